@@ -1,0 +1,59 @@
+"""The ``ftcheck`` command. Thin: it prints facts and points to where the work is done."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+import ftcheck
+from ftcheck import interpreter
+
+_DESCRIPTION = """\
+ftcheck tells whether Python code and C extensions are thread-safe on free-threaded CPython.
+
+It works inside pytest:
+
+  pytest --ftcheck                        rerun every test in several threads at once, isolated, a verdict for each
+  pytest --ftcheck --ftcheck-seconds=30   look longer: rare races need time
+  pytest --help                           all options, in the group "ftcheck"
+  pytest --markers                        @pytest.mark.ftcheck(threads=8, rounds=500, ...)
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    :returns: the exit status: 0, or 2 for a usage error, or 3 where this interpreter cannot run without the GIL.
+    """
+    parser = argparse.ArgumentParser(
+        prog="ftcheck", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"ftcheck {ftcheck.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser(
+        "doctor",
+        help="say what this interpreter is, and whether it can run without the GIL",
+        description="Print the facts about this interpreter that matter here. Exit status 3: it is not free-threaded.",
+    )
+    chosen = parser.parse_args(arguments)
+    if chosen.command is None:
+        parser.print_help()
+        return 0
+    return _doctor()
+
+
+def _doctor() -> int:
+    print(f"interpreter     {interpreter.describe()}")
+    print(f"executable      {sys.executable}")
+    for name in ("pytest-ftcheck", "pytest", "pytest-xdist", "hypothesis", "pytest-run-parallel"):
+        try:
+            print(f"{name:<15} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            print(f"{name:<15} not installed")
+    if not interpreter.free_threaded_build():
+        print("\nThis is a build with the GIL: Python 3.14 is not 3.14t. Code that breaks only without the GIL passes here.")
+        print("Install the free-threaded build (for example `uv python install 3.14t`) and run pytest with it.")
+        return 3
+    return 0

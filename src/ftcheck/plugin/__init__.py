@@ -1,0 +1,74 @@
+"""The pytest plugin: entry point and wiring. Everything else is in the modules of this folder.
+
+A run has one process that prints and one or more that run tests. Without isolation they are the same.
+
+======================  =====================================================================
+``options.py``          what the run was asked to do
+``selection.py``        which tests are rerun concurrently, and why the others are not
+``session.py``          hooks where tests run
+``running.py``          one test, rerun; what its outcome means to pytest
+``clones.py``           a copy of a test for each thread, with fixtures of its own
+``guard.py``            a worker's watch over itself
+``evidence.py``         what a dying worker leaves behind
+``isolation.py``        hooks of the process that controls workers
+``summary.py``          hooks where things are printed: header, statuses, summary
+======================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from ftcheck.plugin import options
+
+_RUN = pytest.StashKey[options.RunOptions]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    run = config.stash[_RUN] = options.read(config)
+    if run.isolate and not hasattr(config, "workerinput"):
+        from ftcheck.plugin import isolation
+
+        isolation.ask_for_worker(config)
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from ftcheck.plugin import isolation, session, summary
+    from ftcheck.plugin.guard import Guard
+
+    options.register_marker(config)
+    if _RUN not in config.stash:
+        config.stash[_RUN] = options.read(config)
+    run = config.stash[_RUN]
+    plugins = config.pluginmanager
+    in_worker = hasattr(config, "workerinput")
+    distributing = not in_worker and config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
+    if not in_worker:
+        plugins.register(summary.SummaryPlugin(config, run), "ftcheck-summary")
+    if distributing:
+        plugins.register(isolation.IsolationPlugin(config, run), "ftcheck-isolation")
+        return
+    place = isolation.evidence_folder(config)
+    guard = None if place is None else Guard(*place)
+    if guard is not None:
+        guard.start()
+    if run.everything or run.isolate:
+        plugins.register(session.SessionPlugin(run, guard), "ftcheck-session")
+    elif not run.off:
+        plugins.register(session.MarkedOnly(run, guard), "ftcheck-marked-only")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    lost = getattr(config, "workerinput", {}).get("ftcheck_lost", ())
+    relative = os.path.relpath(collection_path, config.rootpath).replace(os.sep, "/") if lost else ""
+    return True if relative and relative in lost else None

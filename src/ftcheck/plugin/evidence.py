@@ -1,0 +1,206 @@
+"""What a worker leaves behind, so that its death has a cause, a test and a phase.
+
+A worker keeps two files in the run's evidence folder: ``gw0.now``, which says in one record what it is doing (it is
+rewritten in place at each step, and survives any death, SIGKILL included), and ``gw0.end``, into which whoever ends the
+process writes why: the fatal-signal handlers (``_core/crash.c`` and faulthandler), the watch that found a hang, or the
+wrapper around ``os._exit``. The controlling process reads both when the worker is gone (:func:`read`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftcheck.verdicts import Verdict
+
+_RECORD = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What a worker was doing.
+
+    :param phase: ``"start"``, ``"collection"``, ``"setup"``, ``"call"``, ``"teardown"``, ``"between"`` or ``"end"``.
+    :param subject: the node id; of a collector during collection.
+    :param round: of the concurrent run, or 0.
+    """
+
+    phase: str = "start"
+    subject: str = ""
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a worker's process ended.
+
+    :param verdict: crash, hang or deadlock; None for an end that the worker chose itself (:data:`RESTART`).
+    :param headline: one line.
+    :param detail: stacks of all threads, and the captured output.
+    """
+
+    verdict: Verdict | None
+    headline: str
+    detail: str
+    now: Now
+
+
+RESTART = "restart"
+
+
+class Recorder:
+    """The worker's side."""
+
+    def __init__(self, folder: Path, worker: str) -> None:
+        self._now = os.open(folder / f"{worker}.now", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        low = os.open(folder / f"{worker}.end", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        # A number that tests which close "all" file descriptors seldom reach.
+        self.end_fd = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 200)
+        os.close(low)
+        self.now = Now()
+
+    def step(self, now: Now) -> None:
+        """Say what is done next."""
+        self.now = now
+        record = json.dumps(dataclasses.asdict(now)).encode()[: _RECORD - 1]
+        with contextlib.suppress(OSError):
+            os.pwrite(self._now, record.ljust(_RECORD), 0)
+
+    def last_words(self, kind: str, headline: str, detail: str = "") -> None:
+        """Say why the process is about to end."""
+        with contextlib.suppress(OSError):
+            os.write(self.end_fd, f"{kind}: {headline}\n{detail}\n{captured_output()}".encode(errors="replace"))
+
+
+def captured_output(limit: int = 4096) -> str:
+    """The end of what the process has written to fds 2 and 1, where these are files (pytest's capture)."""
+    parts = []
+    for fd, name in ((2, "stderr"), (1, "stdout")):
+        with contextlib.suppress(OSError, ValueError):
+            size = os.fstat(fd).st_size
+            if size:
+                text = os.pread(fd, limit, max(0, size - limit)).decode(errors="replace")
+                parts.append(f"{name}-begin\n{text}\n{name}-end\n")
+    return "".join(parts)
+
+
+def read(folder: Path, worker: str, status: int | None) -> End:
+    """Why this worker ended.
+
+    :param status: its exit status as :mod:`subprocess` gives it (negative: a signal), or None if unknown.
+    """
+    now = _read_now(folder / f"{worker}.now")
+    try:
+        text = (folder / f"{worker}.end").read_text(errors="replace")
+    except OSError:
+        text = ""
+    first, _, rest = text.partition("\n")
+    kind, _, words = first.partition(": ")
+    if kind == RESTART:
+        return End(None, words, "", now)
+    if kind in ("deadlock", "hang"):
+        return End(Verdict(kind), words, _sections(rest), now)
+    if kind == "exit":
+        return End(Verdict.CRASH, words, _sections(rest), now)
+    if kind == "fatal-signal":
+        _, _, name = words.partition(" ")
+        return End(Verdict.CRASH, _signal_headline(name, rest, now), _sections(rest), now)
+    return End(Verdict.CRASH, _status_headline(status), _sections(text), now)
+
+
+def _read_now(path: Path) -> Now:
+    try:
+        data = json.loads(path.read_text(errors="replace").strip() or "{}")
+        return Now(str(data["phase"]), str(data["subject"]), int(data["round"]))
+    except OSError, ValueError, KeyError, TypeError:
+        return Now()
+
+
+def _signal_headline(name: str, rest: str, now: Now) -> str:
+    round_ = f" in round {now.round}" if now.round else ""
+    address = re.search(r"^fault-address: (\S+)$", rest, re.MULTILINE)
+    at = f" at address {address[1]}" if address and name in ("SIGSEGV", "SIGBUS") else ""
+    message = re.search(
+        r"^(Fatal Python error: (?!Segmentation|Aborted|Bus|Illegal|Floating).*|\*\*\* .+ \*\*\*.*)$", rest, re.M
+    )
+    return f"{name}{at}{round_}" + (f": {message[1]}" if message else "")
+
+
+def _status_headline(status: int | None) -> str:
+    if status is None:
+        return "the worker process ended without a word"
+    if status >= 0:
+        return f"the process exited with status {status}, without running its exit handlers to the end"
+    import signal
+
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    hint = " (the kernel sends it when memory runs out; so does `kill -9`)" if name == "SIGKILL" else ""
+    return f"{name}{hint}"
+
+
+_HEADINGS = {
+    "stderr-begin": "--- captured stderr (its end) ---",
+    "stdout-begin": "--- captured stdout (its end) ---",
+    "faulthandler-begin": "--- faulthandler: the thread that got the signal ---",
+}
+
+
+def _sections(text: str) -> str:
+    """The raw text of the handlers as it is shown to people: without the frames of the test harness itself, and without
+    the threads of which nothing is left then.
+    """
+    shown: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("thread-begin: "):
+            line = f"--- {line.removeprefix('thread-begin: ')} ---"
+        elif line in ("thread-end", "stderr-end", "stdout-end") or line.startswith("fault-address: "):
+            line = ""
+        line = _HEADINGS.get(line, line)
+        if line.startswith('  File "') and _HARNESS.search(line):
+            continue
+        if _is_heading(line) or not line:
+            _drop_empty(shown)
+        shown.append(line)
+    _drop_empty(shown)
+    return re.sub(r"\n{2,}", "\n\n", "\n".join(shown)).strip("\n")
+
+
+def _is_heading(line: str) -> bool:
+    return line.startswith(("--- thread ", "--- main thread", "Thread 0x", "Current thread 0x"))
+
+
+def _drop_empty(lines: list[str]) -> None:
+    while lines and _is_heading(lines[-1]) and "got the signal" not in lines[-1] and "C stack" not in lines[-1]:
+        lines.pop()
+
+
+_HARNESS = re.compile(
+    r'File "(<string>|[^"]*/'
+    r'(site-packages/(_pytest|pluggy|xdist|execnet|pytest)/|ftcheck/(plugin|stress)/|threading\.py))[^"]*"'
+)
+
+
+def exit_words(code: object) -> str:
+    """The headline for a call of ``os._exit``."""
+    return f"os._exit({code!r}) was called"
+
+
+def python_stack() -> str:
+    """The calling thread's Python stack, innermost first, without this module."""
+    frame = sys._getframe(1)
+    lines = []
+    while frame is not None:
+        if frame.f_code.co_filename != __file__:
+            lines.append(f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_qualname}')
+        frame = frame.f_back  # type: ignore[assignment]
+    return "\n".join(lines)

@@ -1,0 +1,315 @@
+"""Hooks of the process that runs tests: a worker, or the only process there is.
+
+For each test: decide how it is run (``selection.py``), hand it to ``running.py``, and put onto its reports what the
+process that prints needs: ``report.ftcheck``, plain data that survives xdist's channel.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from _pytest.fixtures import FixtureDef
+from _pytest.python import Function
+from _pytest.scope import Scope
+
+from ftcheck import interpreter, stress
+from ftcheck.interpreter import GilEvent, GilWatch
+from ftcheck.plugin import running
+from ftcheck.plugin.guard import Guard
+from ftcheck.plugin.options import MARKER, RunOptions
+from ftcheck.plugin.running import ConcurrentRun
+from ftcheck.plugin.selection import Plan, marker_settings, plan
+from ftcheck.settings import SettingsError
+from ftcheck.verdicts import Finding, Verdict, location_of, to_plain
+
+_RUN = pytest.StashKey[ConcurrentRun]()
+_PLAN = pytest.StashKey[Plan]()
+
+
+class MarkedOnly:
+    """Stands in for :class:`SessionPlugin` in a run that was not asked for anything: until a test has our marker."""
+
+    def __init__(self, run: RunOptions, guard: Guard | None) -> None:
+        self._run, self._guard = run, guard
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        marked = [item for item in items if item.get_closest_marker(MARKER) is not None]
+        if not marked:
+            return
+        for item in marked:
+            try:
+                marker_settings(item, self._run)
+            except SettingsError as error:
+                raise pytest.UsageError(str(error)) from None
+        plugin = SessionPlugin(self._run, self._guard)
+        plugin.begin()
+        config.pluginmanager.register(plugin, "ftcheck-session")
+
+
+class SessionPlugin:
+    """Registered as ``ftcheck-session``.
+
+    :param guard: present in a worker of ours; None where tests run in the process that prints.
+    """
+
+    def __init__(self, run: RunOptions, guard: Guard | None) -> None:
+        self._run, self._guard = run, guard
+        self._timeout = 60.0
+        self._gil = GilWatch()
+        self._gil_at_collection: dict[str, GilEvent] = {}
+        self._gil_event: GilEvent | None = None
+        self._restart = ""
+        self._users: dict[int, tuple[FixtureDef[Any], list[str]]] = {}
+        self._bystanders: frozenset[int] = frozenset()
+        self._asked = False
+        self.stalled = False
+        self.own_findings: list[Finding] = []
+
+    # --- session and collection ------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Look at how things stand before the first test: threads, and the GIL."""
+        if interpreter.free_threaded_build() and interpreter.gil_enabled() and not interpreter.gil_forced():
+            # Before any test file: a plugin, a conftest.py, or a module that was imported at the start.
+            self._gil_at_collection[""] = GilEvent(interpreter.who_needs_the_gil())
+        self._gil.install()
+        if self._guard is not None:
+            self._guard.take_over_faulthandler()
+        self._bystanders = _threads_now()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        event = self._gil_at_collection.get("")
+        if event is not None and self._asked:
+            finding = Finding(Verdict.GIL_ENABLED, ("(before collection)",), event.text, phase="collection")
+            output = getattr(session.config, "workeroutput", None)
+            if output is None:
+                self.own_findings.append(finding)
+            else:
+                output["ftcheck_findings"] = to_plain([finding])
+        return (yield)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        self._gil.uninstall()
+        if self._guard is not None:
+            self._guard.stop()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        if self._guard is not None:
+            self._guard.step("collection", collector.nodeid, self._timeout)
+        report = yield
+        if self._guard is not None:
+            self._guard.step("collection", collector.nodeid, None)
+        event = self._gil.take()
+        if event is not None:
+            self._gil_at_collection[collector.nodeid] = event
+        wrong = list(dict.fromkeys(filter(None, map(self._wrong_marker, report.result or ()))))
+        if wrong and not report.failed:
+            report.outcome, report.result = "failed", []
+            report.longrepr = "\n".join(wrong)
+        return report
+
+    def _wrong_marker(self, node: pytest.Item | pytest.Collector) -> str:
+        if isinstance(node, pytest.Item) and not self._run.off:
+            try:
+                marker_settings(node, self._run)
+            except SettingsError as error:
+                return str(error)
+        return ""
+
+    # --- one test ----------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        if self._restart and self._guard is not None:
+            self._guard.restart(self._restart)
+        item.stash[_PLAN] = plan(item, self._run)
+        self._gil_event = self._gil.take()
+        try:
+            return (yield)
+        finally:
+            if self._guard is not None:
+                self._guard.step("between", item.nodeid, None)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+        self._step("setup", item)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        self._step("call", item)
+        settings = item.stash[_PLAN].settings
+        if settings is not None and isinstance(item, Function):
+            self._note_users(item)
+            guard, timeout = self._guard, settings.timeout
+            concurrent = ConcurrentRun(
+                item,
+                settings,
+                self._run.seed,
+                heartbeat=(lambda number: guard.round(number, timeout)) if guard is not None else lambda number: None,
+                on_stall=self._on_stall,
+                bystanders=self._bystanders,
+            )
+            item.stash[_RUN] = concurrent
+            concurrent.install()
+        return (yield)
+
+    def _on_stall(self, stall: stress.Stall) -> None:
+        self.stalled = True
+        if self._guard is not None:
+            self._guard.stalled(stall, running.stall_finding("", stall, None).headline)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
+        self._step("teardown", item)
+        if self._restart and self._guard is not None:
+            # This process ends before the next test, so the fixtures of wider scope end with this one.
+            item.session._setupstate.teardown_exact(None)
+        return (yield)
+
+    def _step(self, phase: str, item: pytest.Item) -> None:
+        if self._guard is not None:
+            settings = item.stash[_PLAN].settings
+            self._guard.step(phase, item.nodeid, settings.timeout if settings is not None else self._timeout)
+
+    # --- reports -----------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        concurrent = item.stash.get(_RUN, None) if call.when == "call" else None
+        if concurrent is not None:
+            _unwrap_for_xfail(item, call)
+        report = yield
+        findings: list[Finding] = []
+        if concurrent is not None and concurrent.finding is not None and report.failed:
+            findings.append(concurrent.finding)
+        self._gil_event = self._gil_event or self._gil.take()
+        if self._gil_event is not None and report.when != "setup":
+            self._restart = f"the GIL came on during {item.nodeid}; the tests after it get a new process"
+            findings.append(self._gil_came_on(item, report, self._gil_event))
+            self._gil_event = None
+        blamed = self._gil_at_collection.get(_module_of(item)) if report.when == "call" else None
+        if blamed is not None and (item.stash[_PLAN].settings or item.stash[_PLAN].reason):
+            findings.append(self._gil_came_on(item, report, blamed))
+        if report.when == "teardown" and report.failed and call.excinfo is not None:
+            findings.extend(self._accused(item, call.excinfo))
+        self._attach(item, report, concurrent, findings)
+        return report
+
+    def _attach(
+        self, item: pytest.Item, report: pytest.TestReport, concurrent: ConcurrentRun | None, findings: list[Finding]
+    ) -> None:
+        how = item.stash[_PLAN]
+        asked = how.settings is not None or bool(how.reason)
+        if not asked and not findings:
+            return
+        self._asked = True
+        reason = how.reason
+        if concurrent is not None and report.passed:
+            reason = concurrent.not_checked
+            for event in self._gil_at_collection.values():
+                reason = f"the GIL was on: {event.text}"
+        coverage = concurrent.coverage if concurrent is not None else None
+        report.ftcheck = {  # type: ignore[attr-defined]
+            "reason": reason,
+            "coverage": to_plain(coverage),
+            "findings": to_plain(findings),
+        }
+        if report.when == "call" and asked:
+            verdict = findings[0].verdict.value if findings else "not checked" if reason else report.outcome
+            item.user_properties.append(("ftcheck_verdict", verdict))
+            if coverage is not None:
+                item.user_properties.append(("ftcheck_coverage", coverage.text))
+
+    def _gil_came_on(self, item: pytest.Item, report: pytest.TestReport, event: GilEvent) -> Finding:
+        text = f"GIL re-enabled: {event.text}"
+        if report.failed:
+            report.sections.append(("ftcheck", text))
+        else:
+            report.outcome, report.longrepr = "failed", text
+            report.__dict__.pop("wasxfail", None)
+        return Finding(Verdict.GIL_ENABLED, (item.nodeid,), event.text, phase=str(report.when))
+
+    # --- who used a fixture whose teardown fails ----------------------------------------------------------------------
+
+    def _note_users(self, item: Function) -> None:
+        for definitions in item._fixtureinfo.name2fixturedefs.values():
+            for definition in definitions:
+                if definition._scope is not Scope.Function:
+                    self._users.setdefault(id(definition), (definition, []))[1].append(item.nodeid)
+
+    def _accused(self, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> list[Finding]:
+        findings = []
+        for exception in _leaves(excinfo.value):
+            codes = {frame.f_code for frame, _ in traceback.walk_tb(exception.__traceback__)}
+            for definition, users in self._users.values():
+                code = getattr(definition.func, "__code__", None)
+                if code in codes and item.nodeid.startswith(definition.baseid) and users:
+                    where = location_of(exception, running.OUR_FOLDERS)
+                    findings.append(
+                        Finding(
+                            Verdict.FAILURE,
+                            tuple(users),
+                            f"teardown of {definition.scope} fixture {_fixture_name(definition)!r}, which these tests "
+                            f"used: {type(exception).__name__}: {exception}",
+                            phase="teardown",
+                            detail=f"{where}: {where.source}" if where else "",
+                        )
+                    )
+                    break
+        return findings
+
+
+def _module_of(item: pytest.Item) -> str:
+    module = item.getparent(pytest.Module)
+    return item.nodeid if module is None else module.nodeid
+
+
+def _fixture_name(definition: FixtureDef[Any]) -> str:
+    name = definition.argname
+    for known in ("setup_module", "setup_class", "setup_function", "setUpClass", "setUpModule"):
+        if name.startswith("_") and known in name:
+            return known.replace("setup", "teardown").replace("setUp", "tearDown")
+    return name
+
+
+def _leaves(exception: BaseException) -> list[BaseException]:
+    if isinstance(exception, BaseExceptionGroup):
+        return [leaf for part in exception.exceptions for leaf in _leaves(part)]
+    return [exception]
+
+
+def _unwrap_for_xfail(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """``xfail(raises=X)`` looks at the exception's type: a group whose every leaf is an X is an X to it."""
+    if call.excinfo is None or not isinstance(call.excinfo.value, BaseExceptionGroup):
+        return
+    for mark in item.iter_markers("xfail"):
+        raises = mark.kwargs.get("raises")
+        leaves = _leaves(call.excinfo.value)
+        if isinstance(raises, (type, tuple)) and all(isinstance(leaf, raises) for leaf in leaves):
+            call.excinfo = pytest.ExceptionInfo.from_exception(leaves[0])
+            return
+
+
+def _threads_now() -> frozenset[int]:
+    try:
+        return frozenset(int(name) for name in os.listdir("/proc/self/task"))
+    except OSError:
+        return frozenset({threading.get_native_id()})

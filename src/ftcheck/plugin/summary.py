@@ -1,0 +1,149 @@
+"""Hooks of the process that prints: the header, what each test is called, and the summary at the end.
+
+It sees only reports, which may come from workers; what the session's side knows of a test is in ``report.ftcheck``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from ftcheck import interpreter, settings
+from ftcheck.plugin.options import RunOptions
+from ftcheck.report import terminal
+from ftcheck.report.model import Book, RunReport
+from ftcheck.verdicts import Coverage, Finding, Verdict, coverage_from_plain, finding_from_plain, worst
+
+
+class SummaryPlugin:
+    """Registered as ``ftcheck-summary``, never in a worker."""
+
+    def __init__(self, config: pytest.Config, run: RunOptions) -> None:
+        self._config, self._run = config, run
+        self._book = Book()
+        self._general: list[Finding] = []
+
+    # --- header -----------------------------------------------------------------------------------------------------
+
+    def pytest_report_header(self) -> list[str]:
+        run = self._run
+        lines = [f"ftcheck: {interpreter.describe()} ({sys.executable})"]
+        if not interpreter.free_threaded_build() and (run.everything or run.isolate):
+            lines.append("ftcheck: this interpreter always has the GIL; what breaks only without it is not found here")
+        if run.off or not (run.everything or run.isolate):
+            return lines if run.everything else []
+        chosen = settings.resolve(run.layers)
+        limits = [f"{chosen.rounds} rounds" if chosen.rounds else "", f"{chosen.seconds:g} s" if chosen.seconds else ""]
+        where = "isolated in a worker process" if run.isolate else f"NOT isolated ({run.why_not_isolated})"
+        lines.append(
+            f"ftcheck: {chosen.threads} threads, up to {' or '.join(filter(None, limits))} per test, "
+            f"timeout {chosen.timeout:g} s, seed {run.seed}, {where}"
+        )
+        return lines
+
+    # --- each report --------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
+        if report.outcome == "rerun" and getattr(report, "longrepr", None) is None:
+            return "", "", ""
+        data = getattr(report, "ftcheck", None)
+        if data is None or not isinstance(report, pytest.TestReport):
+            return None
+        findings = data["findings"]
+        if report.failed and findings:
+            word = findings[0]["verdict"].upper()
+            return ("failed" if report.when == "call" else "error"), ("F" if report.when == "call" else "E"), word
+        if report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
+            if data["reason"]:
+                return "not checked", "n", "NOT CHECKED"
+            coverage = coverage_from_plain(data["coverage"])
+            return "passed", ".", f"PASSED ({coverage.text})" if coverage else "PASSED"
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = getattr(report, "ftcheck", None)
+        if data is None:
+            return
+        findings = [finding_from_plain(finding) for finding in data["findings"]]
+        coverage: Coverage | None = coverage_from_plain(data["coverage"])
+        verdict = _verdict(report, bool(data["reason"]))
+        if report.failed and not findings:
+            findings = [Finding(verdict, (report.nodeid,), _headline(report), phase=str(report.when), coverage=coverage)]
+        if findings:
+            verdict = worst(finding.verdict for finding in findings)
+        if report.when == "call" or verdict is not Verdict.PASSED or findings:
+            self._book.see(report.nodeid, verdict, coverage=coverage, reason=data["reason"], findings=findings)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        data = getattr(report, "ftcheck", None)
+        if data is not None:
+            self._general.extend(finding_from_plain(finding) for finding in data["findings"])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        output = getattr(node, "workeroutput", None) or {}
+        for finding in map(finding_from_plain, output.get("ftcheck_findings", ())):
+            if finding not in self._general:
+                self._general.append(finding)
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        result = yield
+        here = self._config.pluginmanager.getplugin("ftcheck-session")
+        self._general.extend(getattr(here, "own_findings", ()))
+        if session.exitstatus == pytest.ExitCode.OK and self._general:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return result
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        if not self._book and not self._general:
+            return
+        report = self.report()
+        terminalreporter.write_sep("=", "ftcheck")
+        text = terminal.render(
+            report,
+            width=terminalreporter._tw.fullwidth,
+            colour=terminalreporter._tw.hasmarkup,
+            verbose=self._config.get_verbosity(),
+            where=lambda nodeid: str(self._config.cwd_relative_nodeid(nodeid)),
+        )
+        terminalreporter.write(text + "\n", flush=True)
+
+    def report(self) -> RunReport:
+        """Everything that was seen, added up."""
+        chosen = settings.resolve(self._run.layers)
+        words = ["--ftcheck", *settings.command_line(chosen), f"--ftcheck-seed={self._run.seed}"]
+        return RunReport(
+            interpreter=interpreter.describe(),
+            isolated=self._run.isolate,
+            seed=self._run.seed,
+            rerun=" ".join(words),
+            tests=self._book.verdicts(),
+            general=tuple(self._general),
+        )
+
+
+def _verdict(report: pytest.TestReport, not_checked: bool) -> Verdict:
+    if report.failed:
+        return Verdict.FAILURE if report.when == "call" else Verdict.ERROR
+    if hasattr(report, "wasxfail"):
+        return Verdict.EXPECTED_FAILURE if report.skipped else Verdict.PASSED
+    if report.skipped:
+        return Verdict.SKIPPED
+    return Verdict.NOT_CHECKED if not_checked else Verdict.PASSED
+
+
+def _headline(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    message = crash.message if crash is not None else str(report.longrepr)
+    return str(message).splitlines()[0] if message else "failed"

@@ -1,0 +1,171 @@
+"""The report as text for a terminal: the verdicts in a table, then each finding, then what was not checked."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from collections import Counter
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ftcheck.report.model import RunReport
+from ftcheck.verdicts import Finding, TestVerdict, Verdict
+
+_STYLES = {
+    Verdict.SKIPPED: "yellow",
+    Verdict.EXPECTED_FAILURE: "yellow",
+    Verdict.NOT_CHECKED: "yellow",
+    Verdict.PASSED: "green",
+}
+_MEANING = {
+    Verdict.CRASH: "the process died",
+    Verdict.HANG: "a round did not end in time",
+    Verdict.DEADLOCK: "threads wait for each other for ever",
+    Verdict.FAILURE: "an assertion failed or an exception was raised in a thread",
+    Verdict.ERROR: "a set-up or teardown failed",
+    Verdict.DATA_RACE: "two unordered accesses to the same memory",
+    Verdict.GIL_ENABLED: "a module turned the GIL on: from then on nothing ran in parallel",
+    Verdict.SKIPPED: "skipped by the test itself",
+    Verdict.EXPECTED_FAILURE: "failed, and is marked xfail",
+    Verdict.NOT_CHECKED: "ran, but not concurrently",
+    Verdict.PASSED: "nothing found in what was run",
+}
+_TESTS_SHOWN = 5
+_REASONS_SHOWN = 12
+
+
+def render(report: RunReport, *, width: int, colour: bool, verbose: int, where: Callable[[str], str]) -> str:
+    """The report's text.
+
+    :param width: columns.
+    :param verbose: pytest's verbosity: from 1 on every test has a row, below 0 only the counts are shown.
+    :param where: a node id as it must be typed in the current folder.
+    """
+    console = Console(
+        file=io.StringIO(),
+        width=max(60, width),
+        force_terminal=colour,
+        no_color=not colour,
+        highlight=False,
+        soft_wrap=False,
+    )
+    console.print(_counts(report))
+    if verbose >= 0:
+        for number, finding in enumerate(report.findings, 1):
+            console.print()
+            _finding(console, report, finding, number, where)
+        _not_checked(console, report)
+    if verbose > 0:
+        _every_test(console, report)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().split("\n")
+    return "\n".join(line.rstrip() for line in lines).rstrip("\n")
+
+
+def _style(verdict: Verdict) -> str:
+    return _STYLES.get(verdict, "red")
+
+
+def _counts(report: RunReport) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim")
+    for verdict in Verdict:
+        number = report.count(verdict)
+        if number:
+            text = Text(verdict.value, style=_style(verdict))
+            table.add_row(str(number), text, _coverage_of(report) if verdict is Verdict.PASSED else _MEANING[verdict])
+    return table
+
+
+def _coverage_of(report: RunReport) -> str:
+    passed = [test.coverage for test in report.tests if test.verdict is Verdict.PASSED and test.coverage]
+    if not passed:
+        return _MEANING[Verdict.PASSED]
+    threads = Counter(coverage.threads for coverage in passed).most_common(1)[0][0]
+    rounds = sum(coverage.rounds for coverage in passed)
+    overlapped = sum(coverage.overlapped for coverage in passed)
+    cut = sum(coverage.limit == "seconds" for coverage in passed)
+    text = f"nothing found in {threads} threads, {rounds:,} rounds, {overlapped / max(1, rounds):.0%} of them overlapped"
+    return f"{text}; {cut} stopped by the time budget" if cut else text
+
+
+def _finding(console: Console, report: RunReport, finding: Finding, number: int, where: Callable[[str], str]) -> None:
+    first = where(finding.tests[0])
+    console.print(Text.assemble((f"{number}. ", "bold"), (finding.verdict.value, f"bold {_style(finding.verdict)}"), "  ",
+                                (first, "bold")), soft_wrap=True)  # fmt: skip
+    rows: list[tuple[str, str]] = []
+    if len(finding.tests) > 1:
+        others = [where(test) for test in finding.tests[1:]]
+        shown = others[:_TESTS_SHOWN] + (
+            [f"... and {len(others) - _TESTS_SHOWN} more"] if len(others) > _TESTS_SHOWN else []
+        )
+        rows.append(("also", "\n".join(shown)))
+    rows.append(("what", finding.headline))
+    for group in finding.groups[:_TESTS_SHOWN]:
+        if len(finding.groups) > 1:
+            phase = "" if group.phase == "body" else f" (in {group.phase})"
+            rows.append((f"{group.count} times", f"{group.headline}{phase}"))
+        if group.location is not None:
+            rows.append(("at", f"{_short(group.location.file)}:{group.location.line} in {group.location.function}"))
+            if group.location.source:
+                rows.append(("", f"    {group.location.source}"))
+    if finding.detail and not finding.groups:
+        rows.append(("", "\n".join(_first_stacks(finding.detail))))
+    if finding.coverage is not None:
+        rows.append(("ran", finding.coverage.text))
+    if "::" in first:
+        rows.append(("again", f"pytest {shlex.quote(first)} {report.rerun}"))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in rows:
+        table.add_row(label, Text(text))
+    console.print(Padding(table, (0, 0, 0, 3)))
+
+
+def _first_stacks(detail: str, lines: int = 24) -> list[str]:
+    """The Python stacks at the beginning of a long text; the whole is in pytest's own section for the failure."""
+    all_lines = detail.partition("--- faulthandler")[0].rstrip().splitlines()
+    kept = all_lines[:lines]
+    return [*kept, f"... {len(all_lines) - lines} more lines above, under FAILURES"] if len(all_lines) > lines else kept
+
+
+def _short(file: str) -> str:
+    import os
+
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative
+
+
+def _not_checked(console: Console, report: RunReport) -> None:
+    unchecked = [test for test in report.tests if test.verdict is Verdict.NOT_CHECKED]
+    if not unchecked:
+        return
+    console.print()
+    console.print(Text("not checked, because:", style="yellow"))
+    reasons = Counter(test.reason for test in unchecked).most_common()
+    for reason, number in reasons[:_REASONS_SHOWN]:
+        console.print(Text(f"  {number:>4}  {reason}"), soft_wrap=True)
+    if len(reasons) > _REASONS_SHOWN:
+        console.print(f"        ... and {len(reasons) - _REASONS_SHOWN} more reasons")
+
+
+def _every_test(console: Console, report: RunReport) -> None:
+    console.print()
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for test in report.tests:
+        table.add_row(Text(test.verdict.value, style=_style(test.verdict)), Text(f"{test.test}{_basis(test)}"))
+    console.print(table)
+
+
+def _basis(test: TestVerdict) -> str:
+    basis = test.reason or (test.coverage.text if test.coverage else "")
+    return f"  ({basis})" if basis else ""

@@ -1,0 +1,209 @@
+"""Every option of a concurrent run: its name, its meaning, what it accepts. One table for marker, command line and ini.
+
+An option can be set per test (``@pytest.mark.ftcheck(threads=8)``), per run (``--ftcheck-threads=8``) and per project
+(``ftcheck_threads = 8`` in the ini file); the nearer one wins, key by key (:func:`resolve`). ``rounds`` and ``seconds``
+are both limits and the first one reached ends the test; their defaults hold only where neither is set, so asking for
+``seconds=30`` is not cut short by a number of rounds that nobody asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from ftcheck import interpreter
+
+DEFAULT_ROUNDS = 200
+DEFAULT_SECONDS = 1.0
+
+
+class SettingsError(ValueError):
+    """An option that does not exist, has a value it cannot have, or contradicts another one.
+
+    The message names what is allowed instead.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one test is rerun.
+
+    :param threads: bodies that run at the same time.
+    :param rounds: the most rounds that are run, or None for no such limit.
+    :param seconds: wall-clock seconds after which no new round begins, or None for no such limit.
+    :param timeout: seconds after which a round, or the set-up or teardown of a test, counts as a hang.
+    :param share: function-scoped fixtures that the threads of a round share: their names, or True for all of them.
+    :param noise: probability (0 to 1) of a random delay at the start of each line of code in the test's own package.
+    :param skip: why this test is left out, or None.
+    """
+
+    threads: int
+    rounds: int | None
+    seconds: float | None
+    timeout: float
+    share: Literal[True] | tuple[str, ...]
+    noise: float
+    skip: str | None = None
+
+    def shares(self, fixture: str) -> bool:
+        """Whether the threads of a round share this function-scoped fixture."""
+        return self.share is True or fixture in self.share
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row of the table: an option wherever it can be set.
+
+    :param parse: turns the text of the command line or the ini file, or the value given to the marker, into the value
+        that :class:`Settings` holds; raises ValueError with what is allowed.
+    """
+
+    name: str
+    metavar: str
+    default: Any
+    help: str
+    parse: Callable[[Any], Any]
+    only_marker: bool = False
+
+
+def _threads(value: Any) -> int:
+    if value == "auto":
+        return auto_threads()
+    number = _whole(value)
+    if number < 2:
+        raise ValueError("a whole number from 2 up, or 'auto' (to leave a test out, use skip='reason')")
+    return number
+
+
+def auto_threads() -> int:
+    """One thread per CPU that this process may use, but 2 at the least and 8 at the most."""
+    return max(2, min(8, interpreter.cpus()))
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError("a whole number")
+    try:
+        return int(value)
+    except TypeError, ValueError:
+        raise ValueError("a whole number") from None
+
+
+def _rounds(value: Any) -> int:
+    number = _whole(value)
+    if number < 1:
+        raise ValueError("a whole number from 1 up")
+    return number
+
+
+def _seconds(value: Any) -> float:
+    try:
+        number = float(value)
+    except TypeError, ValueError:
+        number = -1.0
+    if isinstance(value, bool) or not 0 < number < float("inf"):
+        raise ValueError("a number of seconds above 0")
+    return number
+
+
+def _probability(value: Any) -> float:
+    try:
+        number = float(value)
+    except TypeError, ValueError:
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number <= 1:
+        raise ValueError("a probability from 0 (none) to 1 (a delay at every line)")
+    return number
+
+
+def _share(value: Any) -> Literal[True] | tuple[str, ...]:
+    if value is True or value == "all":
+        return True
+    if value is False or value == "":
+        return ()
+    names = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
+        isinstance(name, str) and name.isidentifier() for name in names
+    ):
+        raise ValueError("True (all), or the names of function-scoped fixtures, such as ['queue']")
+    return tuple(names)
+
+
+def _reason(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text that says why, such as skip='drives a global logger'")
+    return value
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("threads", "N|auto", "auto", "how many threads run the test at the same time; auto: one per CPU, 2 to 8",
+           _threads),
+    Option("rounds", "N", None, f"stop after N rounds (default {DEFAULT_ROUNDS}, unless seconds is set)", _rounds),
+    Option("seconds", "S", None, f"stop after S seconds (default {DEFAULT_SECONDS:g}, unless rounds is set); "
+           "rare races need more time, not more threads", _seconds),
+    Option("timeout", "S", 60.0, "a round, a set-up or a teardown that takes longer than S seconds is a hang "
+           "(default 60; a deadlock of all threads is noticed sooner)", _seconds),
+    Option("share", "NAMES|all", (), "function-scoped fixtures that the threads of a round share, instead of one each",
+           _share),
+    Option("noise", "P", 0.0, "probability of a short random delay at each line of Python code under test "
+           "(0 to 1, default 0; seeded)", _probability),
+    Option("skip", "REASON", None, "leave this test out, and say why", _reason, only_marker=True),
+)  # fmt: skip
+_BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def parse(values: Mapping[str, Any], where: str, *, marker: bool = False) -> dict[str, Any]:
+    """The values of one layer (a marker, the command line, the ini file), checked.
+
+    :param where: how an error names the place: ``"@pytest.mark.ftcheck"``, ``"--ftcheck-threads"``.
+    :raises SettingsError: an unknown option, a value that it cannot have, or a contradiction.
+    """
+    allowed = [option.name for option in OPTIONS if marker or not option.only_marker]
+    parsed: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise SettingsError(f"{where}: there is no option {name!r}.{hint} The options are: {', '.join(allowed)}.")
+        try:
+            parsed[name] = _BY_NAME[name].parse(value)
+        except ValueError as error:
+            raise SettingsError(f"{where}: {name} must be {error}, not {value!r}.") from None
+    if parsed.get("skip") is not None and len(parsed) > 1:
+        others = ", ".join(sorted(set(parsed) - {"skip"}))
+        raise SettingsError(f"{where}: skip contradicts {others}: a test that is left out takes no other option.")
+    return parsed
+
+
+def resolve(layers: Iterable[Mapping[str, Any]]) -> Settings:
+    """One :class:`Settings` from parsed layers, the farthest (ini) first, the nearest (the test's own marker) last."""
+    merged: dict[str, Any] = {option.name: None for option in OPTIONS}
+    for layer in layers:
+        merged.update(layer)
+    if merged["rounds"] is None and merged["seconds"] is None:
+        merged.update(rounds=DEFAULT_ROUNDS, seconds=DEFAULT_SECONDS)
+    for option in OPTIONS:
+        if merged[option.name] is None and option.default is not None:
+            merged[option.name] = option.parse(option.default)
+    return Settings(**merged)
+
+
+def command_line(settings: Settings) -> list[str]:
+    """The options that give a run exactly these settings, as they are typed."""
+    words = [f"--ftcheck-threads={settings.threads}"]
+    if settings.rounds is not None:
+        words.append(f"--ftcheck-rounds={settings.rounds}")
+    if settings.seconds is not None:
+        words.append(f"--ftcheck-seconds={settings.seconds:g}")
+    if settings.share:
+        words.append("--ftcheck-share=" + ("all" if settings.share is True else ",".join(settings.share)))
+    if settings.noise:
+        words.append(f"--ftcheck-noise={settings.noise:g}")
+    return words
+
+
+def alone(settings: Settings) -> Settings:
+    """The same settings with one thread and one round: for a test that brings its own threads."""
+    return replace(settings, threads=1)

@@ -1,0 +1,291 @@
+"""The rounds of the parallel engine.
+
+One thread per body lives as long as the test. A round goes: *open* (what the threads share is made), *prepare* (each
+thread's own set-up, one thread at a time), the start line, the bodies, *cleanup* (one at a time), *close*. Open and close
+run on whichever thread comes last to the meeting between two rounds; nobody else has to wake up for them, which is what
+makes short rounds cheap. The calling thread only waits, and asks :mod:`ftcheck.stress.stall` now and then whether the
+round can still end: a thread that never comes back must not be waited for.
+
+A workload whose body needs no set-up is *repeatable*: it is prepared once, and its body is called several times per
+round when it is short, so that even a body of a microsecond overlaps with the others.
+
+A body that calls :func:`ftcheck.concurrently` brings its own threads. Several copies at once would disturb each other's
+totals, so the body is abandoned at that call and the test starts again with one copy at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from ftcheck import _core, interpreter
+from ftcheck.settings import Settings
+from ftcheck.stress import overlap, stray
+from ftcheck.stress.noise import Noise
+from ftcheck.stress.stall import Stall, StallWatch
+from ftcheck.verdicts import Coverage, ThreadFailure
+from ftcheck.workload import Workload, run_once, supervisor
+
+FAILING_ROUNDS = 20
+"""After so many failing rounds nothing more is learned: what fails, and how often, is known."""
+_FILL, _MOST_FILL = 200_000, 8_000_000
+"""Nanoseconds that the calls of a short repeatable body should fill in each round; more while they do not overlap,
+because on a busy machine a thread may wait for a CPU longer than that."""
+_TICK = 0.25
+_SWITCH_INTERVAL = 1e-5
+"""Seconds. With the GIL on, threads take turns; at the default of 5 ms short bodies would never interleave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the rounds gave.
+
+    :param stall: the round that did not end, or None. Its threads are still there.
+    """
+
+    failures: tuple[ThreadFailure, ...]
+    coverage: Coverage
+    stall: Stall | None = None
+
+
+class BringsItsOwnThreads(BaseException):
+    """Raised in a body that calls :func:`ftcheck.concurrently` while other copies of it run."""
+
+
+def run(
+    workload: Workload,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    own_threads: bool = False,
+    settled: Callable[[Sequence[ThreadFailure]], bool] = lambda failures: False,
+    bystanders: Collection[int] = (),
+) -> Outcome:
+    """Run a workload until a limit of ``settings`` is reached, or nothing more is to be learned.
+
+    :param seed: seeds the noise.
+    :param own_threads: the bodies are known to call ``concurrently()``: run one copy at a time from the start.
+    :param settled: asked after each round, with all failures so far, whether to stop.
+    :param bystanders: native ids of threads that take no part in any deadlock.
+    :raises RuntimeError: the threads could not be started.
+    """
+    if not own_threads:
+        rounds = _Rounds(workload, settings, settings.threads, seed, settled, bystanders)
+        outcome = rounds.execute()
+        if not rounds.abandoned:
+            return outcome
+    return _Rounds(workload, settings, 1, seed, settled, bystanders).execute()
+
+
+class _Rounds:
+    def __init__(
+        self,
+        workload: Workload,
+        settings: Settings,
+        copies: int,
+        seed: int,
+        settled: Callable[[Sequence[ThreadFailure]], bool],
+        bystanders: Collection[int],
+    ) -> None:
+        self._workload, self._settings, self._copies, self._settled = workload, settings, copies, settled
+        self._watch = StallWatch(settings.timeout, bystanders)
+        self._line = _core.StartLine(copies, spin=copies <= interpreter.cpus())
+        self._noise = Noise(settings.noise, seed)
+        self._serial = threading.Lock()
+        self._finished = threading.Event()
+        self._running = copies
+        self._repeat = 1
+        self._fill = float(_FILL)
+        self._limit = ""
+        self._round = 0
+        self._began = self._round_began = time.monotonic()
+        self._failures: list[ThreadFailure] = []
+        self._own_overlap = False
+        self._most_bodies = copies
+        self._overlapped = self._calls = 0
+        self._numbers: dict[int, int] = {}
+        self.abandoned = False
+
+    def execute(self) -> Outcome:
+        context = contextvars.copy_context()
+        context.run(supervisor.set, self)
+        threads = [
+            threading.Thread(target=self._work, args=(number, context), name=f"ftcheck-{number}", daemon=True)
+            for number in range(self._copies)
+        ]
+        stall = None
+        with stray.collect(self._record_stray), self._noise.active(), _short_turns():
+            try:
+                for thread in threads:
+                    thread.start()
+                while not self._finished.wait(_TICK):
+                    if self._round and (stall := self._watch.check(self._round, self._round_began)):
+                        self._limit = "hang"
+                        break
+            finally:
+                self._line.abort()
+            if stall is None:
+                for thread in threads:
+                    thread.join()
+        return Outcome(tuple(self._failures), self._coverage(), stall)
+
+    # --- on the threads ------------------------------------------------------------------------------------------
+
+    def _work(self, number: int, context: contextvars.Context) -> None:
+        _core.enter_thread(f"thread {number}")
+        self._numbers[threading.get_ident()] = number
+        try:
+            self._line.meet(self._open_next)
+            body = self._prepare(number) if self._workload.repeatable else None
+            while not self._limit:
+                self._one_round(number, body, context.copy())
+                self._line.meet(self._turn)
+            if self._workload.repeatable:
+                self._cleanup(number)
+        except _core.BrokenStartLine:
+            pass
+        except BaseException as failure:  # the harness itself: said, never swallowed
+            self._record(number, "harness", failure)
+            self._line.abort()
+        finally:
+            _core.leave_thread()
+            with self._serial:
+                self._running -= 1
+                if self._running == 0:
+                    self._finished.set()
+
+    def _one_round(self, number: int, body: Callable[[], object] | None, context: contextvars.Context) -> None:
+        repeatable = self._workload.repeatable
+        if body is None and not repeatable:
+            body = self._prepare(number)
+        self._noise.begin(number, self._round)
+        try:
+            if body is None:
+                self._line.run(number, self._round, _nothing, 0, repeatable)
+            else:
+                self._line.run(number, self._round, functools.partial(context.run, body), self._repeat, repeatable)
+        except _core.BrokenStartLine:
+            raise
+        except BringsItsOwnThreads:
+            self.abandoned = True
+        except BaseException as failure:
+            self._record(number, "body", failure)
+        finally:
+            self._noise.end()
+            if not repeatable:
+                self._cleanup(number)
+
+    def _prepare(self, number: int) -> Callable[[], object] | None:
+        with self._serial:
+            try:
+                return self._workload.prepare(number, self._round)
+            except BaseException as failure:
+                self._record(number, "set-up", failure)
+                return None
+
+    def _cleanup(self, number: int) -> None:
+        with self._serial:
+            try:
+                self._workload.cleanup(number, self._round)
+            except BaseException as failure:
+                self._record(number, "teardown", failure)
+
+    # --- between rounds, on the thread that came last --------------------------------------------------------------
+
+    def _open_next(self) -> None:
+        self._round += 1
+        self._round_began = time.monotonic()
+        try:
+            self._workload.open_round(self._round)
+        except BaseException as failure:
+            self._record(-1, "set-up", failure)
+            self._limit = "failures"
+
+    def _turn(self) -> None:
+        try:
+            self._workload.close_round(self._round)
+        except BaseException as failure:
+            self._record(-1, "teardown", failure)
+        stamps = self._line.stamps()
+        self._calls += sum(calls for _, _, calls in stamps)
+        together = self._own_overlap or overlap.overlapped(stamps)
+        self._overlapped += together
+        self._own_overlap = False
+        if self._workload.repeatable and self._copies > 1:
+            self._fill = max(_FILL, self._fill * 0.9) if together else min(_MOST_FILL, self._fill * 1.5)
+            self._repeat = overlap.calls_for(stamps, int(self._fill))
+        self._limit = self._reached()
+        if not self._limit:
+            self._open_next()
+
+    def _reached(self) -> str:
+        settings = self._settings
+        if self.abandoned:
+            return "abandoned"
+        if self._failures and self._settled(self._failures):
+            return "settled"
+        if len({failure.round for failure in self._failures}) >= FAILING_ROUNDS:
+            return "failures"
+        if settings.rounds is not None and self._round >= settings.rounds:
+            return "rounds"
+        if settings.seconds is not None and time.monotonic() - self._began >= settings.seconds:
+            return "seconds"
+        return ""
+
+    # --- for concurrently() -----------------------------------------------------------------------------------------
+
+    def run_bodies(self, bodies: Sequence[Callable[[], object]]) -> list[tuple[int, BaseException]]:
+        """Run the bodies that a test brings itself (:class:`ftcheck.workload.Supervisor`)."""
+        if self._copies > 1:
+            raise BringsItsOwnThreads
+        context = contextvars.copy_context()
+        context.run(supervisor.set, None)
+        inner = [functools.partial(context.copy().run, body) for body in bodies]
+        failures, stamps = run_once(inner)
+        self._own_overlap |= overlap.overlapped(stamps)
+        self._most_bodies = max(self._most_bodies, len(bodies))
+        return failures
+
+    # --- the books ----------------------------------------------------------------------------------------------------
+
+    def _record(self, number: int, phase: str, failure: BaseException) -> None:
+        if isinstance(failure, BringsItsOwnThreads):
+            self.abandoned = True
+        else:
+            self._failures.append(ThreadFailure(number, self._round, phase, failure))
+
+    def _record_stray(self, failure: BaseException) -> None:
+        self._record(self._numbers.get(threading.get_ident(), -1), "background", failure)
+
+    def _coverage(self) -> Coverage:
+        return Coverage(
+            threads=self._most_bodies,
+            rounds=self._round,
+            overlapped=self._overlapped,
+            failed=len({failure.round for failure in self._failures}),
+            calls=self._calls,
+            seconds=round(time.monotonic() - self._began, 6),
+            limit=self._limit or "failures",
+            gil=interpreter.gil_enabled(),
+        )
+
+
+def _nothing() -> None:
+    """The body of a thread whose set-up failed: it still has to come to the start line."""
+
+
+@contextlib.contextmanager
+def _short_turns() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    if interpreter.gil_enabled():
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -1,0 +1,301 @@
+"""The words every room of ftcheck speaks: verdicts, failures of threads, coverage, findings.
+
+This is the ground floor: it imports nothing else of ours and knows neither pytest nor any engine. All values are frozen
+and made of plain data, so that they survive the way from a worker process to the one that prints them
+(:func:`to_plain`, :func:`from_plain`). Only :class:`ThreadFailure` holds a live exception; an engine turns those into
+:class:`FailureGroup` values before they travel.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import os
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Verdict(enum.Enum):
+    """What is known of one test after a run; the worst first.
+
+    The order is the rule for combining several observations of one test: :func:`worst` wins, so a skip in one thread
+    never hides a failure in another. ``NOT_CHECKED`` is a test that ran, but not concurrently: it is never a pass.
+    """
+
+    CRASH = "crash"
+    HANG = "hang"
+    DEADLOCK = "deadlock"
+    FAILURE = "failure"
+    ERROR = "error"
+    DATA_RACE = "data race"
+    GIL_ENABLED = "GIL re-enabled"
+    SKIPPED = "skipped"
+    EXPECTED_FAILURE = "expected failure"
+    NOT_CHECKED = "not checked"
+    PASSED = "passed"
+
+    @property
+    def rank(self) -> int:
+        """Position from the worst (0) to the best."""
+        return _RANK[self]
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether a test with this verdict fails the run."""
+        return self.rank <= _RANK[Verdict.GIL_ENABLED]
+
+
+_RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of some verdicts.
+
+    :raises ValueError: there are none.
+    """
+    return min(verdicts, key=lambda verdict: verdict.rank)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadFailure:
+    """One exception that one thread raised, with where and when it did.
+
+    :param thread: the number of the thread, from 0.
+    :param round: the number of the round, from 1.
+    :param phase: ``"set-up"``, ``"body"`` or ``"teardown"``: of the thread's own part of the round; ``"background"``
+        for what reached :data:`sys.unraisablehook` or :data:`threading.excepthook`.
+    """
+
+    thread: int
+    round: int
+    phase: str
+    exception: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A line of code: where a failure shows."""
+
+    file: str
+    line: int
+    function: str
+    source: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """The failures that share a type and a traceback, counted.
+
+    :param kind: the exception's qualified type name.
+    :param message: the first one's message, shortened to its first lines.
+    :param count: how many failures there were.
+    :param threads: the threads that had it.
+    :param rounds: the rounds in which it came up.
+    """
+
+    kind: str
+    message: str
+    phase: str
+    count: int
+    threads: tuple[int, ...]
+    rounds: tuple[int, ...]
+    location: Location | None = None
+
+    @property
+    def headline(self) -> str:
+        """``KeyError: 'x'``: the type and the first line of the message."""
+        first = self.message.splitlines()[0] if self.message else ""
+        return f"{self.kind}: {first}" if first else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What was run to reach a verdict; a pass is always said with this.
+
+    :param threads: bodies at a time.
+    :param rounds: rounds that were run.
+    :param overlapped: rounds in which at least two bodies ran at the same moment.
+    :param failed: rounds in which any thread failed.
+    :param calls: calls of bodies, over all threads and rounds.
+    :param seconds: wall-clock time of all rounds.
+    :param limit: what ended the search: ``"rounds"``, ``"seconds"``, ``"failures"``, ``"settled"`` or ``"hang"``.
+    :param gil: whether the GIL was on at the end, so that bodies took turns instead of running in parallel.
+    """
+
+    threads: int
+    rounds: int
+    overlapped: int
+    failed: int
+    calls: int
+    seconds: float
+    limit: str
+    gil: bool = False
+
+    @property
+    def text(self) -> str:
+        """One line for people: ``2 threads, 200 rounds, 198 overlapped``."""
+        parts = [_count(self.threads, "thread"), _count(self.rounds, "round"), f"{self.overlapped} overlapped"]
+        if self.limit == "seconds":
+            parts.append("time budget reached")
+        if self.gil:
+            parts.append("GIL on")
+        return ", ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What an engine, or the harness, found about one or more tests.
+
+    :param tests: node ids; more than one where a shared fixture's teardown accuses all who used it.
+    :param headline: one line: what happened.
+    :param groups: the failures, the most frequent first.
+    :param detail: further text, several lines: every thread's stack at a crash, the module that turned the GIL on.
+    :param phase: ``"setup"``, ``"call"``, ``"teardown"`` or ``"collection"``.
+    """
+
+    verdict: Verdict
+    tests: tuple[str, ...]
+    headline: str
+    phase: str = "call"
+    groups: tuple[FailureGroup, ...] = ()
+    coverage: Coverage | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestVerdict:
+    """One test's verdict, with what it rests on.
+
+    :param reason: why a test was skipped or not checked.
+    """
+
+    __test__ = False
+
+    test: str
+    verdict: Verdict
+    coverage: Coverage | None = None
+    reason: str = ""
+    findings: tuple[Finding, ...] = field(default=())
+
+
+def to_plain(value: Any) -> Any:
+    """A value of this module as dicts, lists, strings and numbers (what JSON and xdist's channel can carry)."""
+    if isinstance(value, Verdict):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(entry) for entry in value]
+    return value
+
+
+def finding_from_plain(data: dict[str, Any]) -> Finding:
+    """The inverse of :func:`to_plain` for a :class:`Finding`.
+
+    :raises KeyError, TypeError, ValueError: ``data`` is not what :func:`to_plain` made.
+    """
+    return Finding(
+        verdict=Verdict(data["verdict"]),
+        tests=tuple(data["tests"]),
+        headline=data["headline"],
+        phase=data["phase"],
+        groups=tuple(_group_from_plain(group) for group in data["groups"]),
+        coverage=coverage_from_plain(data["coverage"]),
+        detail=data["detail"],
+    )
+
+
+def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
+    """The inverse of :func:`to_plain` for a :class:`Coverage` or ``None``."""
+    return None if data is None else Coverage(**data)
+
+
+def _group_from_plain(data: dict[str, Any]) -> FailureGroup:
+    location = data["location"]
+    return FailureGroup(
+        kind=data["kind"],
+        message=data["message"],
+        phase=data["phase"],
+        count=data["count"],
+        threads=tuple(data["threads"]),
+        rounds=tuple(data["rounds"]),
+        location=None if location is None else Location(**location),
+    )
+
+
+def group_failures(failures: Sequence[ThreadFailure], ours: Sequence[str] = ()) -> list[tuple[FailureGroup, ThreadFailure]]:
+    """Failures that share exception type and traceback as one, each with the first of its failures.
+
+    Messages may differ inside a group (a lost update gives another wrong number each time); the first one is kept.
+
+    :param ours: folders whose frames are the harness's own: never the location of a failure.
+    """
+    buckets: dict[tuple[object, ...], list[ThreadFailure]] = {}
+    for failure in failures:
+        buckets.setdefault(_signature(failure), []).append(failure)
+    grouped = [(_group(bucket, ours), bucket[0]) for bucket in buckets.values()]
+    return sorted(grouped, key=lambda pair: -pair[0].count)
+
+
+def _signature(failure: ThreadFailure) -> tuple[object, ...]:
+    exception = failure.exception
+    frames = tuple((frame.f_code, line) for frame, line in traceback.walk_tb(exception.__traceback__))
+    parts: tuple[object, ...] = ()
+    if isinstance(exception, BaseExceptionGroup):
+        parts = tuple(sorted(type(leaf).__qualname__ for leaf in exception.exceptions))
+    return (failure.phase, type(exception), parts, frames)
+
+
+def _group(bucket: list[ThreadFailure], ours: Sequence[str]) -> FailureGroup:
+    first = bucket[0]
+    return FailureGroup(
+        kind=_type_name(first.exception),
+        message=_message(first.exception),
+        phase=first.phase,
+        count=len(bucket),
+        threads=tuple(sorted({failure.thread for failure in bucket})),
+        rounds=tuple(sorted({failure.round for failure in bucket})),
+        location=location_of(first.exception, ours),
+    )
+
+
+def _type_name(exception: BaseException) -> str:
+    kind = type(exception)
+    return kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(exception: BaseException, lines: int = 12) -> str:
+    try:
+        text = str(exception).splitlines()
+    except Exception as broken:
+        return f"<its message cannot be shown: {type(broken).__name__}>"
+    return "\n".join(text[:lines])
+
+
+def location_of(exception: BaseException, ours: Sequence[str] = ()) -> Location | None:
+    """The innermost line of a traceback that lies in neither ``ours`` nor installed packages, else the innermost.
+
+    An exception group is looked into: the location of its first leaf is where the failure shows.
+    """
+    while isinstance(exception, BaseExceptionGroup):
+        exception = exception.exceptions[0]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(exception.__traceback__)
+        if not any(frame.filename.startswith(folder) for folder in ours)
+    ]
+    if not frames:
+        return None
+    installed = (f"{os.sep}site-packages{os.sep}", f"{os.sep}lib{os.sep}python")
+    own = [frame for frame in frames if not any(part in frame.filename for part in installed)]
+    frame = (own or frames)[-1]
+    return Location(frame.filename, frame.lineno or 0, frame.name, (frame.line or "").strip())
