@@ -100,7 +100,7 @@ class IsolationPlugin:
         if end.verdict is None or not started:
             # The worker died before this test began: it goes to the next one.
             sched.mark_test_pending(crashitem)
-            report.outcome = "rerun"
+            report.outcome = "rerun"  # type: ignore[assignment]
             report.when = "setup"
             report.longrepr = None
             if end.verdict is None:

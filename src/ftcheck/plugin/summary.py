@@ -5,6 +5,7 @@ It sees only reports, which may come from workers; what the session's side knows
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from typing import Any
@@ -115,9 +116,15 @@ class SummaryPlugin:
             width=terminalreporter._tw.fullwidth,
             colour=terminalreporter._tw.hasmarkup,
             verbose=self._config.get_verbosity(),
-            where=lambda nodeid: str(self._config.cwd_relative_nodeid(nodeid)),
+            where=self._from_here,
         )
         terminalreporter.write(text + "\n", flush=True)
+
+    def _from_here(self, nodeid: str) -> str:
+        """A node id as it is typed in the folder where pytest was started; in reports it is relative to the rootdir."""
+        path, colons, name = nodeid.partition("::")
+        here, root = self._config.invocation_params.dir, self._config.rootpath
+        return nodeid if here == root or not colons else f"{os.path.relpath(root / path, here)}::{name}"
 
     def report(self) -> RunReport:
         """Everything that was seen, added up."""
