@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ftcheck import interpreter
@@ -191,19 +191,15 @@ def resolve(layers: Iterable[Mapping[str, Any]]) -> Settings:
 
 
 def command_line(settings: Settings) -> list[str]:
-    """The options that give a run exactly these settings, as they are typed."""
+    """The options that give a run exactly these settings, as they are typed; without those that are the default."""
     words = [f"--ftcheck-threads={settings.threads}"]
-    if settings.rounds is not None:
-        words.append(f"--ftcheck-rounds={settings.rounds}")
-    if settings.seconds is not None:
-        words.append(f"--ftcheck-seconds={settings.seconds:g}")
+    if (settings.rounds, settings.seconds) != (DEFAULT_ROUNDS, DEFAULT_SECONDS):
+        if settings.rounds is not None:
+            words.append(f"--ftcheck-rounds={settings.rounds}")
+        if settings.seconds is not None:
+            words.append(f"--ftcheck-seconds={settings.seconds:g}")
     if settings.share:
         words.append("--ftcheck-share=" + ("all" if settings.share is True else ",".join(settings.share)))
     if settings.noise:
         words.append(f"--ftcheck-noise={settings.noise:g}")
     return words
-
-
-def alone(settings: Settings) -> Settings:
-    """The same settings with one thread and one round: for a test that brings its own threads."""
-    return replace(settings, threads=1)

@@ -47,6 +47,21 @@ class Supervisor(Protocol):
 supervisor: contextvars.ContextVar[Supervisor | None] = contextvars.ContextVar("ftcheck_supervisor", default=None)
 
 
+class BaseConcurrentFailures(BaseExceptionGroup[BaseException]):
+    """What :func:`concurrently` raises when a body raised something that is no :exc:`Exception`."""
+
+    def __new__(cls, message: str, exceptions: Sequence[BaseException]) -> BaseConcurrentFailures:
+        plain = all(isinstance(exception, Exception) for exception in exceptions)
+        return super().__new__(ConcurrentFailures if plain else cls, message, exceptions)
+
+    def derive(self, exceptions: Sequence[BaseException]) -> BaseConcurrentFailures:  # type: ignore[override]
+        return BaseConcurrentFailures(self.message, exceptions)
+
+
+class ConcurrentFailures(BaseConcurrentFailures, ExceptionGroup[Exception]):  # type: ignore[misc]
+    """What :func:`concurrently` raises: the exceptions of all bodies that failed. An :exc:`ExceptionGroup`."""
+
+
 def concurrently(*bodies: Callable[[], Any], threads: int | None = None) -> None:
     """Run callables at the same time, one thread each; wait for all of them; raise their failures together.
 
@@ -86,9 +101,8 @@ def concurrently(*bodies: Callable[[], Any], threads: int | None = None) -> None
         for number, exception in failures:
             with contextlib.suppress(Exception):
                 exception.add_note(f"in body {number} of {len(bodies)} that ran concurrently: {_name(bodies[number])}")
-        raise BaseExceptionGroup(
-            f"{len(failures)} of {len(bodies)} concurrent bodies failed", [exception for _, exception in failures]
-        )
+        message = f"{len(failures)} of {len(bodies)} concurrent bodies failed"
+        raise BaseConcurrentFailures(message, [exception for _, exception in failures])
 
 
 def _name(body: Callable[[], object]) -> str:

@@ -6,6 +6,7 @@ fixtures, capture, logging, xfail, reports, every other plugin's hooks) stays py
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import threading
 import types
@@ -24,6 +25,7 @@ from ftcheck import interpreter, stress
 from ftcheck.plugin import clones
 from ftcheck.settings import Settings
 from ftcheck.verdicts import Coverage, FailureGroup, Finding, ThreadFailure, Verdict, group_failures
+from ftcheck.workload import BaseConcurrentFailures as ConcurrentFailures
 
 OUR_FOLDERS = (__file__.rpartition("plugin")[0], threading.__file__)
 _SKIPS = (Skipped, unittest.SkipTest)
@@ -133,6 +135,7 @@ class ConcurrentRun:
         exits = [one.exception for one in failures if isinstance(one.exception, Exit)]
         if exits:
             raise exits[0]
+        failures = [part for one in failures for part in _parts(one)]
         real = [one for one in failures if not isinstance(one.exception, (*_SKIPS, XFailed))]
         if real:
             self._groups = group_failures(real, OUR_FOLDERS)
@@ -177,6 +180,13 @@ class ConcurrentRun:
         location = self._groups[0][0].location
         crash = ReprFileLocation(location.file, location.line, self.finding.headline) if location else None
         return ExceptionChainRepr([*chain, (blank, crash, None)])
+
+
+def _parts(failure: ThreadFailure) -> list[ThreadFailure]:
+    """The failures of the bodies, where a test brought its own threads: what ``concurrently()`` raised, taken apart."""
+    if not isinstance(failure.exception, ConcurrentFailures):
+        return [failure]
+    return [dataclasses.replace(failure, exception=part) for part in failure.exception.exceptions]
 
 
 class StalledError(Exception):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import shlex
+import textwrap
 from collections import Counter
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -28,7 +29,7 @@ _MEANING = {
     Verdict.FAILURE: "an assertion failed or an exception was raised in a thread",
     Verdict.ERROR: "a set-up or teardown failed",
     Verdict.DATA_RACE: "two unordered accesses to the same memory",
-    Verdict.GIL_ENABLED: "a module turned the GIL on: from then on nothing ran in parallel",
+    Verdict.GIL_ENABLED: "a module turned the GIL on",
     Verdict.SKIPPED: "skipped by the test itself",
     Verdict.EXPECTED_FAILURE: "failed, and is marked xfail",
     Verdict.NOT_CHECKED: "ran, but not concurrently",
@@ -121,12 +122,15 @@ def _finding(console: Console, report: RunReport, finding: Finding, number: int,
         rows.append(("ran", finding.coverage.text))
     if "::" in first:
         rows.append(("again", f"pytest {shlex.quote(first)} {report.rerun}"))
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(justify="right", style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
+    labels = max(len(label) for label, _ in rows)
     for label, text in rows:
-        table.add_row(label, Text(text))
-    console.print(Padding(table, (0, 0, 0, 3)))
+        for line in _wrapped(text, console.width - labels - 5) if label == "what" else text.splitlines() or [""]:
+            console.print(Text.assemble((f"   {label:>{labels}}  ", "dim"), line), soft_wrap=True)
+            label = ""
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return [part for line in text.splitlines() for part in textwrap.wrap(line, max(width, 40)) or [""]]
 
 
 def _first_stacks(detail: str, lines: int = 24) -> list[str]:
@@ -137,8 +141,6 @@ def _first_stacks(detail: str, lines: int = 24) -> list[str]:
 
 
 def _short(file: str) -> str:
-    import os
-
     relative = os.path.relpath(file)
     return file if relative.startswith("..") else relative
 
@@ -158,12 +160,10 @@ def _not_checked(console: Console, report: RunReport) -> None:
 
 def _every_test(console: Console, report: RunReport) -> None:
     console.print()
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    width = max((len(test.verdict.value) for test in report.tests), default=0)
     for test in report.tests:
-        table.add_row(Text(test.verdict.value, style=_style(test.verdict)), Text(f"{test.test}{_basis(test)}"))
-    console.print(table)
+        verdict = (f"{test.verdict.value:<{width}}", _style(test.verdict))
+        console.print(Text.assemble(verdict, f"  {test.test}{_basis(test)}"), soft_wrap=True)
 
 
 def _basis(test: TestVerdict) -> str:
