@@ -58,7 +58,7 @@ class BaseConcurrentFailures(BaseExceptionGroup[BaseException]):
         return BaseConcurrentFailures(self.message, exceptions)
 
 
-class ConcurrentFailures(BaseConcurrentFailures, ExceptionGroup[Exception]):  # type: ignore[misc]
+class ConcurrentFailures(BaseConcurrentFailures, ExceptionGroup[Exception]):
     """What :func:`concurrently` raises: the exceptions of all bodies that failed. An :exc:`ExceptionGroup`."""
 
 
