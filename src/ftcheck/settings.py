@@ -17,6 +17,7 @@ from ftcheck import interpreter
 
 DEFAULT_ROUNDS = 200
 DEFAULT_SECONDS = 1.0
+DEFAULT_TIMEOUT = 60.0
 
 
 class SettingsError(ValueError):
@@ -143,7 +144,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("rounds", "N", None, f"stop after N rounds (default {DEFAULT_ROUNDS}, unless seconds is set)", _rounds),
     Option("seconds", "S", None, f"stop after S seconds (default {DEFAULT_SECONDS:g}, unless rounds is set); "
            "rare races need more time, not more threads", _seconds),
-    Option("timeout", "S", 60.0, "a round, a set-up or a teardown that takes longer than S seconds is a hang "
+    Option("timeout", "S", DEFAULT_TIMEOUT, "a round, a set-up or a teardown that takes longer than S seconds is a hang "
            "(default 60; a deadlock of all threads is noticed sooner)", _seconds),
     Option("share", "NAMES|all", (), "function-scoped fixtures that the threads of a round share, instead of one each",
            _share),
@@ -197,9 +198,15 @@ def command_line(settings: Settings) -> list[str]:
         if settings.rounds is not None:
             words.append(f"--ftcheck-rounds={settings.rounds}")
         if settings.seconds is not None:
-            words.append(f"--ftcheck-seconds={settings.seconds:g}")
+            words.append(f"--ftcheck-seconds={_number(settings.seconds)}")
     if settings.share:
         words.append("--ftcheck-share=" + ("all" if settings.share is True else ",".join(settings.share)))
     if settings.noise:
-        words.append(f"--ftcheck-noise={settings.noise:g}")
+        words.append(f"--ftcheck-noise={_number(settings.noise)}")
+    if settings.timeout != DEFAULT_TIMEOUT:
+        words.append(f"--ftcheck-timeout={_number(settings.timeout)}")
     return words
+
+
+def _number(value: float) -> str:
+    return repr(int(value)) if value.is_integer() else repr(value)

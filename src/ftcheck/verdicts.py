@@ -195,6 +195,9 @@ def to_plain(value: Any) -> Any:
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, (list, tuple)):
         return [to_plain(entry) for entry in value]
+    if isinstance(value, str) and not value.isascii():
+        # A lone surrogate (os.fsdecode of a file name that is no UTF-8) cannot be sent.
+        return value.encode(errors="backslashreplace").decode()
     return value
 
 

@@ -8,6 +8,7 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``session.py``          hooks where tests run
 ``running.py``          one test, rerun; what its outcome means to pytest
 ``clones.py``           a copy of a test for each thread, with fixtures of its own
+``fixture_users.py``    who used a fixture whose teardown fails
 ``guard.py``            a worker's watch over itself
 ``evidence.py``         what a dying worker leaves behind
 ``isolation.py``        hooks of the process that controls workers

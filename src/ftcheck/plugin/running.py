@@ -41,6 +41,7 @@ class ItemWorkload:
         self._clones: dict[int, clones.Clone] = {}
         self._round_clone: clones.Clone | None = None
         self._shared: dict[str, clones.Definition] = {}
+        self.used: dict[int, clones.Definition] = {}
         self._stash = clones.copy_of(item.stash)
         self._to_share = [name for name in clones.per_test_fixtures(item) if settings.shares(name)]
 
@@ -64,6 +65,7 @@ class ItemWorkload:
     def cleanup(self, thread: int, round: int) -> None:
         clone = self._clones.pop(thread, None)
         if clone is not None:
+            self.used |= {id(one): one for one in clone.item._request._fixture_defs.values()}
             clone.tear_down()
 
     def close_round(self, round: int) -> None:
@@ -96,6 +98,7 @@ class ConcurrentRun:
         self.coverage: Coverage | None = None
         self.finding: Finding | None = None
         self.not_checked = ""
+        self.used: dict[int, clones.Definition] = {}
         self._groups: list[tuple[FailureGroup, ThreadFailure]] = []
 
     def install(self) -> None:
@@ -121,7 +124,7 @@ class ConcurrentRun:
             settled=lambda failures: _all_skipped(failures, self.settings.threads),
             bystanders=self._bystanders,
         )
-        self.coverage = outcome.coverage
+        self.coverage, self.used = outcome.coverage, workload.used
         if outcome.stall is not None:
             self._on_stall(outcome.stall)
             self.finding = stall_finding(item.nodeid, outcome.stall, outcome.coverage)
@@ -221,10 +224,14 @@ def how_often(groups: Sequence[FailureGroup], coverage: Coverage) -> str:
 
 
 def _all_skipped(failures: Sequence[ThreadFailure], threads: int) -> bool:
-    skipped = {one.thread for one in failures if isinstance(one.exception, (*_SKIPS, XFailed, Exit))}
-    return any(isinstance(one.exception, Exit) for one in failures) or (
-        len(skipped) >= threads and len(skipped) == len({one.thread for one in failures})
-    )
+    """Whether in some round every thread was skipped: then every round will be. ``pytest.exit()`` ends it at once."""
+    skipped: dict[int, set[int]] = {}
+    for one in failures:
+        if isinstance(one.exception, Exit):
+            return True
+        if isinstance(one.exception, (*_SKIPS, XFailed)):
+            skipped.setdefault(one.round, set()).add(one.thread)
+    return any(len(who) >= threads for who in skipped.values())
 
 
 def _calls_concurrently(function: Any, depth: int = 2) -> bool:

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import os
 import threading
-import traceback
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 from _pytest.fixtures import FixtureDef
 from _pytest.python import Function
-from _pytest.scope import Scope
 
 from ftcheck import interpreter, stress
 from ftcheck.interpreter import GilEvent, GilWatch
 from ftcheck.plugin import running
+from ftcheck.plugin.fixture_users import FixtureUsers, leaves_of
 from ftcheck.plugin.guard import Guard
 from ftcheck.plugin.options import MARKER, RunOptions
 from ftcheck.plugin.running import ConcurrentRun
 from ftcheck.plugin.selection import Plan, marker_settings, plan
 from ftcheck.settings import SettingsError
-from ftcheck.verdicts import Finding, Verdict, location_of, to_plain
+from ftcheck.verdicts import Finding, Verdict, to_plain
 
 _RUN = pytest.StashKey[ConcurrentRun]()
 _PLAN = pytest.StashKey[Plan]()
@@ -65,7 +64,7 @@ class SessionPlugin:
         self._gil_at_collection: dict[str, GilEvent] = {}
         self._gil_event: GilEvent | None = None
         self._restart = ""
-        self._users: dict[int, tuple[FixtureDef[Any], list[str]]] = {}
+        self._users = FixtureUsers()
         self._bystanders: frozenset[int] = frozenset()
         self._asked = False
         self.stalled = False
@@ -155,7 +154,6 @@ class SessionPlugin:
         self._step("call", item)
         settings = item.stash[_PLAN].settings
         if settings is not None and isinstance(item, Function):
-            self._note_users(item)
             guard, timeout = self._guard, settings.timeout
             concurrent = ConcurrentRun(
                 item,
@@ -168,6 +166,14 @@ class SessionPlugin:
             item.stash[_RUN] = concurrent
             concurrent.install()
         return (yield)
+
+    @pytest.hookimpl
+    def pytest_fixture_setup(self, fixturedef: FixtureDef[Any]) -> None:
+        self._users.set_up(fixturedef)
+
+    @pytest.hookimpl
+    def pytest_fixture_post_finalizer(self, fixturedef: FixtureDef[Any]) -> None:
+        self._users.torn_down(fixturedef)
 
     def _on_stall(self, stall: stress.Stall) -> None:
         self.stalled = True
@@ -208,8 +214,11 @@ class SessionPlugin:
         blamed = self._gil_at_collection.get(_module_of(item)) if report.when == "call" else None
         if blamed is not None and (item.stash[_PLAN].settings or item.stash[_PLAN].reason):
             findings.append(self._gil_came_on(item, report, blamed))
-        if report.when == "teardown" and report.failed and call.excinfo is not None:
-            findings.extend(self._accused(item, call.excinfo))
+        if report.when == "call" and (item.stash[_PLAN].settings or item.stash[_PLAN].reason):
+            self._users.note(item, concurrent.used if concurrent is not None else {})
+        if report.when != "call" and report.failed and call.excinfo is not None:
+            findings.extend(self._users.accused(call.excinfo.value))
+        self._users.next_phase()
         self._attach(item, report, concurrent, findings)
         return report
 
@@ -247,53 +256,10 @@ class SessionPlugin:
             report.__dict__.pop("wasxfail", None)
         return Finding(Verdict.GIL_ENABLED, (item.nodeid,), event.text, phase=str(report.when))
 
-    # --- who used a fixture whose teardown fails ----------------------------------------------------------------------
-
-    def _note_users(self, item: Function) -> None:
-        for definitions in item._fixtureinfo.name2fixturedefs.values():
-            for definition in definitions:
-                if definition._scope is not Scope.Function:
-                    self._users.setdefault(id(definition), (definition, []))[1].append(item.nodeid)
-
-    def _accused(self, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> list[Finding]:
-        findings = []
-        for exception in _leaves(excinfo.value):
-            codes = {frame.f_code for frame, _ in traceback.walk_tb(exception.__traceback__)}
-            for definition, users in self._users.values():
-                code = getattr(definition.func, "__code__", None)
-                if code in codes and item.nodeid.startswith(definition.baseid) and users:
-                    where = location_of(exception, running.OUR_FOLDERS)
-                    findings.append(
-                        Finding(
-                            Verdict.FAILURE,
-                            tuple(users),
-                            f"teardown of {definition.scope} fixture {_fixture_name(definition)!r}, which these tests "
-                            f"used: {type(exception).__name__}: {exception}",
-                            phase="teardown",
-                            detail=f"{where}: {where.source}" if where else "",
-                        )
-                    )
-                    break
-        return findings
-
 
 def _module_of(item: pytest.Item) -> str:
     module = item.getparent(pytest.Module)
     return item.nodeid if module is None else module.nodeid
-
-
-def _fixture_name(definition: FixtureDef[Any]) -> str:
-    name = definition.argname
-    for known in ("setup_module", "setup_class", "setup_function", "setUpClass", "setUpModule"):
-        if name.startswith("_") and known in name:
-            return known.replace("setup", "teardown").replace("setUp", "tearDown")
-    return name
-
-
-def _leaves(exception: BaseException) -> list[BaseException]:
-    if isinstance(exception, BaseExceptionGroup):
-        return [leaf for part in exception.exceptions for leaf in _leaves(part)]
-    return [exception]
 
 
 def _unwrap_for_xfail(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
@@ -302,7 +268,7 @@ def _unwrap_for_xfail(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         return
     for mark in item.iter_markers("xfail"):
         raises = mark.kwargs.get("raises")
-        leaves = _leaves(call.excinfo.value)
+        leaves = leaves_of(call.excinfo.value)
         if isinstance(raises, (type, tuple)) and all(isinstance(leaf, raises) for leaf in leaves):
             call.excinfo = pytest.ExceptionInfo.from_exception(leaves[0])
             return

@@ -57,8 +57,10 @@ class SummaryPlugin:
             return None
         findings = data["findings"]
         if report.failed and findings:
-            word = findings[0]["verdict"].upper()
-            return ("failed" if report.when == "call" else "error"), ("F" if report.when == "call" else "E"), word
+            in_call = report.when == "call"
+            verdict = findings[0]["verdict"]
+            word = ("FAILED" if in_call else "ERROR") if verdict in ("failure", "error") else verdict.upper()
+            return ("failed", "F", word) if in_call else ("error", "E", word)
         if report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
             if data["reason"]:
                 return "not checked", "n", "NOT CHECKED"
@@ -77,7 +79,9 @@ class SummaryPlugin:
         if report.failed and not findings:
             findings = [Finding(verdict, (report.nodeid,), _headline(report), phase=str(report.when), coverage=coverage)]
         if findings:
-            verdict = worst(finding.verdict for finding in findings)
+            # A wider fixture's teardown may accuse other tests than the one whose report brings it.
+            mine = [finding.verdict for finding in findings if report.nodeid in finding.tests]
+            verdict = worst(mine) if mine else Verdict.PASSED
         if report.when == "call" or verdict is not Verdict.PASSED or findings:
             self._book.see(report.nodeid, verdict, coverage=coverage, reason=data["reason"], findings=findings)
 

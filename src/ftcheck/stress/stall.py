@@ -95,8 +95,9 @@ def _waits_without_end(syscall: str) -> bool:
     words = syscall.split()
     if _FUTEX is None or len(words) < 5 or words[0] != str(_FUTEX):
         return False
-    operation, timeout = int(words[2], 16) & 0x7F, int(words[4], 16)
-    return operation in _WAIT_OPERATIONS and timeout == 0
+    operation, timeout = int(words[2], 16), int(words[4], 16)
+    private = operation & 0x80  # FUTEX_PRIVATE_FLAG: without it another process may wake the thread
+    return bool(private) and operation & 0x7F in _WAIT_OPERATIONS and timeout == 0
 
 
 def stacks() -> str:
