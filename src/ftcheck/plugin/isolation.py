@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 
 from ftcheck.plugin import evidence
 from ftcheck.plugin.evidence import End
@@ -115,6 +116,9 @@ class IsolationPlugin:
         report.longrepr = f"{finding.verdict.value}: {finding.headline}\n\n{finding.detail}".rstrip()
         report.ftcheck = {"reason": "", "coverage": None, "findings": to_plain([finding])}  # type: ignore[attr-defined]
         report.user_properties.append(("ftcheck_verdict", finding.verdict.value))
+        xml = self._config.stash.get(xml_key, None)
+        if xml is not None:  # pytest copies properties from the teardown's report, and there will be none
+            xml.node_reporter(report).add_property("ftcheck_verdict", finding.verdict.value)
         if not started:
             self._config.hook.pytest_runtest_logreport(report=report)
 

@@ -1,0 +1,135 @@
+"""Installs releases side by side, unpacks their sdists, and runs pytest on them.
+
+Each release gets a folder of its own (``pip install --target``) that only its own run has on ``PYTHONPATH``, so that two
+releases of one package can be tried in one go. Everything lives in ``build/real/`` and is made once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+STORE = ROOT / "build" / "real"
+_PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q"]
+
+
+class Unavailable(Exception):
+    """A release could not be got or built; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One pytest run.
+
+    :param status: pytest's exit status.
+    :param verdicts: how many tests got each verdict of ftcheck; a test without one counts as pytest's outcome.
+    :param findings: test id to verdict and headline, for all that failed.
+    """
+
+    status: int
+    output: str
+    verdicts: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def install(name: str, requirements: Sequence[str]) -> Path:
+    """Install into ``build/real/NAME`` if that was not done, without what the environment has already.
+
+    :raises Unavailable: pip failed.
+    """
+    target = STORE / name
+    done = target / ".done"
+    wanted = "\n".join([sys.version, *requirements])
+    if done.exists() and done.read_text() == wanted:
+        return target
+    shutil.rmtree(target, ignore_errors=True)
+    _pip(["install", "--no-compile", "--target", str(target), *requirements])
+    done.write_text(wanted)
+    return target
+
+
+def sdist(name: str, version: str) -> Path:
+    """The unpacked source distribution.
+
+    :raises Unavailable: it could not be downloaded.
+    """
+    folder = STORE / "sdist" / f"{name}-{version}"
+    if (folder / ".done").exists():
+        return next(path for path in folder.iterdir() if path.is_dir())
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _pip(["download", "--no-deps", "--no-build-isolation", "--no-binary", ":all:", "-d", str(folder), f"{name}=={version}"])
+    archive = next(path for path in folder.iterdir() if path.name.endswith(".tar.gz"))
+    with tarfile.open(archive) as file:
+        file.extractall(folder, filter="data")
+    (folder / ".done").touch()
+    return next(path for path in folder.iterdir() if path.is_dir())
+
+
+def _pip(words: list[str]) -> None:
+    done = subprocess.run([*_PIP, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = [line for line in done.stderr.splitlines() if line.strip()][-3:]
+        raise Unavailable(f"pip {' '.join(words)} failed: {' '.join(last)}")
+
+
+def run_pytest(words: Sequence[str], *, cwd: Path, path: Sequence[Path] = (), timeout: float = 1800) -> Result:
+    """Run pytest in a process of its own and read its JUnit file.
+
+    :param path: folders that come first on ``sys.path``.
+    """
+    report = STORE / f"junit-{os.getpid()}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("PYTEST_ADDOPTS", None)
+    program = [str(Path(sys.executable).with_name("pytest")), "-p", "no:cacheprovider", f"--junitxml={report}", *words]
+    try:
+        done = subprocess.run(
+            program,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        return Result(-1, f"{late.stdout or ''}\nnot over after {timeout:.0f} s")
+    try:
+        verdicts, findings = read_junit(report)
+    except (OSError, ElementTree.ParseError) as error:
+        return Result(done.returncode, f"{done.stdout}\nno JUnit file: {error}")
+    finally:
+        report.unlink(missing_ok=True)
+    return Result(done.returncode, done.stdout, verdicts, findings)
+
+
+def read_junit(path: Path) -> tuple[dict[str, int], dict[str, tuple[str, str]]]:
+    """Verdict counts and findings from a JUnit file of a run under ftcheck."""
+    counts: Counter[str] = Counter()
+    findings: dict[str, tuple[str, str]] = {}
+    for case in ElementTree.parse(path).iter("testcase"):
+        name = f"{case.get('classname')}::{case.get('name')}"
+        given = [entry.get("value", "") for entry in case.iter("property") if entry.get("name") == "ftcheck_verdict"]
+        bad = [child for child in case if child.tag in ("failure", "error")]
+        skipped = any(child.tag == "skipped" for child in case)
+        verdict = given[-1] if given else "failed" if bad else "skipped" if skipped else "passed"
+        if bad and verdict in ("passed", "not checked"):
+            verdict = "error"
+        counts["skipped" if skipped and not bad else verdict] += 1
+        if bad:
+            findings[name] = (verdict, (bad[0].get("message") or "").splitlines()[0][:300])
+    return dict(counts), findings
