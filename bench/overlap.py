@@ -10,6 +10,7 @@ tools is asked. Two figures per body length:
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-TEST = '''
+TEST = """
 import json, os, threading, time
 import pytest
 
@@ -38,7 +39,7 @@ def written():
     yield
     with open(os.environ["BENCH_OUT"], "w") as file:
         json.dump(STAMPS, file)
-'''
+"""
 ROUNDS = 200
 LENGTHS = (1, 10, 50, 200, 1000)
 
@@ -112,7 +113,7 @@ def _rounds(stamps: list[tuple[int, int, int]]) -> list[list[tuple[int, int, int
 
 def _any_overlap(stamps: list[tuple[int, int, int]]) -> bool:
     ordered = sorted(stamps, key=lambda one: one[1])
-    return any(a[0] != b[0] and b[1] < a[2] for a, b in zip(ordered, ordered[1:], strict=False))
+    return any(a[0] != b[0] and b[1] < a[2] for a, b in itertools.pairwise(ordered))
 
 
 def run(repeats: int = 3) -> dict[str, Any]:

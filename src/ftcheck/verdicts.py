@@ -62,10 +62,10 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 class ThreadFailure:
     """One exception that one thread raised, with where and when it did.
 
-    :param thread: the number of the thread, from 0.
+    :param thread: the number of the thread, from 0; -1 for what all threads share, and for threads that are not ours.
     :param round: the number of the round, from 1.
     :param phase: ``"set-up"``, ``"body"`` or ``"teardown"``: of the thread's own part of the round; ``"background"``
-        for what reached :data:`sys.unraisablehook` or :data:`threading.excepthook`.
+        for what reached :data:`sys.unraisablehook` or :data:`threading.excepthook`; ``"harness"`` for a fault of ours.
     """
 
     thread: int

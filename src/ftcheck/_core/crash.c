@@ -184,10 +184,12 @@ on_fatal_signal(int signum, siginfo_t *info, void *context)
         index++;
     }
     int expected = 0;
-    if (getpid() != owner) {
-        ;
+    if (getpid() != owner) {                       /* nor is its stack: faulthandler writes to the same file */
+        signal(signum, SIG_DFL);
+        raise(signum);
+        return;
     }
-    else if (atomic_compare_exchange_strong(&claimed, &expected, 1)) {
+    if (atomic_compare_exchange_strong(&claimed, &expected, 1)) {
         reporter = pthread_self();
         report(index, info);
     }

@@ -45,6 +45,20 @@ give_signal_stack(ftc_slot *slot)
     }
 }
 
+static void
+copy_label(char *label, const char *text)
+{
+    size_t length = strlen(text);
+    if (length >= FTC_LABEL_SIZE) {
+        length = FTC_LABEL_SIZE - 1;
+        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80) {
+            length--;                              /* not in the middle of a character */
+        }
+    }
+    memcpy(label, text, length);
+    label[length] = '\0';
+}
+
 PyObject *
 ftc_enter_thread(PyObject *Py_UNUSED(module), PyObject *label)
 {
@@ -63,8 +77,7 @@ ftc_enter_thread(PyObject *Py_UNUSED(module), PyObject *label)
             slot->thread = pthread_self();
             slot->tstate = PyThreadState_Get();
             slot->signal_stack = NULL;
-            strncpy(slot->label, text, FTC_LABEL_SIZE - 1);
-            slot->label[FTC_LABEL_SIZE - 1] = '\0';
+            copy_label(slot->label, text);
             atomic_store(&slot->round, -1);
             atomic_store(&slot->place, FTC_IDLE);
             atomic_store(&slot->answered, 0);

@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     guard = None if place is None else Guard(*place)
     if guard is not None:
         guard.start()
-    if run.everything or run.isolate:
+    if run.asked or run.isolate:
         plugins.register(session.SessionPlugin(run, guard), "ftcheck-session")
     elif not run.off:
         plugins.register(session.MarkedOnly(run, guard), "ftcheck-marked-only")

@@ -29,6 +29,7 @@ class RunOptions:
     """What this run was asked to do.
 
     :param everything: ``--ftcheck``: all tests, not only the marked ones, are rerun concurrently.
+    :param asked: ``--ftcheck`` or ``--ftcheck-marked``, by command line or ini file.
     :param off: ``--no-ftcheck``: none is, markers or not.
     :param isolate: whether tests run in a worker process that may die.
     :param why_not_isolated: why tests run in this process although the run was asked for; empty where they do not.
@@ -37,6 +38,7 @@ class RunOptions:
     """
 
     everything: bool
+    asked: bool
     off: bool
     isolate: bool
     why_not_isolated: str
@@ -118,6 +120,7 @@ def read(config: pytest.Config) -> RunOptions:
     isolate, why_not = _isolation(config, (everything or asked) and not off)
     return RunOptions(
         everything=everything,
+        asked=not off and (everything or asked),
         off=off,
         isolate=isolate,
         why_not_isolated=why_not,

@@ -32,11 +32,11 @@ class SummaryPlugin:
 
     def pytest_report_header(self) -> list[str]:
         run = self._run
+        if not run.asked:
+            return []
         lines = [f"ftcheck: {interpreter.describe()} ({sys.executable})"]
-        if not interpreter.free_threaded_build() and (run.everything or run.isolate):
+        if not interpreter.free_threaded_build():
             lines.append("ftcheck: this interpreter always has the GIL; what breaks only without it is not found here")
-        if run.off or not (run.everything or run.isolate):
-            return lines if run.everything else []
         chosen = settings.resolve(run.layers)
         limits = [f"{chosen.rounds} rounds" if chosen.rounds else "", f"{chosen.seconds:g} s" if chosen.seconds else ""]
         where = "isolated in a worker process" if run.isolate else f"NOT isolated ({run.why_not_isolated})"

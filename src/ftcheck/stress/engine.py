@@ -9,6 +9,9 @@ round can still end: a thread that never comes back must not be waited for.
 A workload whose body needs no set-up is *repeatable*: it is prepared once, and its body is called several times per
 round when it is short, so that even a body of a microsecond overlaps with the others.
 
+Context variables are as in a plain run: what open sets, every thread of the round sees; what a thread's own set-up sets,
+its body and its teardown see; nothing else leaks from one to the other.
+
 A body that calls :func:`ftcheck.concurrently` brings its own threads. Several copies at once would disturb each other's
 totals, so the body is abandoned at that call and the test starts again with one copy at a time.
 """
@@ -105,6 +108,7 @@ class _Rounds:
         self._limit = ""
         self._round = 0
         self._began = self._round_began = time.monotonic()
+        self._context = self._round_context = contextvars.Context()
         self._failures: list[ThreadFailure] = []
         self._own_overlap = False
         self._most_bodies = copies
@@ -113,10 +117,10 @@ class _Rounds:
         self.abandoned = False
 
     def execute(self) -> Outcome:
-        context = contextvars.copy_context()
-        context.run(supervisor.set, self)
+        self._context = contextvars.copy_context()
+        self._context.run(supervisor.set, self)
         threads = [
-            threading.Thread(target=self._work, args=(number, context), name=f"ftcheck-{number}", daemon=True)
+            threading.Thread(target=self._work, args=(number,), name=f"ftcheck-{number}", daemon=True)
             for number in range(self._copies)
         ]
         stall = None
@@ -137,17 +141,19 @@ class _Rounds:
 
     # --- on the threads ------------------------------------------------------------------------------------------
 
-    def _work(self, number: int, context: contextvars.Context) -> None:
+    def _work(self, number: int) -> None:
         _core.enter_thread(f"thread {number}")
         self._numbers[threading.get_ident()] = number
         try:
             self._line.meet(self._open_next)
-            body = self._prepare(number) if self._workload.repeatable else None
+            repeatable = self._workload.repeatable and not self._limit
+            context = self._round_context.copy()
+            body = self._prepare(number, context) if repeatable else None
             while not self._limit:
-                self._one_round(number, body, context.copy())
+                self._one_round(number, body, (context if repeatable else self._round_context).copy())
                 self._line.meet(self._turn)
-            if self._workload.repeatable:
-                self._cleanup(number)
+            if repeatable:
+                self._cleanup(number, context)
         except _core.BrokenStartLine:
             pass
         except BaseException as failure:  # the harness itself: said, never swallowed
@@ -163,7 +169,7 @@ class _Rounds:
     def _one_round(self, number: int, body: Callable[[], object] | None, context: contextvars.Context) -> None:
         repeatable = self._workload.repeatable
         if body is None and not repeatable:
-            body = self._prepare(number)
+            body = self._prepare(number, context)
         self._noise.begin(number, self._round)
         try:
             if body is None:
@@ -179,20 +185,20 @@ class _Rounds:
         finally:
             self._noise.end()
             if not repeatable:
-                self._cleanup(number)
+                self._cleanup(number, context)
 
-    def _prepare(self, number: int) -> Callable[[], object] | None:
+    def _prepare(self, number: int, context: contextvars.Context) -> Callable[[], object] | None:
         with self._serial:
             try:
-                return self._workload.prepare(number, self._round)
+                return context.run(self._workload.prepare, number, self._round)
             except BaseException as failure:
                 self._record(number, "set-up", failure)
                 return None
 
-    def _cleanup(self, number: int) -> None:
+    def _cleanup(self, number: int, context: contextvars.Context) -> None:
         with self._serial:
             try:
-                self._workload.cleanup(number, self._round)
+                context.run(self._workload.cleanup, number, self._round)
             except BaseException as failure:
                 self._record(number, "teardown", failure)
 
@@ -202,14 +208,15 @@ class _Rounds:
         self._round += 1
         self._round_began = time.monotonic()
         try:
-            self._workload.open_round(self._round)
+            self._round_context = self._context.copy()
+            self._round_context.run(self._workload.open_round, self._round)
         except BaseException as failure:
             self._record(-1, "set-up", failure)
             self._limit = "failures"
 
     def _turn(self) -> None:
         try:
-            self._workload.close_round(self._round)
+            self._round_context.run(self._workload.close_round, self._round)
         except BaseException as failure:
             self._record(-1, "teardown", failure)
         stamps = self._line.stamps()
@@ -243,6 +250,7 @@ class _Rounds:
     def run_bodies(self, bodies: Sequence[Callable[[], object]]) -> list[tuple[int, BaseException]]:
         """Run the bodies that a test brings itself (:class:`ftcheck.workload.Supervisor`)."""
         if self._copies > 1:
+            self.abandoned = True  # here as well: the body may catch everything
             raise BringsItsOwnThreads
         context = contextvars.copy_context()
         context.run(supervisor.set, None)

@@ -1,4 +1,5 @@
 from bitarray import bitarray
+
 from ftcheck import concurrently
 
 

@@ -1,4 +1,5 @@
 import cbor2
+
 from ftcheck import concurrently
 
 

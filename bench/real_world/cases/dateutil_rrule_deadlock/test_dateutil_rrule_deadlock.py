@@ -1,6 +1,7 @@
 from datetime import datetime
 
 from dateutil.rrule import DAILY, rrule
+
 from ftcheck import concurrently
 
 

@@ -1,9 +1,10 @@
 from expiringdict import ExpiringDict
+
 from ftcheck import concurrently
 
 
 def test_items_while_another_thread_stores():
-    cache = ExpiringDict(max_len=1000, max_age_seconds=60, items={i: "value" for i in range(1000)})
+    cache = ExpiringDict(max_len=1000, max_age_seconds=60, items=dict.fromkeys(range(1000), "value"))
 
     def store():
         for i in range(3000):

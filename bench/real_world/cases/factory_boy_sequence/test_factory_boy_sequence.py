@@ -1,4 +1,5 @@
 import factory
+
 from ftcheck import concurrently
 
 

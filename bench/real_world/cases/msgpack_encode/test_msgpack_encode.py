@@ -1,4 +1,5 @@
 import msgpack
+
 from ftcheck import concurrently
 
 

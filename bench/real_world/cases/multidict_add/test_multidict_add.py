@@ -1,5 +1,6 @@
-from ftcheck import concurrently
 from multidict import CIMultiDict
+
+from ftcheck import concurrently
 
 
 def test_threads_add_to_one_multidict():

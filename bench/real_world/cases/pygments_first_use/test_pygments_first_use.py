@@ -1,7 +1,8 @@
-from ftcheck import concurrently
 from pygments import lex
 from pygments.lexer import RegexLexer, combined
 from pygments.token import Name, Number, String
+
+from ftcheck import concurrently
 
 
 def make_lexer():

@@ -1,4 +1,5 @@
 import pytz
+
 from ftcheck import concurrently
 
 

@@ -1,5 +1,4 @@
 import sqlparse
-from sqlparse.lexer import Lexer
 
 
 def test_first_use():

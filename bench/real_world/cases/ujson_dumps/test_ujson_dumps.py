@@ -1,4 +1,5 @@
 import ujson
+
 from ftcheck import concurrently
 
 

@@ -1,4 +1,5 @@
 import xxhash
+
 from ftcheck import concurrently
 
 

@@ -1,0 +1,14 @@
+"""There is one table: two threads that ask at the same time get the same object."""
+
+import ftcheck
+import pytest
+import unsafe_lazy_static as sample
+
+
+@pytest.mark.ftcheck
+def test_both_threads_get_the_same_table():
+    tables = []
+    sample.invalidate()
+    ftcheck.concurrently(lambda: tables.append(sample.get_table()), threads=2)
+    first, second = tables
+    assert first is second

@@ -1,0 +1,18 @@
+"""Two threads that both come first find a table that is filled."""
+
+import ftcheck
+import pytest
+import unsafe_once_init as sample
+
+LEVEL = 60_000
+
+
+@pytest.mark.ftcheck
+def test_both_threads_find_a_filled_table():
+    def check():
+        assert sample.to_linear(LEVEL) == pytest.approx((LEVEL / 65535) ** 2.2)
+
+    sample.set_gamma(1.0)
+    sample.to_linear(LEVEL)  # fills the table, with other values
+    sample.set_gamma(2.2)
+    ftcheck.concurrently(check, check)
