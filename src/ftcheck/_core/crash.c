@@ -9,6 +9,8 @@
  *      "Fatal Python error: ..." or "stack smashing detected" would be lost with them),
  *   5. hands on to the handler that was there before (faulthandler's, which adds the C stack) and so to the signal's
  *      own effect: the exit status is the true one.
+ * Py_FatalError() switches faulthandler off, which puts back the handler that faulthandler found: that must be ours, and
+ * still ours must come first.  So ours is installed before faulthandler.enable() and once more after it.
  * A fault inside the report (the structures it reads may be the corrupted ones) jumps to the next step.
  * The format is read by plugin/evidence.py.
  */
@@ -28,7 +30,9 @@
 #  define ASK_SIGNAL SIGUSR2
 #endif
 #define TAIL_SIZE 4096
-#define PATIENCE_MS 300                            /* for all the other threads together */
+#define PATIENCE_MS 200                            /* for each of the other threads, */
+#define ALL_PATIENCE_MS 3000                       /* for all of them together, */
+#define LEAST_PATIENCE_MS 20                       /* and for each when that is used up */
 
 static const struct { int number; const char *name; } FATAL[] = {
     {SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"}, {SIGFPE, "SIGFPE"}, {SIGILL, "SIGILL"}, {SIGABRT, "SIGABRT"},
@@ -88,13 +92,14 @@ ask_other_threads(ftc_slot *mine)
     action.sa_flags = SA_ONSTACK;
     sigemptyset(&action.sa_mask);
     sigaction(ASK_SIGNAL, &action, NULL);
-    int patience = PATIENCE_MS;
+    int all = ALL_PATIENCE_MS;
     for (int i = 0; i < FTC_MAX_SLOTS; i++) {
         ftc_slot *slot = &ftc_slots[i];
         if (slot == mine || atomic_load(&slot->used) != 1 || pthread_kill(slot->thread, ASK_SIGNAL) != 0) {
             continue;
         }
-        while (!atomic_load(&slot->answered) && patience-- > 0) {
+        int patience = all > 0 ? PATIENCE_MS : LEAST_PATIENCE_MS;
+        for (; !atomic_load(&slot->answered) && patience > 0; patience--, all--) {
             struct timespec millisecond = {0, 1000 * 1000};
             nanosleep(&millisecond, NULL);
         }
@@ -202,6 +207,11 @@ on_fatal_signal(int signum, siginfo_t *info, void *context)
         guarded = 0;
         siglongjmp(next_step, 1);
     }
+    else {                                         /* back from faulthandler: all is said */
+        signal(signum, SIG_DFL);
+        raise(signum);
+        return;
+    }
     struct sigaction *before = &previous[index];
     sigaction(signum, before, NULL);
     if (before->sa_flags & SA_SIGINFO) {
@@ -222,10 +232,6 @@ ftc_watch_fatal_signals(PyObject *Py_UNUSED(module), PyObject *fd)
         return NULL;
     }
     owner = getpid();
-    if (evidence_fd >= 0) {
-        evidence_fd = number;
-        Py_RETURN_NONE;
-    }
     evidence_fd = number;
     for (int i = 0; i < FATAL_COUNT; i++) {
         struct sigaction action;
@@ -233,8 +239,12 @@ ftc_watch_fatal_signals(PyObject *Py_UNUSED(module), PyObject *fd)
         action.sa_sigaction = on_fatal_signal;
         action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
         sigemptyset(&action.sa_mask);
-        if (sigaction(FATAL[i].number, &action, &previous[i]) != 0) {
+        struct sigaction replaced;
+        if (sigaction(FATAL[i].number, &action, &replaced) != 0) {
             return PyErr_SetFromErrno(PyExc_OSError);
+        }
+        if (!(replaced.sa_flags & SA_SIGINFO) || replaced.sa_sigaction != on_fatal_signal) {
+            previous[i] = replaced;
         }
     }
     Py_RETURN_NONE;

@@ -10,7 +10,7 @@ static PyMethodDef methods[] = {
      "places()\n--\n\n(label, round, place) of each registered thread."},
     {"watch_fatal_signals", ftc_watch_fatal_signals, METH_O,
      "watch_fatal_signals(fd, /)\n--\n\nOn SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT write what every registered "
-     "thread was doing to `fd`,\nthen let the signal take its course. Call after faulthandler.enable()."},
+     "thread was doing to `fd`,\nthen let the signal take its course. Call before faulthandler.enable() and again after it."},
     {"dead_man", ftc_dead_man, METH_VARARGS,
      "dead_man(seconds, status, /)\n--\n\nEnd the process with this exit status, after a report, unless called again "
      "within `seconds`\n(0: never). The watching C thread's native id."},

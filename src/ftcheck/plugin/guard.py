@@ -40,6 +40,7 @@ class Guard:
 
     def start(self) -> None:
         """Take over fatal signals and ``os._exit``, and begin to watch."""
+        _core.watch_fatal_signals(self._recorder.end_fd)
         faulthandler.enable(file=self._recorder.end_fd)
         _core.watch_fatal_signals(self._recorder.end_fd)
         _core.enter_thread("main thread")

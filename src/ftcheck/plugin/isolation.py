@@ -73,6 +73,7 @@ class IsolationPlugin:
         if end.now.subject in self._lost:
             return
         self._lost.append(end.now.subject)
+        self._deaths = 0
         finding = _finding(end, end.now.subject)
         report = pytest.CollectReport(end.now.subject, "failed", f"{finding.headline}\n\n{finding.detail}", [])
         report.ftcheck = {"reason": "", "coverage": None, "findings": to_plain([finding])}  # type: ignore[attr-defined]
@@ -119,6 +120,8 @@ class IsolationPlugin:
         xml = self._config.stash.get(xml_key, None)
         if xml is not None:  # pytest copies properties from the teardown's report, and there will be none
             xml.node_reporter(report).add_property("ftcheck_verdict", finding.verdict.value)
+        distribution: Any = self._config.pluginmanager.getplugin("dsession")
+        distribution._handlefailures(report)  # so that -x and --maxfail count it
         if not started:
             self._config.hook.pytest_runtest_logreport(report=report)
 

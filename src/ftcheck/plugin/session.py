@@ -15,7 +15,7 @@ import pytest
 from _pytest.fixtures import FixtureDef
 from _pytest.python import Function
 
-from ftcheck import interpreter, stress
+from ftcheck import interpreter, settings, stress
 from ftcheck.interpreter import GilEvent, GilWatch
 from ftcheck.plugin import running
 from ftcheck.plugin.fixture_users import FixtureUsers, leaves_of
@@ -59,7 +59,7 @@ class SessionPlugin:
 
     def __init__(self, run: RunOptions, guard: Guard | None) -> None:
         self._run, self._guard = run, guard
-        self._timeout = 60.0
+        self._timeout = settings.resolve(run.layers).timeout
         self._gil = GilWatch()
         self._gil_at_collection: dict[str, GilEvent] = {}
         self._gil_event: GilEvent | None = None
@@ -152,12 +152,12 @@ class SessionPlugin:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
         self._step("call", item)
-        settings = item.stash[_PLAN].settings
-        if settings is not None and isinstance(item, Function):
-            guard, timeout = self._guard, settings.timeout
+        chosen = item.stash[_PLAN].settings
+        if chosen is not None and isinstance(item, Function):
+            guard, timeout = self._guard, chosen.timeout
             concurrent = ConcurrentRun(
                 item,
-                settings,
+                chosen,
                 self._run.seed,
                 heartbeat=(lambda number: guard.round(number, timeout)) if guard is not None else lambda number: None,
                 on_stall=self._on_stall,
@@ -190,8 +190,8 @@ class SessionPlugin:
 
     def _step(self, phase: str, item: pytest.Item) -> None:
         if self._guard is not None:
-            settings = item.stash[_PLAN].settings
-            self._guard.step(phase, item.nodeid, settings.timeout if settings is not None else self._timeout)
+            chosen = item.stash[_PLAN].settings
+            self._guard.step(phase, item.nodeid, chosen.timeout if chosen is not None else self._timeout)
 
     # --- reports -----------------------------------------------------------------------------------------------------
 

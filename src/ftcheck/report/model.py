@@ -76,7 +76,9 @@ class Book:
         verdict = worst(seen)
         coverage = self._coverage.get(test)
         findings = tuple(
-            finding if finding.coverage or finding.phase != "call" else replace(finding, coverage=coverage)
+            finding
+            if finding.coverage or finding.phase != "call" or len(finding.tests) > 1
+            else replace(finding, coverage=coverage)
             for finding in self._findings.get(test, ())
         )
         return TestVerdict(test, verdict, coverage, self._reasons.get(test, ""), findings)

@@ -141,7 +141,10 @@ def _first_stacks(detail: str, lines: int = 24) -> list[str]:
 
 
 def _short(file: str) -> str:
-    relative = os.path.relpath(file)
+    try:
+        relative = os.path.relpath(file)
+    except ValueError, OSError:  # no file name at all; the current folder was removed
+        return file or "<code without a file>"
     return file if relative.startswith("..") else relative
 
 
