@@ -125,6 +125,17 @@ class IsolationPlugin:
         if not started:
             self._config.hook.pytest_runtest_logreport(report=report)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test that goes to the next worker is no result: pytest's JUnit writer has just made an empty one of it."""
+        xml = self._config.stash.get(xml_key, None)
+        if xml is None or report.outcome != "rerun" or report.longrepr is not None:  # type: ignore[comparison-overlap]
+            return
+        empty = xml.node_reporter(report)
+        for key in [key for key, reporter in xml.node_reporters.items() if reporter is empty]:
+            del xml.node_reporters[key]
+        xml.node_reporters_ordered.remove(empty)
+
     def _extra_report(self, end: End, bare: pytest.TestReport) -> pytest.TestReport:
         """A report about the test before, for a death between two tests."""
         nodeid = end.now.subject or bare.nodeid

@@ -116,12 +116,15 @@ class ConcurrentRun:
         item = self.item
         workload = ItemWorkload(item, self.settings, self._heartbeat)
         clones.finish_per_test_fixtures(item)
+        gil_before = interpreter.gil_enabled()
         outcome = stress.run(
             workload,
             self.settings,
             seed=self._seed,
             own_threads=_calls_concurrently(item.obj),
-            settled=lambda failures: _all_skipped(failures, self.settings.threads),
+            settled=lambda failures: (
+                interpreter.gil_enabled() is not gil_before or _all_skipped(failures, self.settings.threads)
+            ),
             bystanders=self._bystanders,
         )
         self.coverage, self.used = outcome.coverage, workload.used

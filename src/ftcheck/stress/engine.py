@@ -235,7 +235,7 @@ class _Rounds:
         settings = self._settings
         if self.abandoned:
             return "abandoned"
-        if self._failures and self._settled(self._failures):
+        if self._settled(self._failures):
             return "settled"
         if len({failure.round for failure in self._failures}) >= FAILING_ROUNDS:
             return "failures"
