@@ -24,13 +24,26 @@ from pathlib import Path
 
 import pytest
 
+from ftcheck.interpreter import GilWatch
 from ftcheck.plugin import options
 
 _RUN = pytest.StashKey[options.RunOptions]()
 
 
+_GIL = pytest.StashKey[GilWatch]()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Watch the GIL before the first conftest.py is imported, if the run is ours."""
+    asked = early_config.known_args_namespace
+    if asked.ftcheck or asked.ftcheck_marked or early_config.getini("ftcheck"):
+        early_config.stash[_GIL] = GilWatch()
+        early_config.stash[_GIL].install()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,7 +77,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if guard is not None:
         guard.start()
     if run.asked or run.isolate:
-        plugins.register(session.SessionPlugin(run, guard), "ftcheck-session")
+        watch = config.stash.get(_GIL, None) or GilWatch()
+        plugins.register(session.SessionPlugin(run, guard, watch), "ftcheck-session")
     elif not run.off:
         plugins.register(session.MarkedOnly(run, guard), "ftcheck-marked-only")
 

@@ -8,8 +8,10 @@ and turns xdist's bare report into what the evidence says: the signal, the phase
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,26 @@ class IsolationPlugin:
         node.workerinput["ftcheck_evidence"] = str(self._folder)
         node.workerinput["ftcheck_seed"] = self._run.seed
         node.workerinput["ftcheck_lost"] = list(self._lost)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """xdist calls each end of a worker a crash and gives no reason; say what is known instead."""
+        distribution: Any = self._config.pluginmanager.getplugin("dsession")
+        for speaker, name in ((distribution, "report_line"), (getattr(distribution, "trdist", None), "write_line")):
+            if speaker is not None:
+                setattr(speaker, name, self._reworded(getattr(speaker, name)))
+
+    def _reworded(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        def say_better(line: str) -> None:
+            found = re.search(r"^\[(\w+)\] node down: |^replacing crashed worker (\w+)$", line.strip())
+            end = self._ends.get(found[1] or found[2]) if found else None
+            if found is None or end is None:
+                say(line)
+            elif found[1]:
+                what = f"{end.verdict.value}: {end.headline}; a new worker takes over" if end.verdict else end.headline
+                say(f"\n[{found[1]}] {what}")
+
+        return say_better
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:

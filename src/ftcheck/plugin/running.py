@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 import threading
 import types
 import unittest
@@ -20,14 +21,13 @@ from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTraceba
 from _pytest.outcomes import Exit, Skipped, XFailed
 from _pytest.python import Function
 
-import ftcheck
-from ftcheck import interpreter, stress
+from ftcheck import interpreter, stress, workload
 from ftcheck.plugin import clones
 from ftcheck.settings import Settings
 from ftcheck.verdicts import Coverage, FailureGroup, Finding, ThreadFailure, Verdict, group_failures
-from ftcheck.workload import BaseConcurrentFailures as ConcurrentFailures
 
 OUR_FOLDERS = (__file__.rpartition("plugin")[0], threading.__file__)
+_PACKAGE = sys.modules["ftcheck"]
 _SKIPS = (Skipped, unittest.SkipTest)
 
 
@@ -114,11 +114,11 @@ class ConcurrentRun:
         """
         __tracebackhide__ = True
         item = self.item
-        workload = ItemWorkload(item, self.settings, self._heartbeat)
+        subject = ItemWorkload(item, self.settings, self._heartbeat)
         clones.finish_per_test_fixtures(item)
         gil_before = interpreter.gil_enabled()
         outcome = stress.run(
-            workload,
+            subject,
             self.settings,
             seed=self._seed,
             own_threads=_calls_concurrently(item.obj),
@@ -127,7 +127,7 @@ class ConcurrentRun:
             ),
             bystanders=self._bystanders,
         )
-        self.coverage, self.used = outcome.coverage, workload.used
+        self.coverage, self.used = outcome.coverage, subject.used
         if outcome.stall is not None:
             self._on_stall(outcome.stall)
             self.finding = stall_finding(item.nodeid, outcome.stall, outcome.coverage)
@@ -190,7 +190,7 @@ class ConcurrentRun:
 
 def _parts(failure: ThreadFailure) -> list[ThreadFailure]:
     """The failures of the bodies, where a test brought its own threads: what ``concurrently()`` raised, taken apart."""
-    if not isinstance(failure.exception, ConcurrentFailures):
+    if not isinstance(failure.exception, workload.BaseConcurrentFailures):
         return [failure]
     return [dataclasses.replace(failure, exception=part) for part in failure.exception.exceptions]
 
@@ -247,7 +247,7 @@ def _calls_concurrently(function: Any, depth: int = 2) -> bool:
     scope = getattr(function, "__globals__", {})
     for name in names:
         value = scope.get(name)
-        if value is ftcheck.concurrently or (value is ftcheck and "concurrently" in names):
+        if value is workload.concurrently or (value is _PACKAGE and "concurrently" in names):
             return True
         if depth and isinstance(value, types.FunctionType) and _calls_concurrently(value, depth - 1):
             return True

@@ -46,7 +46,7 @@ class MarkedOnly:
                 marker_settings(item, self._run)
             except SettingsError as error:
                 raise pytest.UsageError(str(error)) from None
-        plugin = SessionPlugin(self._run, self._guard)
+        plugin = SessionPlugin(self._run, self._guard, GilWatch())
         plugin.begin()
         config.pluginmanager.register(plugin, "ftcheck-session")
 
@@ -55,12 +55,12 @@ class SessionPlugin:
     """Registered as ``ftcheck-session``.
 
     :param guard: present in a worker of ours; None where tests run in the process that prints.
+    :param watch: has been watching the GIL since before the first conftest.py, if the run was asked for.
     """
 
-    def __init__(self, run: RunOptions, guard: Guard | None) -> None:
-        self._run, self._guard = run, guard
+    def __init__(self, run: RunOptions, guard: Guard | None, watch: GilWatch) -> None:
+        self._run, self._guard, self._gil = run, guard, watch
         self._timeout = settings.resolve(run.layers).timeout
-        self._gil = GilWatch()
         self._gil_at_collection: dict[str, GilEvent] = {}
         self._gil_event: GilEvent | None = None
         self._restart = ""
@@ -80,7 +80,7 @@ class SessionPlugin:
         """Look at how things stand before the first test: threads, and the GIL."""
         if interpreter.free_threaded_build() and interpreter.gil_enabled() and not interpreter.gil_forced():
             # Before any test file: a plugin, a conftest.py, or a module that was imported at the start.
-            self._gil_at_collection[""] = GilEvent(interpreter.who_needs_the_gil())
+            self._gil_at_collection[""] = self._gil.take() or GilEvent(interpreter.who_needs_the_gil())
         self._gil.install()
         if self._guard is not None:
             self._guard.take_over_faulthandler()
