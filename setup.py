@@ -2,7 +2,7 @@
 
 from setuptools import Extension, setup
 
-FILES = ("module", "startline", "slots", "frames", "crash", "deadman")
+FILES = ("module", "startline", "spin", "slots", "frames", "crash", "deadman")
 
 setup(
     ext_modules=[

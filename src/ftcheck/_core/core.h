@@ -2,6 +2,7 @@
  *
  *   module.c     the module's table of names; nothing else
  *   startline.c  StartLine: lets the bodies of a round begin together, and stamps when each ran
+ *   spin.c       its second stage: lines up threads that are awake
  *   slots.c      which threads are ours: label, round, and where in a round each one is
  *   frames.c     writes a thread's Python stack to a file descriptor, from inside a signal handler
  *   crash.c      the last words of a process that gets a fatal signal: what *every* thread of ours was doing
@@ -52,6 +53,15 @@ const char *ftc_place_name(int place);
 
 extern PyType_Spec ftc_startline_spec;
 int ftc_startline_init(PyObject *module);
+
+/* --- spin.c ----------------------------------------------------------------------------------- */
+
+typedef struct ftc_spin ftc_spin;
+
+ftc_spin *ftc_spin_new(int parties);                  /* NULL: no memory */
+void ftc_spin_free(ftc_spin *self);
+void ftc_spin_together(ftc_spin *self, int index, atomic_int *broken);
+int64_t ftc_now(void);                                /* nanoseconds of CLOCK_MONOTONIC */
 
 /* --- frames.c (async-signal-safe as far as the interpreter's own structures are intact) -------- */
 

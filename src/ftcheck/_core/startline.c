@@ -3,16 +3,12 @@
  * A condition variable wakes its waiters one after the other: measured, the second of two threads starts 50-500 us
  * after the first, and bodies of 10 us never overlap.  So a round starts in two stages.
  *   meet   everyone blocks until the last one is there.  Its preparations may take long, so nobody burns a CPU.
- *   spin   now all are awake or about to be: they meet once more by spinning on one atomic, which lines them up to well
- *          under a microsecond.  Only when every party can have a CPU of its own; otherwise the spinners would keep
- *          the last one from running, and the meeting alone is the start.
+ *   spin   now all are awake or about to be, and line up to well below a microsecond (spin.c).  Only when every party
+ *          can have a CPU of its own; otherwise the meeting alone is the start.
  * All waiting is done detached from the interpreter, so a stop-the-world pause (garbage collection) never waits for it.
  * Stamps are CLOCK_MONOTONIC nanoseconds, comparable with time.monotonic_ns().
  */
 #include "core.h"
-#include <errno.h>
-#include <sched.h>
-#include <time.h>
 
 typedef struct {
     int64_t start, end;
@@ -22,37 +18,17 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     int parties;
-    int spin;
     int initialised;
     pthread_mutex_t lock;
     pthread_cond_t moved;
     int waiting;                     /* under `lock` */
     unsigned long generation;        /* under `lock` */
     atomic_int broken;
-    atomic_int spinning;
-    atomic_ulong spin_generation;
+    ftc_spin *together;              /* the second stage, or NULL */
     stamp *stamps;
 } startline;
 
 static PyObject *BrokenStartLine;
-
-static int64_t
-now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static inline void
-relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ __volatile__("yield");
-#endif
-}
 
 static PyObject *
 broken(void)
@@ -109,27 +85,6 @@ meet(startline *self, PyObject *leader)
     return 1;
 }
 
-/* The second stage.  Detached. */
-static void
-spin_together(startline *self)
-{
-    unsigned long mine = atomic_load(&self->spin_generation);
-    if (atomic_fetch_add(&self->spinning, 1) + 1 == self->parties) {
-        atomic_store(&self->spinning, 0);
-        atomic_store(&self->spin_generation, mine + 1);
-        return;
-    }
-    for (unsigned long turns = 1; atomic_load_explicit(&self->spin_generation, memory_order_acquire) == mine; turns++) {
-        if (turns % 4096 == 0) {                    /* the machine is busier than it looked: let the others in */
-            if (atomic_load(&self->broken)) {
-                return;
-            }
-            sched_yield();
-        }
-        relax();
-    }
-}
-
 static PyObject *
 startline_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -147,9 +102,11 @@ startline_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     self->parties = parties;
-    self->spin = spin && parties > 1;
     self->stamps = PyMem_Calloc((size_t)parties, sizeof(stamp));
-    if (self->stamps == NULL) {
+    if (spin && parties > 1) {
+        self->together = ftc_spin_new(parties);
+    }
+    if (self->stamps == NULL || (spin && parties > 1 && self->together == NULL)) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
@@ -167,6 +124,7 @@ startline_dealloc(startline *self)
         pthread_cond_destroy(&self->moved);
         pthread_mutex_destroy(&self->lock);
     }
+    ftc_spin_free(self->together);
     PyMem_Free(self->stamps);
     type->tp_free(self);
     Py_DECREF(type);
@@ -203,12 +161,12 @@ startline_run(startline *self, PyObject *args)
     }
     stamp *mine = &self->stamps[index];
     *mine = (stamp){0};
-    if (!(ready && self->spin) && meet(self, NULL) < 0) {
+    if (!(ready && self->together != NULL) && meet(self, NULL) < 0) {
         return NULL;
     }
-    if (self->spin) {
+    if (self->together != NULL) {
         Py_BEGIN_ALLOW_THREADS
-        spin_together(self);
+        ftc_spin_together(self->together, index, &self->broken);
         Py_END_ALLOW_THREADS
     }
     if (atomic_load(&self->broken)) {
@@ -218,12 +176,12 @@ startline_run(startline *self, PyObject *args)
         atomic_store(&slot->place, FTC_IN_BODY);
     }
     PyObject *result = Py_None;
-    mine->start = now();
+    mine->start = ftc_now();
     for (; mine->calls < repeat && result != NULL; mine->calls++) {
         result = PyObject_CallNoArgs(body);
         Py_XDECREF(result);
     }
-    mine->end = now();
+    mine->end = ftc_now();
     if (slot != NULL) {
         atomic_store(&slot->place, FTC_DONE);
     }

@@ -211,7 +211,7 @@ def plain_body(item: Function) -> Callable[[], object] | None:
 
     None where it is not. Such a body can be called again and again without any set-up.
     """
-    if type(item).runtest is not Function.runtest or per_test_fixtures(item) or "request" in item.fixturenames:
+    if type(item).runtest is not Function.runtest or per_test_fixtures(item) or "request" in item._fixtureinfo.argnames:
         return None
     implementations = item.ihook.pytest_pyfunc_call.get_hookimpls()
     if any(one.plugin_name != "python" for one in implementations):

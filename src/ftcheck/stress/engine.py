@@ -37,9 +37,9 @@ from ftcheck.workload import Workload, run_once, supervisor
 
 FAILING_ROUNDS = 20
 """After so many failing rounds nothing more is learned: what fails, and how often, is known."""
-_FILL, _MOST_FILL = 200_000, 8_000_000
-"""Nanoseconds that the calls of a short repeatable body should fill in each round; more while they do not overlap,
-because on a busy machine a thread may wait for a CPU longer than that."""
+_FILL = 200_000
+"""Nanoseconds that the calls of a short repeatable body should fill in each round. Not more: a thread that has just used
+its share of a busy CPU waits for the next one, and misses the start of the next round."""
 _TICK = 0.25
 _SWITCH_INTERVAL = 1e-5
 """Seconds. With the GIL on, threads take turns; at the default of 5 ms short bodies would never interleave."""
@@ -104,7 +104,6 @@ class _Rounds:
         self._finished = threading.Event()
         self._running = copies
         self._repeat = 1
-        self._fill = float(_FILL)
         self._limit = ""
         self._round = 0
         self._began = self._round_began = time.monotonic()
@@ -221,12 +220,10 @@ class _Rounds:
             self._record(-1, "teardown", failure)
         stamps = self._line.stamps()
         self._calls += sum(calls for _, _, calls in stamps)
-        together = self._own_overlap or overlap.overlapped(stamps)
-        self._overlapped += together
+        self._overlapped += self._own_overlap or overlap.overlapped(stamps)
         self._own_overlap = False
         if self._workload.repeatable and self._copies > 1:
-            self._fill = max(_FILL, self._fill * 0.9) if together else min(_MOST_FILL, self._fill * 1.5)
-            self._repeat = overlap.calls_for(stamps, int(self._fill))
+            self._repeat = overlap.calls_for(stamps, _FILL)
         self._limit = self._reached()
         if not self._limit:
             self._open_next()
@@ -239,11 +236,16 @@ class _Rounds:
             return "settled"
         if len({failure.round for failure in self._failures}) >= FAILING_ROUNDS:
             return "failures"
-        if settings.rounds is not None and self._round >= settings.rounds:
+        if settings.rounds is not None and self._round >= settings.rounds and not self._worth_more_rounds():
             return "rounds"
         if settings.seconds is not None and time.monotonic() - self._began >= settings.seconds:
             return "seconds"
         return ""
+
+    def _worth_more_rounds(self) -> bool:
+        """Where a time limit holds as well, rounds that never overlapped (on a busy machine) are no reason to stop."""
+        settings = self._settings
+        return settings.seconds is not None and self._overlapped == 0 and settings.threads > 1 and not self._failures
 
     # --- for concurrently() -----------------------------------------------------------------------------------------
 

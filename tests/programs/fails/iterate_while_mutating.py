@@ -1,0 +1,17 @@
+"""One thread goes through a dict while another one adds to it: RuntimeError."""
+
+from ftcheck import concurrently
+
+
+def program():
+    sessions = dict.fromkeys(range(300))
+
+    def total():
+        for _ in range(100):
+            sum(key for key in sessions)
+
+    def add():
+        for key in range(300, 30_000):
+            sessions[key] = None
+
+    concurrently(total, add, total, total)

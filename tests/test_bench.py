@@ -1,0 +1,84 @@
+"""The measuring itself: the figures of bench/ against slow and obvious ways to get them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench import overlap  # noqa: E402  # the folder is no installed package
+from bench.real_world import packages  # noqa: E402
+from bench.real_world.catalog import load  # noqa: E402
+from bench.run import fill  # noqa: E402
+
+executions = st.builds(
+    lambda thread, began, length: (thread, began, began + length), st.integers(0, 3), st.integers(0, 60), st.integers(1, 15)
+)
+
+
+@given(st.lists(executions, max_size=25))
+def test_executions_that_overlapped_another_thread(stamps):
+    ordered = sorted(stamps, key=lambda one: one[1])
+    expected = sum(
+        any(other[0] != one[0] and one[1] < other[2] and other[1] < one[2] for other in ordered) for one in ordered
+    )
+    assert overlap._together(ordered) == expected
+
+
+def test_rounds_are_told_apart():
+    apart = [
+        (thread, 100 * round_ + 20 * thread, 100 * round_ + 20 * thread + 10) for round_ in range(200) for thread in (0, 1)
+    ]
+    together = [(thread, 100 * round_ + thread, 100 * round_ + 10) for round_ in range(200) for thread in (0, 1)]
+    assert overlap.figures(apart) == {"executions": 400, "together": 0.0, "rounds": 0.0}
+    assert overlap.figures(together) == {"executions": 400, "together": 1.0, "rounds": 1.0}
+
+
+JUNIT = """<testsuites><testsuite>
+<testcase classname="a" name="one"><properties><property name="ftcheck_verdict" value="passed"/></properties></testcase>
+<testcase classname="a" name="two"><properties><property name="ftcheck_verdict" value="crash"/></properties>
+  <failure message="crash: SIGSEGV&#10;more">text</failure></testcase>
+<testcase classname="a" name="three"><skipped message="no"/></testcase>
+<testcase classname="a" name="four"><properties><property name="ftcheck_verdict" value="passed"/></properties>
+  <error message="teardown">text</error></testcase>
+<testcase classname="a" name="five"/>
+</testsuite></testsuites>"""
+
+
+def test_junit_file_is_read(tmp_path):
+    file = tmp_path / "report.xml"
+    file.write_text(JUNIT)
+    counts, findings = packages.read_junit(file)
+    assert counts == {"passed": 2, "crash": 1, "skipped": 1, "error": 1}
+    assert findings == {"a::two": ("crash", "crash: SIGSEGV"), "a::four": ("error", "teardown")}
+
+
+def test_table_goes_between_the_marks(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- bench:overlap -->\nold\n<!-- /bench -->\nafter\n")
+    fill(readme, "| new |")
+    assert readme.read_text() == "before\n<!-- bench:overlap -->\n| new |\n<!-- /bench -->\nafter\n"
+
+
+BUGS, SUITES = load()
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_each_bug_has_a_test_and_a_reason(bug):
+    assert list((ROOT / "bench" / "real_world" / "cases" / bug.name).glob("test_*.py"))
+    assert bug.why
+    assert bug.verdicts
+
+
+def test_each_case_is_in_the_catalogue():
+    folders = {path.parent.name for path in (ROOT / "bench" / "real_world" / "cases").glob("*/test_*.py")}
+    assert folders == {bug.name for bug in BUGS}
+
+
+def test_names_in_the_catalogue_are_unique():
+    names = [entry.name for entry in [*BUGS, *SUITES]]
+    assert len(names) == len(set(names))
