@@ -70,7 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not in_worker:
         plugins.register(summary.SummaryPlugin(config, run), "ftcheck-summary")
     if distributing:
-        plugins.register(isolation.IsolationPlugin(config, run), "ftcheck-isolation")
+        if run.isolate:
+            plugins.register(isolation.IsolationPlugin(config, run), "ftcheck-isolation")
         return
     place = isolation.evidence_folder(config)
     guard = None if place is None else Guard(*place)

@@ -3,7 +3,7 @@
 Three nets, each for what the one before cannot catch. The engine finds rounds that do not end. A thread of ours
 (:class:`_PhaseWatch`) finds set-ups, teardowns and tests run alone that do not end. And when no Python code can run any
 more (a C loop that holds the GIL, or keeps a stop-the-world pause waiting), the dead man's switch (``_core/deadman.c``),
-a plain C thread that the phase watch keeps winding up, writes the stacks and ends the process.
+a plain C thread with the same deadlines and a little more patience, writes the stacks and ends the process.
 """
 
 from __future__ import annotations
@@ -100,6 +100,8 @@ class _PhaseWatch(threading.Thread):
         self._current: tuple[Now, float | None, float] = (Now(), None, 0.0)
 
     def watch(self, now: Now, timeout: float | None) -> None:
+        # At once, not at the next tick: by then C code may hold the GIL, and this thread never gets a turn again.
+        _core.dead_man(0 if timeout is None else timeout + _LAST_GRACE, EXIT_STATUS)
         began = time.monotonic()
         self._current = (now, None if timeout is None else began + timeout, began)
 
@@ -108,13 +110,11 @@ class _PhaseWatch(threading.Thread):
             time.sleep(_TICK)
             now, deadline, began = self._current
             if deadline is None:
-                _core.dead_man(0, EXIT_STATUS)
                 continue
             left = deadline - time.monotonic()
             if left <= 0:
                 self._recorder.last_words("hang", f"{now.phase} not over after {time.monotonic() - began:.1f} s", stacks())
                 _EXIT(EXIT_STATUS)
-            _core.dead_man(left + _LAST_GRACE, EXIT_STATUS)
 
 
 _EXIT = os._exit

@@ -54,7 +54,6 @@ class IsolationPlugin:
     @pytest.hookimpl
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["ftcheck_evidence"] = str(self._folder)
-        node.workerinput["ftcheck_seed"] = self._run.seed
         node.workerinput["ftcheck_lost"] = list(self._lost)
 
     @pytest.hookimpl(tryfirst=True)

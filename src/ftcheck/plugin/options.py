@@ -163,7 +163,7 @@ def _isolation(config: pytest.Config, asked: bool) -> tuple[bool, str]:
     if wish not in ("auto", "yes", "no"):
         raise pytest.UsageError(f"ftcheck_isolate must be auto, yes or no, not {wish!r}")
     if hasattr(config, "workerinput"):
-        return True, ""
+        return "ftcheck_evidence" in config.workerinput, ""
     missing = "" if config.pluginmanager.hasplugin("xdist") else "pytest-xdist is switched off (-p no:xdist)"
     if wish == "yes" and missing:
         raise pytest.UsageError(f"--ftcheck-isolate=yes needs pytest-xdist, but {missing}")

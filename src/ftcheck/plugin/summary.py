@@ -46,6 +46,10 @@ class SummaryPlugin:
         )
         return lines
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["ftcheck_seed"] = self._run.seed  # the header's holds in every worker
+
     # --- each report --------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
