@@ -18,7 +18,8 @@ class Bug:
     :param verdicts: the verdicts that count as found.
     :param why: what is wrong in its source.
     :param upstream: where its project says so; empty where nothing was found.
-    :param words: further options for pytest.
+    :param words: further options for pytest: where the default settings find it too rarely.
+    :param runs: how many fresh processes it may take: a bug at the first use of something shows once in a process or never.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Bug:
     upstream: str = ""
     fixed: str = ""
     words: tuple[str, ...] = ()
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,22 @@ class Suite:
     """A release whose own, unmodified test suite is run.
 
     :param kind: ``C``, ``Cython``, ``cffi``, ``Rust`` or ``Python``.
+    :param copy: the files and folders of the sdist that it is run from (see :func:`packages.workplace`); not given: all.
+    :param tests: what is given to pytest, relative to that copy.
     :param extra: what its tests need besides pytest.
-    :param tests: the folder or files given to pytest, relative to the unpacked sdist.
-    :param words: further options for pytest, needed without ftcheck as well.
-    :param own: options that ftcheck's run gets besides: what cannot be run in threads, and why, is in ``explained``.
+    :param words: further options for pytest, in both runs: what the project's configuration or tests need or cannot bear.
+    :param why_words: what they are for, and what they leave out.
     :param explained: for each test (or prefix of its name) that does not pass: the reason, and whose it is.
     """
 
     name: str
     version: str
     kind: str
+    copy: tuple[str, ...] | None = None
     tests: tuple[str, ...] = ("tests",)
     extra: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-    own: tuple[str, ...] = ()
+    why_words: str = ""
     explained: dict[str, str] = field(default_factory=dict)
 
     def explanation(self, test: str) -> str:

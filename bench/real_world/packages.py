@@ -1,7 +1,8 @@
 """Installs releases side by side, unpacks their sdists, and runs pytest on them.
 
 Each release gets a folder of its own (``pip install --target``) that only its own run has on ``PYTHONPATH``, so that two
-releases of one package can be tried in one go. Everything lives in ``build/real/`` and is made once.
+releases of one package can be tried in one go. A suite is run in a copy of its sdist, or of a part of it, so that nothing
+is ever written into the sdist. Everything lives in ``build/real/`` and is downloaded once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "build" / "real"
+CONFIGURATION = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py")
+"""Files that tell pytest how a project wants to be tested: they come along with every part of an sdist."""
 _PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q"]
 
 
@@ -37,7 +40,7 @@ class Result:
 
     status: int
     output: str
-    verdicts: dict[str, int] = field(default_factory=dict)
+    verdicts: Counter[str] = field(default_factory=Counter)
     findings: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -67,12 +70,44 @@ def sdist(name: str, version: str) -> Path:
         return next(path for path in folder.iterdir() if path.is_dir())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _pip(["download", "--no-deps", "--no-build-isolation", "--no-binary", ":all:", "-d", str(folder), f"{name}=={version}"])
+    _pip(["download", "--no-deps", "--no-binary", name, "-d", str(folder), f"{name}=={version}"])
     archive = next(path for path in folder.iterdir() if path.name.endswith(".tar.gz"))
     with tarfile.open(archive) as file:
         file.extractall(folder, filter="data")
     (folder / ".done").touch()
     return next(path for path in folder.iterdir() if path.is_dir())
+
+
+def workplace(name: str, version: str, copy: Sequence[str] | None) -> Path:
+    """A fresh folder, ``build/real/run/NAME-VERSION``, with what a suite is run from.
+
+    :param copy: the files and folders of the sdist that are needed, besides :data:`CONFIGURATION`. A suite that is run in
+        the whole sdist (None) would often test the sdist's own package folder instead of the release that is installed,
+        because pytest, or its configuration, puts that folder first on ``sys.path``. Empty: no sdist at all, for tests
+        that are part of the installed package.
+    :raises Unavailable: the sdist could not be downloaded, or has no such file.
+    """
+    folder = STORE / "run" / f"{name}-{version}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    # Where a project has no configuration of its own, pytest's search for one ends here, not at that of ftcheck.
+    (STORE / "pytest.ini").write_text("[pytest]\n")
+    if copy is not None and not copy:
+        return folder
+    source = sdist(name, version)
+    if copy is None:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        return folder
+    for part in [*copy, *(file for file in CONFIGURATION if (source / file).exists())]:
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if (source / part).is_dir():
+                shutil.copytree(source / part, folder / part)
+            else:
+                shutil.copy2(source / part, folder / part)
+        except FileNotFoundError:
+            raise Unavailable(f"the sdist of {name} {version} has no {part}") from None
+    return folder
 
 
 def _pip(words: list[str]) -> None:
@@ -82,42 +117,41 @@ def _pip(words: list[str]) -> None:
         raise Unavailable(f"pip {' '.join(words)} failed: {' '.join(last)}")
 
 
-def run_pytest(words: Sequence[str], *, cwd: Path, path: Sequence[Path] = (), timeout: float = 1800) -> Result:
+def run_pytest(words: Sequence[str], *, cwd: Path, path: Sequence[Path] = (), log: str, timeout: float = 1800) -> Result:
     """Run pytest in a process of its own and read its JUnit file.
 
     :param path: folders that come first on ``sys.path``.
+    :param log: what it prints is kept in ``build/real/log/LOG.txt``.
     """
-    report = STORE / f"junit-{os.getpid()}.xml"
-    report.parent.mkdir(parents=True, exist_ok=True)
+    output = STORE / "log" / f"{log}.txt"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    report = output.with_suffix(".xml")
     report.unlink(missing_ok=True)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTEST_ADDOPTS", None)
-    program = [str(Path(sys.executable).with_name("pytest")), "-p", "no:cacheprovider", f"--junitxml={report}", *words]
+    program = [str(Path(sys.executable).with_name("pytest")), "-p", "no:cacheprovider", f"--rootdir={cwd}"]
+    with output.open("w") as file:
+        try:
+            status = subprocess.run(
+                [*program, f"--junitxml={report}", *words],
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return Result(-1, f"not over after {timeout:.0f} s; see {output}")
+    text = output.read_text(errors="replace")
     try:
-        done = subprocess.run(
-            program,
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as late:
-        return Result(-1, f"{late.stdout or ''}\nnot over after {timeout:.0f} s")
-    try:
-        verdicts, findings = read_junit(report)
+        return Result(status, text, *read_junit(report))
     except (OSError, ElementTree.ParseError) as error:
-        return Result(done.returncode, f"{done.stdout}\nno JUnit file: {error}")
-    finally:
-        report.unlink(missing_ok=True)
-    return Result(done.returncode, done.stdout, verdicts, findings)
+        return Result(status, f"{text}\nno JUnit file: {error}")
 
 
-def read_junit(path: Path) -> tuple[dict[str, int], dict[str, tuple[str, str]]]:
+def read_junit(path: Path) -> tuple[Counter[str], dict[str, tuple[str, str]]]:
     """Verdict counts and findings from a JUnit file of a run under ftcheck."""
     counts: Counter[str] = Counter()
     findings: dict[str, tuple[str, str]] = {}
@@ -132,4 +166,4 @@ def read_junit(path: Path) -> tuple[dict[str, int], dict[str, tuple[str, str]]]:
         counts["skipped" if skipped and not bad else verdict] += 1
         if bad:
             findings[name] = (verdict, (bad[0].get("message") or "").splitlines()[0][:300])
-    return dict(counts), findings
+    return counts, findings

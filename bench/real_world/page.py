@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.real_world.catalog import Bug, Suite
@@ -10,71 +11,106 @@ from bench.real_world.catalog import Bug, Suite
 _HEAD = """\
 # Real packages
 
-Written by `make real` (`python -m bench.real_world.run --write`); do not edit. {interpreter}.
+What ftcheck says of released packages from the package index: first of releases with a known thread-safety bug, then of
+whole test suites that nobody wrote for threads. {interpreter}.
 
-Any row can be repeated alone: `make real NAMES=regex_shared_pattern`.
+`make real` does all of it again and writes this page; do not edit it. `make real NAMES="regex_shared_pattern msgpack"`
+does single rows. What every run printed is then in `build/real/log/`.
 """
 
 
 def render(outcome: dict[str, Any], bugs: Sequence[Bug], suites: Sequence[Suite]) -> str:
     """The page as Markdown."""
-    parts = [_HEAD.format(interpreter=outcome["interpreter"]), _bugs(outcome["bugs"], {bug.name: bug for bug in bugs})]
-    parts.append(_suites(outcome["suites"], {suite.name: suite for suite in suites}))
-    if outcome["unavailable"]:
-        rows = [f"- {row['name']}: {row['why']}" for row in outcome["unavailable"]]
-        parts.append("## Not run\n\n" + "\n".join(rows) + "\n")
+    rows = outcome["rows"]
+    ran = {name for name, row in rows.items() if "unavailable" not in row}
+    parts = [
+        _HEAD.format(interpreter=outcome["interpreter"]),
+        _bugs([(bug, rows[bug.name]) for bug in bugs if bug.name in ran]),
+        _suites([(suite, rows[suite.name]) for suite in suites if suite.name in ran]),
+    ]
+    missing = [name for name in [*(bug.name for bug in bugs), *(suite.name for suite in suites)] if name not in ran]
+    if missing:
+        why = {name: rows.get(name, {}).get("unavailable", "not run yet") for name in missing}
+        parts.append("## Not run\n\n" + "\n".join(f"- {name}: {text}" for name, text in why.items()) + "\n")
     return "\n".join(parts)
 
 
-def _bugs(rows: Sequence[dict[str, Any]], known: dict[str, Bug]) -> str:
+def _bugs(rows: Sequence[tuple[Bug, Mapping[str, Any]]]) -> str:
+    found = sum(row["found"] for _, row in rows)
+    controls = [row for _, row in rows if "good" in row]
+    clean = sum(row["clean"] for row in controls)
     lines = [
         "## Bugs in released packages",
         "",
-        "Each is an ordinary test in `bench/real_world/cases/`, run with `pytest --ftcheck` at default settings.",
+        f"Each is an ordinary test in `bench/real_world/cases/`: {found} of {len(rows)} were found. The same test on a "
+        f"release without the bug, where there is one, is the control: {clean} of {len(controls)} passed. The options are "
+        "those that were given besides `--ftcheck`.",
         "",
-        "| test | release | language | verdict | fixed release |",
-        "|---|---|---|---|---|",
+        "| test | release | language | verdict | without the bug | options |",
+        "|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        bug = known[row["name"]]
-        verdict = _counts(row["bad"]["verdicts"]) if row["found"] else f"**not found** ({_counts(row['bad']['verdicts'])})"
-        good = f"{bug.fixed}: {_counts(row['good']['verdicts'])}" if "good" in row else "none"
-        lines.append(f"| {bug.name} | {bug.release} | {bug.kind} | {verdict} | {good} |")
+    for bug, row in rows:
+        verdict = _said(row["bad"]) if row["found"] else f"**not found**: {_said(row['bad'])}"
+        good = f"{bug.fixed.partition('==')[2]}: {_said(row['good'])}" if "good" in row else "no such release"
+        options = " ".join(f"`{word}`" for word in bug.words)
+        if bug.runs > 1:
+            options += f"{', ' if options else ''}up to {bug.runs} processes"
+        lines.append(f"| [{bug.name}](#{bug.name}) | {bug.release} | {bug.kind} | {verdict} | {good} | {options} |")
     lines.append("")
-    for row in rows:
-        bug = known[row["name"]]
+    for bug, row in rows:
         lines += [f"### {bug.name}", "", bug.why.strip(), ""]
         if row["bad"]["headline"]:
             lines += ["```text", row["bad"]["headline"], "```", ""]
-        lines += [f"Upstream: {bug.upstream or 'no report was found.'}", ""]
+        lines += [f"Upstream: {bug.upstream or 'no report was found'}.", ""]
     return "\n".join(lines)
 
 
-def _suites(rows: Sequence[dict[str, Any]], known: dict[str, Suite]) -> str:
+def _said(run: Mapping[str, Any]) -> str:
+    """What the only test of a case got; a bug at first use with the number of processes that it took."""
+    text = ", ".join(run["verdicts"]) or "nothing ran"
+    return f"{text} (process {run['runs']})" if run["runs"] > 1 else text
+
+
+def _suites(rows: Sequence[tuple[Suite, Mapping[str, Any]]]) -> str:
+    total: Counter[str] = Counter()
+    for _, row in rows:
+        total.update(row["verdicts"])
     lines = [
         "## Test suites as they are",
         "",
-        "The unmodified suite of the package's sdist, under `pytest --ftcheck` at default settings. *Plain* is the same "
-        "suite without ftcheck: what fails there is not counted here.",
+        "The suite in the package's source distribution, not one line changed, against the installed release, under "
+        "`pytest --ftcheck` at default settings. What fails without ftcheck as well is left out. *Not checked* is what "
+        "cannot be rerun in threads (it uses `monkeypatch`, `capsys` ...), or whose threads never overlapped. Seconds: "
+        "under ftcheck, and of plain pytest.",
         "",
-        "| package | language | plain | under ftcheck | seconds (plain) |",
-        "|---|---|---|---|--:|",
+        "| package | language | tests | passed | not checked | skipped | findings | seconds | plain |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for row in rows:
-        seconds = f"{row['seconds']['ftcheck']} ({row['seconds']['plain']})"
-        name = f"{row['name']} {row['version']}"
-        kind = known[row["name"]].kind
-        lines.append(f"| {name} | {kind} | {_counts(row['plain'])} | {_counts(row['verdicts'])} | {seconds} |")
-    lines += ["", "### Every verdict that is not *passed* or *not checked*, and whose it is", ""]
-    for row in rows:
+    for suite, row in rows:
+        seconds = f"{row['seconds']['ftcheck']:.0f} | {row['seconds']['plain']:.0f}"
+        lines.append(f"| {suite.name} {suite.version} | {suite.kind} | {_cells(row['verdicts'])} | {seconds} |")
+    spent = [sum(row["seconds"][key] for _, row in rows) for key in ("ftcheck", "plain")]
+    lines.append(f"| **{len(rows)} suites** | | {_cells(total)} | {spent[0]:.0f} | {spent[1]:.0f} |")
+    lines += ["", "### Every finding, and whose it is", ""]
+    found = False
+    for suite, row in rows:
         by_reason: dict[str, list[str]] = {}
         for test, finding in row["findings"].items():
-            by_reason.setdefault(finding["explained"] or "**not explained yet**", []).append(test)
+            reason = suite.explanation(test) or "**not explained yet**"
+            by_reason.setdefault(reason, []).append(f"`{test}` ({finding['verdict']})")
         for reason, tests in by_reason.items():
-            shown = ", ".join(f"`{test}`" for test in tests[:4]) + (f" and {len(tests) - 4} more" if len(tests) > 4 else "")
-            lines.append(f"- **{row['name']}**: {shown}: {reason}")
+            found = True
+            shown = ", ".join(tests[:4]) + (f" and {len(tests) - 4} more" if len(tests) > 4 else "")
+            lines.append(f"- **{suite.name}**: {reason} {shown}")
+    if not found:
+        lines.append("There is none.")
+    lines += ["", "### Options, in both runs", ""]
+    lines += [f"- **{suite.name}**: `{' '.join(suite.words)}`: {suite.why_words}." for suite, _ in rows if suite.words]
     return "\n".join([*lines, ""])
 
 
-def _counts(verdicts: dict[str, int]) -> str:
-    return ", ".join(f"{number:,} {verdict}" for verdict, number in sorted(verdicts.items(), key=lambda pair: -pair[1]))
+def _cells(verdicts: Mapping[str, int]) -> str:
+    harmless = ("passed", "not checked", "skipped")
+    findings = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items() if verdict not in harmless)
+    numbers = [f"{verdicts.get(verdict, 0):,}" for verdict in harmless]
+    return " | ".join([f"{sum(verdicts.values()):,}", *numbers, findings or "0"])

@@ -1,10 +1,10 @@
 """``make real``: every entry of the catalogue under ftcheck, and docs/real-world.md from what came out.
 
-    python -m bench.real_world.run [NAME ...] [--write] [--list]
+    python -m bench.real_world.run [NAME ...] [--write | --page | --list]
 
 A bug entry is run on the release that has the bug and, where there is one, on a release that has not. A suite entry runs
 the package's own tests, first as they are, then under ``--ftcheck``: what fails already without ftcheck is not counted
-against anyone. Only ``--write`` (all entries) changes the page and ``results/real_world.json``.
+against anyone. ``--write`` puts what came out into ``results/real_world.json`` and the page.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.real_world import packages, page
@@ -26,42 +27,50 @@ _RESULTS = ROOT / "bench" / "results" / "real_world.json"
 
 def try_bug(bug: Bug) -> dict[str, Any]:
     """One bug entry: what ftcheck says of the release with the bug, and of the one without."""
-    row: dict[str, Any] = {"name": bug.name, "release": bug.release}
+    row: dict[str, Any] = {}
     for key, requirement in (("bad", bug.release), ("good", bug.fixed)):
         if requirement:
-            result = run_case(bug, requirement)
-            row[key] = {"requirement": requirement, "verdicts": result.verdicts, "headline": _headline(result)}
+            result, runs = run_case(bug, requirement)
+            row[key] = {"verdicts": result.verdicts, "runs": runs, "headline": _headline(result)}
     row["found"] = any(verdict in bug.verdicts for verdict in row["bad"]["verdicts"])
     row["clean"] = set(row["good"]["verdicts"]) <= {"passed"} if "good" in row else None
     return row
 
 
-def run_case(bug: Bug, requirement: str) -> Result:
-    """The test of a bug on one release."""
-    target = packages.install(requirement.replace("==", "-").replace(" ", "+"), requirement.split())
-    return packages.run_pytest([*_ON, *bug.words, "."], cwd=HERE / "cases" / bug.name, path=[target])
+def run_case(bug: Bug, requirement: str, *more: str) -> tuple[Result, int]:
+    """The test of a bug on one release: the first run that finds something, else the last, and how many there were.
+
+    :param more: further options for pytest.
+    """
+    target = packages.install(requirement.replace("==", "-"), [requirement])
+    runs, result = 0, Result(0, "")
+    while runs < bug.runs and set(result.verdicts) <= {"passed"}:
+        runs += 1
+        result = packages.run_pytest(
+            [*_ON, *bug.words, *more, "."], cwd=HERE / "cases" / bug.name, path=[target], log=f"{bug.name}-{requirement}"
+        )
+    return result, runs
 
 
 def try_suite(suite: Suite) -> dict[str, Any]:
     """One suite entry: plain pytest, then ftcheck."""
-    source = packages.sdist(suite.name, suite.version)
     release = f"{suite.name}-{suite.version}"
+    place = packages.workplace(suite.name, suite.version, suite.copy)
     target = packages.install(release, [f"{suite.name}=={suite.version}", *suite.extra])
     words = [*suite.words, *suite.tests]
     began = time.monotonic()
-    plain = packages.run_pytest(["--no-ftcheck", *words], cwd=source, path=[target])
+    plain = packages.run_pytest(["--no-ftcheck", *words], cwd=place, path=[target], log=f"{release}-plain")
     middle = time.monotonic()
-    checked = packages.run_pytest([*_ON, *suite.own, *words], cwd=source, path=[target])
+    checked = packages.run_pytest([*_ON, *words], cwd=place, path=[target], log=release)
     rows = {
-        test: {"verdict": verdict, "headline": headline, "explained": suite.explanation(test)}
+        test: {"verdict": verdict, "headline": headline, "explained": bool(suite.explanation(test))}
         for test, (verdict, headline) in checked.findings.items()
         if test not in plain.findings
     }
     return {
-        "name": suite.name,
-        "version": suite.version,
         "plain": plain.verdicts,
         "verdicts": checked.verdicts,
+        "lost": plain.verdicts.total() - checked.verdicts.total(),
         "status": checked.status,
         "findings": rows,
         "seconds": {"plain": round(middle - began, 1), "ftcheck": round(time.monotonic() - middle, 1)},
@@ -79,51 +88,83 @@ def main() -> int:
     """Run the entries; exit status 1 when a bug was not found, a clean release accused, or a failure unexplained."""
     parser = argparse.ArgumentParser(prog="python -m bench.real_world.run", description=__doc__.split("\n\n")[0])
     parser.add_argument("names", nargs="*", help="entries of the catalogue (default: all)")
-    parser.add_argument("--write", action="store_true", help="write docs/real-world.md and the JSON results")
+    parser.add_argument("--write", action="store_true", help="put the new results into the JSON file and the page")
+    parser.add_argument("--page", action="store_true", help="only write the page again, from the results that are there")
     parser.add_argument("--list", action="store_true", help="list the entries")
     asked = parser.parse_args()
     bugs, suites = load()
+    entries: dict[str, Bug | Suite] = {bug.name: bug for bug in bugs} | {suite.name: suite for suite in suites}
     if asked.list:
-        print("\n".join([f"{bug.name}  (bug in {bug.release})" for bug in bugs]))
-        print("\n".join([f"{suite.name}  (suite of {suite.version}, {suite.kind})" for suite in suites]))
+        print("\n".join(f"{entry.name}  ({_release(entry)}, {entry.kind})" for entry in entries.values()))
         return 0
-    known = {bug.name for bug in bugs} | {suite.name for suite in suites}
-    unknown = sorted(set(asked.names) - known)
-    if unknown:
+    if unknown := sorted(set(asked.names) - set(entries)):
         parser.error(f"no such entry: {', '.join(unknown)}; --list shows what there is")
-    if asked.write and asked.names:
-        parser.error("--write needs all entries: give no names")
-    outcome: dict[str, Any] = {"interpreter": interpreter.describe(), "bugs": [], "suites": [], "unavailable": []}
-    wanted: list[Bug | Suite] = [entry for entry in [*bugs, *suites] if not asked.names or entry.name in asked.names]
+    if asked.page:
+        write({}, bugs, suites)
+        return 0
+    wanted = [entries[name] for name in asked.names] or list(entries.values())
+    good = True
     for number, entry in enumerate(wanted, 1):
-        print(f"[{number}/{len(wanted)}] {entry.name} ...", end=" ", flush=True)
+        print(f"[{number}/{len(wanted)}] {entry.name} ({_release(entry)}) ...", end=" ", flush=True)
         try:
             row = try_bug(entry) if isinstance(entry, Bug) else try_suite(entry)
         except Unavailable as error:
-            outcome["unavailable"].append({"name": entry.name, "why": str(error)})
-            print(f"not available: {error}")
-            continue
-        outcome["bugs" if isinstance(entry, Bug) else "suites"].append(row)
-        print(_line(row))
-    if asked.write:
-        _RESULTS.write_text(json.dumps(outcome, indent=1, sort_keys=True) + "\n")
-        (ROOT / "docs" / "real-world.md").write_text(page.render(outcome, bugs, suites))
-    return 0 if all(map(_as_expected, [*outcome["bugs"], *outcome["suites"]])) and not outcome["unavailable"] else 1
+            row = {"unavailable": str(error)}
+        print(_line(row), flush=True)
+        good &= _as_expected(row)
+        if asked.write:  # after each, so that an interrupted run is not lost
+            write({entry.name: {"release": _release(entry), **row}}, bugs, suites)
+    return 0 if good else 1
 
 
-def _line(row: dict[str, Any]) -> str:
+def write(new: Mapping[str, Any], bugs: Sequence[Bug], suites: Sequence[Suite]) -> None:
+    """Put new rows into the results, drop those of releases that are not in the catalogue any more, write the page."""
+    rows: dict[str, Any] = json.loads(_RESULTS.read_text())["rows"] if _RESULTS.exists() else {}
+    rows |= new
+    entries: list[Bug | Suite] = [*bugs, *suites]
+    rows = {entry.name: rows[entry.name] for entry in entries if _current(entry, rows)}
+    outcome = {"interpreter": interpreter.describe(), "rows": rows}
+    _RESULTS.parent.mkdir(exist_ok=True)
+    _RESULTS.write_text(json.dumps(outcome, indent=1) + "\n")
+    (ROOT / "docs").mkdir(exist_ok=True)
+    (ROOT / "docs" / "real-world.md").write_text(page.render(outcome, bugs, suites))
+
+
+def _current(entry: Bug | Suite, rows: Mapping[str, Any]) -> bool:
+    return entry.name in rows and rows[entry.name]["release"] == _release(entry)
+
+
+def _release(entry: Bug | Suite) -> str:
+    return entry.release if isinstance(entry, Bug) else f"{entry.name}=={entry.version}"
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    if "unavailable" in row:
+        return f"not available: {row['unavailable']}"
     if "bad" in row:
         clean = {True: ", fixed release clean", False: ", FIXED RELEASE ACCUSED", None: ""}[row["clean"]]
-        return ("found" if row["found"] else "NOT FOUND") + f" {row['bad']['verdicts']}{clean}"
+        runs = f" in run {row['bad']['runs']}" if row["bad"]["runs"] > 1 else ""
+        return ("found" if row["found"] else "NOT FOUND") + f": {_words(row['bad']['verdicts'])}{runs}{clean}"
     unexplained = [test for test, finding in row["findings"].items() if not finding["explained"]]
-    text = f"{row['verdicts']} in {row['seconds']['ftcheck']} s (plain {row['seconds']['plain']} s)"
-    return text + (f"; UNEXPLAINED: {', '.join(unexplained[:5])}" if unexplained else "") + row["tail"]
+    text = f"{_words(row['verdicts'])} in {row['seconds']['ftcheck']} s (plain {row['seconds']['plain']} s)"
+    if row["lost"]:
+        text += f"; {row['lost']} TESTS LOST"
+    if unexplained:
+        text += f"; UNEXPLAINED: {', '.join(unexplained[:5])}"
+    return f"{text}{row['tail']}"
 
 
-def _as_expected(row: dict[str, Any]) -> bool:
+def _words(verdicts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items()) or "nothing ran"
+
+
+def _as_expected(row: Mapping[str, Any]) -> bool:
+    if "unavailable" in row:
+        return False
     if "bad" in row:
         return bool(row["found"]) and row["clean"] is not False
-    return bool(row["verdicts"]) and all(finding["explained"] for finding in row["findings"].values())
+    whole = row["status"] in (0, 1) and not row["lost"] and bool(row["verdicts"])
+    return whole and all(finding["explained"] for finding in row["findings"].values())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from _pytest.fixtures import FixtureDef, FixtureManager, FuncFixtureInfo, TopRequest
 from _pytest.nodes import Node
-from _pytest.python import DirectParamFixtureDef, Function
+from _pytest.python import Function, get_direct_param_fixture_func
 from _pytest.runner import SetupState
 from _pytest.scope import Scope
 
@@ -42,7 +42,7 @@ def per_test_fixtures(item: Function) -> list[str]:
     return [
         name
         for name, definitions in item._fixtureinfo.name2fixturedefs.items()
-        if any(is_per_test(item, one) and not isinstance(one, DirectParamFixtureDef) for one in definitions)
+        if any(is_per_test(item, one) and one.func is not get_direct_param_fixture_func for one in definitions)
     ]
 
 

@@ -7,7 +7,7 @@ from ftcheck import concurrently
 
 def make_lexer():
     class ConfigLexer(RegexLexer):
-        tokens = {
+        tokens = {  # noqa: RUF012
             "root": [
                 (r'"', String.Double, combined("escape", "double")),
                 (r"'", String.Single, combined("escape", "single")),
