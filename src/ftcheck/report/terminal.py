@@ -92,8 +92,8 @@ def _coverage_of(report: RunReport) -> str:
     rounds = sum(coverage.rounds for coverage in passed)
     overlapped = sum(coverage.overlapped for coverage in passed)
     cut = sum(coverage.limit == "seconds" for coverage in passed)
-    text = f"nothing found in {threads} threads, {rounds:,} rounds, {overlapped / max(1, rounds):.0%} of them overlapped"
-    return f"{text}; {cut} stopped by the time budget" if cut else text
+    text = f"nothing found in {rounds:,} rounds of {threads} threads, {overlapped / max(1, rounds):.0%} overlapped"
+    return f"{text}\n({cut} of them ended by the time limit)" if cut else text
 
 
 def _finding(console: Console, report: RunReport, finding: Finding, number: int, where: Callable[[str], str]) -> None:
