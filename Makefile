@@ -32,8 +32,9 @@ test: samples  ## run the tests
 samples: $(VENV)/.installed  ## build the C, Cython and cffi sample extensions
 	@$(python) ext_samples/build.py
 
-real: $(VENV)/.installed  ## try ftcheck on real packages from the package index
-	@$(python) tools/real_world.py
+NAMES ?=
+real: $(VENV)/.installed  ## try ftcheck on real packages, write docs/real-world.md (NAMES='a b': only these)
+	@$(python) -m bench.real_world.run $(or $(NAMES),--write)
 
 bench: $(VENV)/.installed  ## measure ftcheck beside its peers
 	@$(python) bench/run.py
@@ -62,19 +63,24 @@ distclean: clean  ## remove .venv too
 
 # -- the environment -------------------------------------------------------------------------------------------
 
-# Asked every time (0.1 s), so that a changed FTCHECK_PYTHON or an updated interpreter makes a new .venv.
+# A .venv that works is kept, unless FTCHECK_PYTHON names another interpreter (make distclean removes it).
 $(VENV)/.python: FORCE
+	@if [ -z "$$FTCHECK_PYTHON" ] && [ -e $@ ] && $(python) -c 'import sys; sys.exit(sys.abiflags != "t")' 2>/dev/null; then exit 0; fi; \
+	$(MAKE) $(VENV)/.made
+
+.PHONY: $(VENV)/.made
+$(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { \
 	    echo "error: there is no $(PYTHON); install it: apt install python3 python3-venv" >&2; exit 1; }
 	@found=$$($(PYTHON) tools/interpreter.py) || exit 1; \
 	is="CPython $$("$$found" -c 'import platform; print(platform.python_version())') free-threading ($$found)"; \
-	if [ "$$is" = "$$(cat $@ 2>/dev/null)" ] && $(python) -c '' 2>/dev/null; then exit 0; fi; \
+	if [ "$$is" = "$$(cat $(VENV)/.python 2>/dev/null)" ] && $(python) -c '' 2>/dev/null; then exit 0; fi; \
 	if [ -e $(VENV) ] && [ ! -e $(VENV)/.made-by-make ]; then \
 	    echo "error: $(VENV) was not made by make; move it away, or use VENV=another-folder" >&2; exit 1; fi; \
 	echo "==> making $(VENV) with $$is"; \
 	rm -rf $(VENV) && mkdir -p $(VENV) && touch $(VENV)/.made-by-make && \
 	tools/quietly "Another interpreter can be named: FTCHECK_PYTHON=PATH." "$$found" -m venv $(VENV) && \
-	echo "$$is" >$@
+	echo "$$is" >$(VENV)/.python
 
 $(VENV)/.tools: $(VENV)/.python pyproject.toml
 	@echo "==> installing the development tools"

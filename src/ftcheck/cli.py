@@ -45,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _doctor() -> int:
-    print(f"interpreter     {interpreter.describe()}")
-    print(f"executable      {sys.executable}")
+    print(f"interpreter          {interpreter.describe()}")
+    print(f"executable           {sys.executable}")
     for name in ("pytest-ftcheck", "pytest", "pytest-xdist", "hypothesis", "pytest-run-parallel"):
         try:
-            print(f"{name:<15} {importlib.metadata.version(name)}")
+            print(f"{name:<20} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            print(f"{name:<15} not installed")
+            print(f"{name:<20} not installed")
     if not interpreter.free_threaded_build():
         print("\nThis is a build with the GIL: Python 3.14 is not 3.14t. Code that breaks only without the GIL passes here.")
         print("Install the free-threaded build (for example `uv python install 3.14t`) and run pytest with it.")

@@ -110,10 +110,11 @@ def _name(body: Callable[[], object]) -> str:
 
 
 def run_once(
-    bodies: Sequence[Callable[[], object]], label: str = "concurrently"
+    bodies: Sequence[Callable[[], object]], round: int = 1
 ) -> tuple[list[tuple[int, BaseException]], list[tuple[int, int, int]]]:
     """Run each body once in a thread of its own, lined up.
 
+    :param round: the number under which a crash report shows these threads.
     :returns: the exceptions, each with the number of its body; and each body's (start, end, calls), in nanoseconds of
         the monotonic clock.
     """
@@ -121,9 +122,9 @@ def run_once(
     failures: list[tuple[int, BaseException]] = []
 
     def run(number: int, body: Callable[[], object]) -> None:
-        _core.enter_thread(f"{label} body {number}")
+        _core.enter_thread(f"concurrently body {number}")
         try:
-            line.run(number, 1, body, 1)
+            line.run(number, round, body, 1)
         except _core.BrokenStartLine:
             pass
         except BaseException as failure:
@@ -132,7 +133,7 @@ def run_once(
             _core.leave_thread()
 
     pool = [
-        threading.Thread(target=run, args=(number, body), name=f"{label}-{number}", daemon=True)
+        threading.Thread(target=run, args=(number, body), name=f"concurrently-{number}", daemon=True)
         for number, body in enumerate(bodies)
     ]
     try:

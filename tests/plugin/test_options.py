@@ -398,14 +398,14 @@ def test_only_marked_tests(calls):
     run = calls[" ".join(CALLS[11])]
     assert run.status == 0
     run.lines.fnmatch_lines(["ftcheck: *, NOT isolated (--ftcheck-isolate=no)"])
-    run.lines.fnmatch_lines(["1  passed  nothing found in 2 threads, 2 rounds, *", "*2 passed in *"])
+    run.lines.fnmatch_lines(["1  passed  nothing found in 2 rounds of 2 threads, *", "*2 passed in *"])
 
 
 def test_marker_without_any_option(calls):
     """A marked test is rerun also where the run was not asked for anything."""
     run = calls[" ".join(CALLS[12])]
     assert run.status == 0
-    run.lines.fnmatch_lines(["1  passed  nothing found in 2 threads, 2 rounds, *", "*2 passed in *"])
+    run.lines.fnmatch_lines(["1  passed  nothing found in 2 rounds of 2 threads, *", "*2 passed in *"])
 
 
 def test_marked_tests_are_isolated_when_asked(mini):

@@ -78,7 +78,7 @@ class Clone:
     def __init__(self, item: Function, shared: Mapping[str, Definition], stash: pytest.Stash, lock: threading.RLock) -> None:
         self.item: Function = copy.copy(item)
         self.item.stash = copy_of(stash)
-        self._shared, self._original = shared, item
+        self._shared, self._original, self._lock = shared, item, lock
         self._finalizers: list[Callable[[], object]] = []
         self._copies: dict[int, Definition] = {}
         state = self.item.__dict__
@@ -150,10 +150,23 @@ class Clone:
                 self._finalizers.pop()()
             except BaseException as failure:
                 failed.append(failure)
+        self._let_go()
         self.item._request = False  # type: ignore[assignment]
         self.item.funcargs = {}
         if failed:
             raise failed[0] if len(failed) == 1 else BaseExceptionGroup("errors during teardown", failed)
+
+    def _let_go(self) -> None:
+        """A fixture of wider scope keeps a finalizer for each fixture that used it: without this, of every copy."""
+        mine = {id(one) for one in self._copies.values()}
+        with self._lock:
+            for definition in self.item._request._fixture_defs.values():
+                if id(definition) not in mine:
+                    definition._finalizers[:] = [
+                        one
+                        for one in definition._finalizers
+                        if id(getattr(getattr(one, "func", None), "__self__", None)) not in mine
+                    ]
 
 
 def copy_of(stash: pytest.Stash) -> pytest.Stash:

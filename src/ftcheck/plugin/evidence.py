@@ -106,13 +106,13 @@ def read(folder: Path, worker: str, status: int | None) -> End:
     if kind == RESTART:
         return End(None, words, "", now)
     if kind in ("deadlock", "hang"):
-        return End(Verdict(kind), words, _sections(rest), now)
+        return End(Verdict(kind), words, readable(rest), now)
     if kind == "exit":
-        return End(Verdict.CRASH, words, _sections(rest), now)
+        return End(Verdict.CRASH, words, readable(rest), now)
     if kind == "fatal-signal":
         _, _, name = words.partition(" ")
-        return End(Verdict.CRASH, _signal_headline(name, rest, now), _sections(rest), now)
-    return End(Verdict.CRASH, _status_headline(status), _sections(text), now)
+        return End(Verdict.CRASH, _signal_headline(name, rest, now), readable(rest), now)
+    return End(Verdict.CRASH, _status_headline(status), readable(text), now)
 
 
 def _read_now(path: Path) -> Now:
@@ -155,7 +155,7 @@ _HEADINGS = {
 }
 
 
-def _sections(text: str) -> str:
+def readable(text: str) -> str:
     """The raw text of the handlers as it is shown to people: without the frames of the test harness itself, and without
     the threads of which nothing is left then.
     """
@@ -186,7 +186,7 @@ def _drop_empty(lines: list[str]) -> None:
 
 _HARNESS = re.compile(
     r'File "(<string>|[^"]*/'
-    r'(site-packages/(_pytest|pluggy|xdist|execnet|pytest)/|ftcheck/(plugin|stress)/|threading\.py))[^"]*"'
+    r'(site-packages/(_pytest|pluggy|xdist|execnet|pytest)/|ftcheck/(plugin/|stress/|workload\.py)|threading\.py))[^"]*"'
 )
 
 

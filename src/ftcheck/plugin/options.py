@@ -102,6 +102,10 @@ def register_marker(config: pytest.Config) -> None:
     """Make ``pytest --markers`` and ``--strict-markers`` know ours."""
     text = ", ".join(f"{option.name}=..." for option in OPTIONS)
     config.addinivalue_line("markers", _MARKER_TEXT.format(options=text))
+    if not config.pluginmanager.hasplugin("run-parallel"):
+        config.addinivalue_line(
+            "markers", "thread_unsafe(reason=...): run this test alone (the marker of pytest-run-parallel, honoured here)"
+        )
 
 
 def read(config: pytest.Config) -> RunOptions:
@@ -116,6 +120,10 @@ def read(config: pytest.Config) -> RunOptions:
         raise pytest.UsageError("--no-ftcheck contradicts --ftcheck: give one of them")
     if option.ftcheck and option.ftcheck_marked:
         raise pytest.UsageError("--ftcheck (every test) contradicts --ftcheck-marked (only marked tests): give one")
+    if asked and getattr(option, "parallel_threads", None) not in (None, 0, 1, "0", "1"):
+        raise pytest.UsageError(
+            "--ftcheck and --parallel-threads (pytest-run-parallel) would each run every test in threads: give one of them"
+        )
     everything = not off and (bool(option.ftcheck) or (not option.ftcheck_marked and bool(config.getini("ftcheck"))))
     isolate, why_not = _isolation(config, (everything or asked) and not off)
     return RunOptions(

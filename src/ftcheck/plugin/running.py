@@ -22,7 +22,7 @@ from _pytest.outcomes import Exit, Skipped, XFailed
 from _pytest.python import Function
 
 from ftcheck import interpreter, stress, workload
-from ftcheck.plugin import clones
+from ftcheck.plugin import clones, evidence
 from ftcheck.settings import Settings
 from ftcheck.verdicts import Coverage, FailureGroup, Finding, ThreadFailure, Verdict, group_failures
 
@@ -212,7 +212,7 @@ def stall_finding(nodeid: str, stall: stress.Stall, coverage: Coverage | None) -
         tests=(nodeid,),
         headline=f"round {stall.round}: {why}",
         coverage=coverage,
-        detail=stall.stacks,
+        detail=evidence.readable(stall.stacks),
     )
 
 

@@ -241,8 +241,12 @@ class SessionPlugin:
             "coverage": to_plain(coverage),
             "findings": to_plain(findings),
         }
+        mine = [finding.verdict.value for finding in findings if item.nodeid in finding.tests]
+        if report.when == "teardown" and mine:
+            kept = [entry for entry in item.user_properties if entry[0] != "ftcheck_verdict"]
+            report.user_properties[:] = [*kept, ("ftcheck_verdict", mine[0])]  # JUnit takes them from this report
         if report.when == "call" and asked:
-            verdict = findings[0].verdict.value if findings else "not checked" if reason else report.outcome
+            verdict = mine[0] if mine else "not checked" if reason else report.outcome
             item.user_properties.append(("ftcheck_verdict", verdict))
             if coverage is not None:
                 item.user_properties.append(("ftcheck_coverage", coverage.text))

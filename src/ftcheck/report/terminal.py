@@ -92,7 +92,9 @@ def _coverage_of(report: RunReport) -> str:
     rounds = sum(coverage.rounds for coverage in passed)
     overlapped = sum(coverage.overlapped for coverage in passed)
     cut = sum(coverage.limit == "seconds" for coverage in passed)
-    text = f"nothing found in {rounds:,} rounds of {threads} threads, {overlapped / max(1, rounds):.0%} overlapped"
+    share = overlapped / max(1, rounds)
+    percent = "<1%" if 0 < share < 0.01 else f"{share:.0%}"
+    text = f"nothing found in {rounds:,} rounds of {threads} threads, {percent} overlapped"
     return f"{text}\n({cut} of them ended by the time limit)" if cut else text
 
 

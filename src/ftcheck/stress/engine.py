@@ -257,7 +257,7 @@ class _Rounds:
         context = contextvars.copy_context()
         context.run(supervisor.set, None)
         inner = [functools.partial(context.copy().run, body) for body in bodies]
-        failures, stamps = run_once(inner)
+        failures, stamps = run_once(inner, self._round)
         self._own_overlap |= overlap.overlapped(stamps)
         self._most_bodies = max(self._most_bodies, len(bodies))
         return failures
