@@ -120,6 +120,7 @@ class SessionPlugin:
         if wrong and not report.failed:
             report.outcome, report.result = "failed", []
             report.longrepr = "\n".join(wrong)
+            report.ftcheck = {"usage": True, "reason": "", "coverage": None, "findings": []}  # type: ignore[attr-defined]
         return report
 
     def _wrong_marker(self, node: pytest.Item | pytest.Collector) -> str:

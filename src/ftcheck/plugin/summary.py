@@ -27,6 +27,7 @@ class SummaryPlugin:
         self._config, self._run = config, run
         self._book = Book()
         self._general: list[Finding] = []
+        self._wrong_marker = False
 
     # --- header -----------------------------------------------------------------------------------------------------
 
@@ -94,6 +95,7 @@ class SummaryPlugin:
         data = getattr(report, "ftcheck", None)
         if data is not None:
             self._general.extend(finding_from_plain(finding) for finding in data["findings"])
+            self._wrong_marker |= data.get("usage", False)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -109,7 +111,9 @@ class SummaryPlugin:
         result = yield
         here = self._config.pluginmanager.getplugin("ftcheck-session")
         self._general.extend(getattr(here, "own_findings", ()))
-        if session.exitstatus == pytest.ExitCode.OK and self._general:
+        if self._wrong_marker:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif session.exitstatus == pytest.ExitCode.OK and self._general:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return result
 
