@@ -118,7 +118,7 @@ def run_once(
     :returns: the exceptions, each with the number of its body; and each body's (start, end, calls), in nanoseconds of
         the monotonic clock.
     """
-    line = _core.StartLine(len(bodies), spin=len(bodies) <= interpreter.cpus())
+    line = _core.StartLine(len(bodies), spin=interpreter.cpus())
     failures: list[tuple[int, BaseException]] = []
 
     def run(number: int, body: Callable[[], object]) -> None:

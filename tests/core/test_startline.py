@@ -13,7 +13,7 @@ from ftcheck._core import BrokenStartLine, StartLine
 
 MANY = 4 * interpreter.cpus() + 1
 PARTIES = [1, 2, 3, MANY]
-spinning = pytest.mark.parametrize("spin", [False, True], ids=["block", "spin"])
+spinning = pytest.mark.parametrize("spin", [0, 2, 99], ids=["block", "two spin", "all spin"])
 
 
 def nothing():
@@ -204,7 +204,7 @@ class TestRun:
 class TestAbort:
     @pytest.mark.parametrize("what", ["meet", "run, block", "run, spin", "run, ready"])
     def test_those_who_wait_are_freed(self, in_threads, what):
-        line, here = StartLine(4, spin="block" not in what), threading.Barrier(4)
+        line, here = StartLine(4, spin=0 if "block" in what else 99), threading.Barrier(4)
         called = []
 
         def party(index):

@@ -3,8 +3,9 @@
  * A condition variable wakes its waiters one after the other: measured, the second of two threads starts 50-500 us
  * after the first, and bodies of 10 us never overlap.  So a round starts in two stages.
  *   meet   everyone blocks until the last one is there.  Its preparations may take long, so nobody burns a CPU.
- *   spin   now all are awake or about to be, and line up to well below a microsecond (spin.c).  Only when every party
- *          can have a CPU of its own; otherwise the meeting alone is the start.
+ *   spin   now all are awake or about to be, and as many as there are CPUs line up to well below a microsecond (spin.c).
+ *          Where there are more threads than CPUs, the others run before or after them, as the kernel likes, and in each
+ *          round it is the turn of others.
  * All waiting is done detached from the interpreter, so a stop-the-world pause (garbage collection) never waits for it.
  * Stamps are CLOCK_MONOTONIC nanoseconds, comparable with time.monotonic_ns().
  */
@@ -24,6 +25,7 @@ typedef struct {
     int waiting;                     /* under `lock` */
     unsigned long generation;        /* under `lock` */
     atomic_int broken;
+    int spinners;
     ftc_spin *together;              /* the second stage, or NULL */
     stamp *stamps;
 } startline;
@@ -90,7 +92,7 @@ startline_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"parties", "spin", NULL};
     int parties, spin = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|$p:StartLine", names, &parties, &spin)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|$i:StartLine", names, &parties, &spin)) {
         return NULL;
     }
     if (parties < 1) {
@@ -103,10 +105,11 @@ startline_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->parties = parties;
     self->stamps = PyMem_Calloc((size_t)parties, sizeof(stamp));
-    if (spin && parties > 1) {
-        self->together = ftc_spin_new(parties);
+    self->spinners = spin < parties ? spin : parties;
+    if (self->spinners > 1) {
+        self->together = ftc_spin_new(self->spinners);
     }
-    if (self->stamps == NULL || (spin && parties > 1 && self->together == NULL)) {
+    if (self->stamps == NULL || (self->spinners > 1 && self->together == NULL)) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
@@ -164,9 +167,10 @@ startline_run(startline *self, PyObject *args)
     if (!(ready && self->together != NULL) && meet(self, NULL) < 0) {
         return NULL;
     }
-    if (self->together != NULL) {
+    long rank = (index + round % self->parties) % self->parties;     /* others take part in each round */
+    if (self->together != NULL && rank >= 0 && rank < self->spinners) {
         Py_BEGIN_ALLOW_THREADS
-        ftc_spin_together(self->together, index, &self->broken);
+        ftc_spin_together(self->together, (int)rank, &self->broken);
         Py_END_ALLOW_THREADS
     }
     if (atomic_load(&self->broken)) {
@@ -235,8 +239,8 @@ static PyMethodDef startline_methods[] = {
 };
 
 static PyType_Slot startline_slots[] = {
-    {Py_tp_doc, "StartLine(parties, *, spin=False)\n--\n\nA start line for `parties` threads. `spin` asks for the "
-                "second, spinning stage: only when each party can have a CPU of its own."},
+    {Py_tp_doc, "StartLine(parties, *, spin=0)\n--\n\nA start line for `parties` threads, `spin` of which (others in "
+                "each round) go through the second, spinning stage: no more than there are CPUs."},
     {Py_tp_new, startline_new},
     {Py_tp_dealloc, startline_dealloc},
     {Py_tp_methods, startline_methods},

@@ -98,7 +98,7 @@ class _Rounds:
     ) -> None:
         self._workload, self._settings, self._copies, self._settled = workload, settings, copies, settled
         self._watch = StallWatch(settings.timeout, bystanders)
-        self._line = _core.StartLine(copies, spin=copies <= interpreter.cpus())
+        self._line = _core.StartLine(copies, spin=interpreter.cpus())
         self._noise = Noise(settings.noise, seed)
         self._serial = threading.Lock()
         self._finished = threading.Event()
