@@ -16,6 +16,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -113,15 +114,15 @@ def released_bugs(console: Console) -> list[Row]:
             where,
             str(packages.STORE / bug.release.replace("==", "-")),
         )
-        source = next(where.glob("test_*.py")).read_text()
-        console.print(Syntax(source, "python", theme="ansi_light", background_color="default", padding=(0, 2)))
+        source = textwrap.indent(next(where.glob("test_*.py")).read_text(), "  ")
+        console.print(Syntax("", "python", theme="ansi_light", background_color="default").highlight(source), soft_wrap=True)
         try:
             result, _ = run_case(bug, bug.release, *colour(console))
         except packages.Unavailable as error:
             console.print(f"not available: {escape(str(error))}")
             rows.append((bug.release, "not available", False))
             continue
-        print(f"\n{summary_of(result.output)}\n")
+        print(f"{summary_of(result.output)}\n")
         console.print(f"[dim]The cause: {escape(bug.why)} ({escape(bug.upstream or 'not reported upstream')})[/]")
         found = any(verdict in bug.verdicts for verdict in result.verdicts)
         rows.append((bug.release, counted(result.verdicts), found))

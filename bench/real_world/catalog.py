@@ -43,6 +43,7 @@ class Suite:
     :param extra: what its tests need besides pytest.
     :param words: further options for pytest, in both runs: what the project's configuration or tests need or cannot bear.
     :param why_words: what they are for, and what they leave out.
+    :param big: too long for every run: only when it is named, or with ``--all``.
     :param explained: for each test (or prefix of its name) that does not pass: the reason, and whose it is.
     """
 
@@ -54,6 +55,7 @@ class Suite:
     extra: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     why_words: str = ""
+    big: bool = False
     explained: dict[str, str] = field(default_factory=dict)
 
     def explanation(self, test: str) -> str:

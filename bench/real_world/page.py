@@ -30,7 +30,9 @@ def render(outcome: dict[str, Any], bugs: Sequence[Bug], suites: Sequence[Suite]
     ]
     missing = [name for name in [*(bug.name for bug in bugs), *(suite.name for suite in suites)] if name not in ran]
     if missing:
-        why = {name: rows.get(name, {}).get("unavailable", "not run yet") for name in missing}
+        big = {suite.name for suite in suites if suite.big}
+        idle = {name: "a big suite: only when it is named" if name in big else "not run yet" for name in missing}
+        why = {name: rows.get(name, {}).get("unavailable", idle[name]) for name in missing}
         parts.append("## Not run\n\n" + "\n".join(f"- {name}: {text}" for name, text in why.items()) + "\n")
     return "\n".join(parts)
 
@@ -66,9 +68,9 @@ def _bugs(rows: Sequence[tuple[Bug, Mapping[str, Any]]]) -> str:
 
 
 def _said(run: Mapping[str, Any]) -> str:
-    """What the only test of a case got; a bug at first use with the number of processes that it took."""
+    """What the only test of a case got; where several processes were needed, how many there were."""
     text = ", ".join(run["verdicts"]) or "nothing ran"
-    return f"{text} (process {run['runs']})" if run["runs"] > 1 else text
+    return f"{text} ({run['runs']} processes)" if run["runs"] > 1 else text
 
 
 def _suites(rows: Sequence[tuple[Suite, Mapping[str, Any]]]) -> str:

@@ -1,6 +1,6 @@
 """``make real``: every entry of the catalogue under ftcheck, and docs/real-world.md from what came out.
 
-    python -m bench.real_world.run [NAME ...] [--write | --page | --list]
+    python -m bench.real_world.run [NAME ...] [--all] [--write | --page | --list]
 
 A bug entry is run on the release that has the bug and, where there is one, on a release that has not. A suite entry runs
 the package's own tests, first as they are, then under ``--ftcheck``: what fails already without ftcheck is not counted
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ def try_bug(bug: Bug) -> dict[str, Any]:
             result, runs = run_case(bug, requirement)
             row[key] = {"verdicts": result.verdicts, "runs": runs, "headline": _headline(result)}
     row["found"] = any(verdict in bug.verdicts for verdict in row["bad"]["verdicts"])
-    row["clean"] = set(row["good"]["verdicts"]) <= {"passed"} if "good" in row else None
+    row["clean"] = set(row["good"]["verdicts"]) == {"passed"} if "good" in row else None
     return row
 
 
@@ -63,7 +64,7 @@ def try_suite(suite: Suite) -> dict[str, Any]:
     middle = time.monotonic()
     checked = packages.run_pytest([*_ON, *words], cwd=place, path=[target], log=release)
     rows = {
-        test: {"verdict": verdict, "headline": headline, "explained": bool(suite.explanation(test))}
+        test: {"verdict": verdict, "headline": _short(headline), "explained": bool(suite.explanation(test))}
         for test, (verdict, headline) in checked.findings.items()
         if test not in plain.findings
     }
@@ -79,17 +80,22 @@ def try_suite(suite: Suite) -> dict[str, Any]:
 
 
 def _headline(result: Result) -> str:
-    return next((headline for _, headline in result.findings.values()), "") or (
-        "" if result.verdicts else result.output[-500:]
-    )
+    first = next((headline for _, headline in result.findings.values()), "")
+    return _short(first or ("" if result.verdicts else result.output[-500:]))
+
+
+def _short(text: str) -> str:
+    """Without the place where this checkout happens to be."""
+    return text.replace(f"{ROOT}{os.sep}", "")
 
 
 def main() -> int:
     """Run the entries; exit status 1 when a bug was not found, a clean release accused, or a failure unexplained."""
     parser = argparse.ArgumentParser(prog="python -m bench.real_world.run", description=__doc__.split("\n\n")[0])
-    parser.add_argument("names", nargs="*", help="entries of the catalogue (default: all)")
+    parser.add_argument("names", nargs="*", help="entries of the catalogue (default: all but the big suites)")
     parser.add_argument("--write", action="store_true", help="put the new results into the JSON file and the page")
     parser.add_argument("--page", action="store_true", help="only write the page again, from the results that are there")
+    parser.add_argument("--all", action="store_true", help="the big suites as well")
     parser.add_argument("--list", action="store_true", help="list the entries")
     asked = parser.parse_args()
     bugs, suites = load()
@@ -102,7 +108,8 @@ def main() -> int:
     if asked.page:
         write({}, bugs, suites)
         return 0
-    wanted = [entries[name] for name in asked.names] or list(entries.values())
+    usual = [entry for entry in entries.values() if asked.all or isinstance(entry, Bug) or not entry.big]
+    wanted = [entries[name] for name in asked.names] or usual
     good = True
     for number, entry in enumerate(wanted, 1):
         print(f"[{number}/{len(wanted)}] {entry.name} ({_release(entry)}) ...", end=" ", flush=True)

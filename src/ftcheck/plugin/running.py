@@ -202,11 +202,11 @@ class StalledError(Exception):
 def stall_finding(nodeid: str, stall: stress.Stall, coverage: Coverage | None) -> Finding:
     """The finding for a round that does not end."""
     verdict = Verdict.DEADLOCK if stall.kind == "deadlock" else Verdict.HANG
-    why = (
-        "every thread waits for a lock that none of them will release"
-        if stall.kind == "deadlock"
-        else f"not over after {stall.seconds:.1f} s"
-    )
+    why = "every thread waits for a lock that none of them will release"
+    if stall.kind == "hang":
+        why = f"not over after {stall.seconds:.1f} s"
+        if stall.cpu > stall.seconds / 2:
+            why += f", and still computing ({stall.cpu:.1f} s of CPU time); if it is only slow, raise --ftcheck-timeout"
     return Finding(
         verdict=verdict,
         tests=(nodeid,),

@@ -30,12 +30,14 @@ class Stall:
 
     :param seconds: how long the round had been running.
     :param stacks: what every thread of the process was doing.
+    :param cpu: seconds of CPU time that the process used meanwhile: a slow test computes, a stuck one may not.
     """
 
     kind: Literal["deadlock", "hang"]
     round: int
     seconds: float
     stacks: str
+    cpu: float = 0.0
 
 
 class StallWatch:
@@ -49,7 +51,7 @@ class StallWatch:
         self._timeout = timeout
         self._bystanders = frozenset(bystanders)
         self._round = -1
-        self._began = 0.0
+        self._cpu = 0.0
         self._asleep_since = 0.0
         self._sleepers: dict[int, str] = {}
 
@@ -57,7 +59,7 @@ class StallWatch:
         """A :class:`Stall` if the round that began at ``began`` (monotonic seconds) will not end, else None."""
         now = time.monotonic()
         if round != self._round:
-            self._round, self._began, self._sleepers = round, began, {}
+            self._round, self._cpu, self._sleepers = round, time.process_time(), {}
         took = now - began
         sleepers = self._all_asleep()
         if not sleepers or sleepers != self._sleepers:
@@ -65,7 +67,7 @@ class StallWatch:
         elif now - self._asleep_since >= _PATIENCE:
             return Stall("deadlock", round, took, stacks())
         if took > self._timeout:
-            return Stall("hang", round, took, stacks())
+            return Stall("hang", round, took, stacks(), time.process_time() - self._cpu)
         return None
 
     def _all_asleep(self) -> dict[int, str]:
