@@ -120,9 +120,7 @@ def assemble(workshop: Workshop, target: Path) -> None:
     trial = work / "trial"
     trial.mkdir()
     advice = f"Please report this with the output of --verbose.  Until then: {BY_HAND}"
-    workshop.command(
-        "the trial of the assembled interpreter", [str(python), "-c", SMOKE_TEST, str(trial)], advice
-    )
+    workshop.command("the trial of the assembled interpreter", [str(python), "-c", SMOKE_TEST, str(trial)], advice)
     compare_releases(workshop, python, include)
     if target.exists():
         target.rename(work / "replaced")
@@ -156,9 +154,7 @@ def build_shim(workshop: Workshop, compiler: str, output: Path) -> None:
     source = workshop.folder / "main.c"
     source.write_text(SHIM)
     flags = ["-O2", "-shared", "-fPIC", "-o", str(output), str(source), "-ldl"]
-    workshop.command(
-        "compiling a C file", [compiler, *flags], "Install the C library's headers: apt install libc6-dev"
-    )
+    workshop.command("compiling a C file", [compiler, *flags], "Install the C library's headers: apt install libc6-dev")
 
 
 def fetch_core(workshop: Workshop, machine: str) -> Path:
@@ -201,17 +197,11 @@ def distribution() -> str:
 def mirrors(workshop: Workshop) -> Iterator[str]:
     """The archives that apt is configured for, likeliest first; apt knows every form of sources."""
     advice = "Does `apt-get update --print-uris` print what this machine's mirror offers?"
-    printed = workshop.command(
-        "asking apt for its mirrors", ["apt-get", "update", "--print-uris"], advice, 60
-    )
+    printed = workshop.command("asking apt for its mirrors", ["apt-get", "update", "--print-uris"], advice, 60)
     found = dict.fromkeys(re.findall(r"^'([^']+?)/+dists/", printed, re.MULTILINE))
     if not found:
-        raise Trouble(
-            "apt is configured for no mirror", "Add the distribution's archive to /etc/apt/sources.list.d."
-        )
-    yield from sorted(
-        (uri for uri in found if "security" not in uri), key=lambda uri: not re.search("debian|ubuntu", uri)
-    )
+        raise Trouble("apt is configured for no mirror", "Add the distribution's archive to /etc/apt/sources.list.d.")
+    yield from sorted((uri for uri in found if "security" not in uri), key=lambda uri: not re.search("debian|ubuntu", uri))
 
 
 def apt_settings(workshop: Workshop, source: str) -> dict[str, str]:
@@ -220,12 +210,8 @@ def apt_settings(workshop: Workshop, source: str) -> dict[str, str]:
     (folder / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     (folder / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
     (folder / "sources.list").write_text(source + "\n")
-    dumped = workshop.command(
-        "reading apt's settings", ["apt-config", "dump"], "Does `apt-config dump` work?", 60
-    )
-    kept = [
-        line for line in dumped.splitlines() if not re.match(r"APT::Update::|DPkg::|Dir::Etc::[mps]", line)
-    ]
+    dumped = workshop.command("reading apt's settings", ["apt-config", "dump"], "Does `apt-config dump` work?", 60)
+    kept = [line for line in dumped.splitlines() if not re.match(r"APT::Update::|DPkg::|Dir::Etc::[mps]", line)]
     ours = {
         "Dir::Etc::main": "/dev/null",
         "Dir::Etc::parts": "/dev/null",
@@ -293,9 +279,7 @@ def library_from(debs: Path, lib: Path) -> None:
         lib,
         symlinks=False,
         ignore_dangling_symlinks=True,
-        ignore=shutil.ignore_patterns(
-            "lib-dynload", "EXTERNALLY-MANAGED", "config-3.14-*", "sitecustomize.py"
-        ),
+        ignore=shutil.ignore_patterns("lib-dynload", "EXTERNALLY-MANAGED", "config-3.14-*", "sitecustomize.py"),
         dirs_exist_ok=True,
     )
     (lib / "site-packages").mkdir()
@@ -351,9 +335,7 @@ def write_build_variables(lib: Path, machine: str, compiler: str) -> None:
     flags = "-fno-strict-overflow -Wsign-compare -DNDEBUG -g -O3 -Wall"
     include, libdir = "@PREFIX@/include/python3.14t", "@PREFIX@/lib/python3.14t"
     build.update(
-        dict.fromkeys(
-            ("LDFLAGS", "PY_LDFLAGS", "CPPFLAGS", "PY_CPPFLAGS", "CONFIGURE_CFLAGS", "CONFIGURE_LDFLAGS"), ""
-        )
+        dict.fromkeys(("LDFLAGS", "PY_LDFLAGS", "CPPFLAGS", "PY_CPPFLAGS", "CONFIGURE_CFLAGS", "CONFIGURE_LDFLAGS"), "")
     )
     build.update(
         prefix="@PREFIX@", exec_prefix="@PREFIX@",

@@ -31,9 +31,7 @@ from pathlib import Path
 from typing import Any
 
 if sys.version_info < (3, 9):  # noqa: UP036 (whoever starts this may have any version)
-    sys.exit(
-        "error: tools/interpreter.py needs Python 3.9 or later to start; set PYTHON=/path/to/one for make"
-    )
+    sys.exit("error: tools/interpreter.py needs Python 3.9 or later to start; set PYTHON=/path/to/one for make")
 
 import console
 from assemble_python import BY_HAND, assemble
@@ -100,9 +98,7 @@ class Memory:
 
     def __init__(self, cache: Path) -> None:
         self.file = cache / "interpreter.json"
-        surroundings = [
-            os.environ.get(name, "") for name in ("PATH", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "HOME")
-        ]
+        surroundings = [os.environ.get(name, "") for name in ("PATH", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "HOME")]
         self.key = hashlib.sha256("\0".join(surroundings).encode()).hexdigest()[:16]
         self.answers: dict[str, str] = {}
         self.checked: dict[str, str] = {}
@@ -225,9 +221,7 @@ def on_path() -> Iterator[tuple[str, str]]:
 def known_to_uv(cache: Path) -> Iterator[tuple[str, str]]:
     if uv := shutil.which("uv"):
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            done = run(
-                [uv, "python", "find", "3.14t"], timeout=PROBE_SECONDS, env={"UV_PYTHON_DOWNLOADS": "never"}
-            )
+            done = run([uv, "python", "find", "3.14t"], timeout=PROBE_SECONDS, env={"UV_PYTHON_DOWNLOADS": "never"})
             if done.returncode == 0 and done.stdout.strip():
                 yield "uv", done.stdout.strip()
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
@@ -263,11 +257,7 @@ def search(cache: Path, memory: Memory) -> Verdict | None:
 def chosen(command: str, memory: Memory) -> Verdict:
     """The verdict on FTCHECK_PYTHON, the reader's own choice: it is taken or refused, never replaced."""
     found = shutil.which(os.path.expanduser(command))
-    verdict = (
-        judge(Candidate("FTCHECK_PYTHON", found), memory)
-        if found
-        else Verdict(reason="there is no such program")
-    )
+    verdict = judge(Candidate("FTCHECK_PYTHON", found), memory) if found else Verdict(reason="there is no such program")
     if not verdict.good:
         raise Trouble(
             f"FTCHECK_PYTHON={command} cannot be used: {verdict.reason}",
@@ -329,11 +319,7 @@ def print_all(cache: Path, memory: Memory) -> int:
         mark = "no  " if not verdict.good else "good" if answer else "this"
         answer = answer or (verdict.executable if verdict.good else "")
         print(f"{mark}  {candidate.source:<15}  {candidate.command}: {verdict.reason or verdict.version}")
-    print(
-        f"the answer would be {answer}"
-        if answer
-        else "none will do; without --list and --no-install one is made"
-    )
+    print(f"the answer would be {answer}" if answer else "none will do; without --list and --no-install one is made")
     return 0 if answer else console.NOT_FOUND
 
 
@@ -375,18 +361,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="say why each candidate was taken or rejected"
-    )
-    parser.add_argument(
-        "--list", action="store_true", help="print every candidate with its verdict, and install nothing"
-    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="say why each candidate was taken or rejected")
+    parser.add_argument("--list", action="store_true", help="print every candidate with its verdict, and install nothing")
     parser.add_argument("--fresh", action="store_true", help="forget earlier answers and search anew")
     parser.add_argument("--no-install", action="store_true", help="only look; download nothing")
     parser.add_argument("--no-uv", action="store_true", help="do not try `uv python install`")
-    parser.add_argument(
-        "--assemble-only", action="store_true", help="do not look; assemble one into the cache folder"
-    )
+    parser.add_argument("--assemble-only", action="store_true", help="do not look; assemble one into the cache folder")
     return parser.parse_args(arguments)
 
 

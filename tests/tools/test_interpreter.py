@@ -78,14 +78,8 @@ class Machine:
     def start(self, *arguments, script="", before=()):
         """Start the finder; `script` is Python to run first in it, `before` a command to run it with."""
         program = f"import sys; sys.path.insert(0, {str(TOOLS)!r})\n{script}\n"
-        program += (
-            "import interpreter; sys.exit(interpreter.main(lambda: interpreter.find(interpreter.parse())))"
-        )
-        command = (
-            [*before, sys.executable, "-c", program]
-            if script
-            else [*before, sys.executable, TOOLS / "interpreter.py"]
-        )
+        program += "import interpreter; sys.exit(interpreter.main(lambda: interpreter.find(interpreter.parse())))"
+        command = [*before, sys.executable, "-c", program] if script else [*before, sys.executable, TOOLS / "interpreter.py"]
         return subprocess.Popen(
             [*command, *arguments], env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -192,9 +186,7 @@ def test_a_rejected_named_one_is_an_error(machine):
     machine.env["FTCHECK_PYTHON"] = str(bad)
     refused = machine.find()
     assert (refused.stdout, refused.returncode) == ("", 2)
-    assert refused.stderr.startswith(
-        f"error: FTCHECK_PYTHON={bad} cannot be used: it is a 3.14.9 with the GIL"
-    )
+    assert refused.stderr.startswith(f"error: FTCHECK_PYTHON={bad} cannot be used: it is a 3.14.9 with the GIL")
 
 
 def test_a_missing_named_interpreter_is_an_error(machine):
@@ -212,9 +204,7 @@ def test_a_candidate_that_hangs_is_left_with_its_children(machine, tools, monkey
     # The child keeps the pipes open: killing only the shell would leave us reading for a minute.
     hanging = machine.fake("python3.14t", probe=f"/bin/sleep 60 & echo $! > {note}; wait")
     started = time.monotonic()
-    verdict = interpreter.judge(
-        interpreter.Candidate("PATH", str(hanging)), interpreter.Memory(machine.cache)
-    )
+    verdict = interpreter.judge(interpreter.Candidate("PATH", str(hanging)), interpreter.Memory(machine.cache))
     assert verdict.reason == "it did not answer in 0.3 s"
     assert time.monotonic() - started < 5
     assert is_gone(int(note.read_text()))
@@ -335,9 +325,7 @@ def test_other_platforms_are_told_what_to_do(machine):
 
 
 def test_no_venv_module(machine):
-    python = machine.fake(
-        "no-venv", venv="echo 'The virtual environment was not created: no ensurepip'; exit 1;"
-    )
+    python = machine.fake("no-venv", venv="echo 'The virtual environment was not created: no ensurepip'; exit 1;")
     machine.link("apt-get", "dpkg", "gcc", "as", "ld")
     failed = machine.find("--assemble-only", script=f"sys.executable = {str(python)!r}")
     assert failed.returncode == 3
@@ -376,9 +364,7 @@ def test_a_full_disk(machine):
     ):
         failed = machine.find("--assemble-only", script=script, before=before)
         assert failed.returncode == 3
-        assert (
-            f"error: the disk is full at {machine.cache}: about 400 MB are needed there" in failed.stderr
-        ), failed.stderr
+        assert f"error: the disk is full at {machine.cache}: about 400 MB are needed there" in failed.stderr, failed.stderr
         assert "set FTCHECK_CACHE to a folder" in failed.stderr
 
 
@@ -457,9 +443,7 @@ def assembling(machine):
     pytest.fail(process.communicate()[1])
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopped_in_the_middle(machine, number, code):
     process, child = assembling(machine)
     process.send_signal(number)
@@ -517,14 +501,10 @@ def test_quietly_is_quiet_only_when_all_is_well():
     assert failed.stderr.endswith("Do this.\n")
 
 
-@pytest.mark.skipif(
-    not os.environ.get("FTCHECK_TEST_ASSEMBLE"), reason="set FTCHECK_TEST_ASSEMBLE=1 (network, 30 s)"
-)
+@pytest.mark.skipif(not os.environ.get("FTCHECK_TEST_ASSEMBLE"), reason="set FTCHECK_TEST_ASSEMBLE=1 (network, 30 s)")
 def test_a_real_assembly(machine):
     machine.env["PATH"] = "/usr/bin:/bin"
-    machine.env |= {
-        name: value for name, value in os.environ.items() if name.startswith(("PIP_", "HTTP", "SSL_"))
-    }
+    machine.env |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "HTTP", "SSL_"))}
     found = machine.find("--assemble-only")
     assert found.returncode == 0, found.stderr
     told = subprocess.run([found.stdout, "-VV"], capture_output=True, text=True, check=True)

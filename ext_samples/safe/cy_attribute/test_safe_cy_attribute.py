@@ -1,8 +1,9 @@
 """The light that two threads add to one image is all in its total."""
 
-import ftcheck
 import pytest
 import safe_cy_attribute as sample
+
+import ftcheck
 
 PIXELS = bytes(range(100))
 TIMES = 8000

@@ -1,8 +1,9 @@
 """The total of a cache counts each entry once, while another thread moves entries to the end."""
 
-import ftcheck
 import pytest
 import safe_dict_next as sample
+
+import ftcheck
 
 ENTRIES = 500
 SIZE = 7

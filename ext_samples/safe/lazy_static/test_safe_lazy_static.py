@@ -1,8 +1,9 @@
 """There is one table: two threads that ask at the same time get the same object."""
 
-import ftcheck
 import pytest
 import safe_lazy_static as sample
+
+import ftcheck
 
 
 @pytest.mark.ftcheck

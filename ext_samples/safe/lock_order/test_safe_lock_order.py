@@ -1,8 +1,9 @@
 """Two accounts can pay each other at the same time."""
 
-import ftcheck
 import pytest
 import safe_lock_order as sample
+
+import ftcheck
 
 PAYMENTS = 10_000
 

@@ -1,8 +1,9 @@
 """Two threads that both come first find a table that is filled."""
 
-import ftcheck
 import pytest
 import safe_once_init as sample
+
+import ftcheck
 
 LEVEL = 60_000
 

@@ -1,8 +1,9 @@
 """A checksum is that of one of the frames, however often another thread replaces the frame."""
 
-import ftcheck
 import pytest
 import unsafe_borrowed_ref as sample
+
+import ftcheck
 
 SIZE = 4096
 TIMES = 800

@@ -1,8 +1,9 @@
 """Every use of a shared meter is counted."""
 
-import ftcheck
 import pytest
 import unsafe_cffi_cdata as sample
+
+import ftcheck
 
 TIMES = 4000
 

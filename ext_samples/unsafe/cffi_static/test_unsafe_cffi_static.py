@@ -1,8 +1,9 @@
 """All text that is fed is counted."""
 
-import ftcheck
 import pytest
 from unsafe_cffi_static import lib
+
+import ftcheck
 
 TEXT = b"the quick brown fox jumps over the lazy dog " * 1000
 TIMES = 100

@@ -1,8 +1,9 @@
 """Buffers that two threads make at the same time do not share their memory."""
 
-import ftcheck
 import pytest
 import unsafe_free_list as sample
+
+import ftcheck
 
 BUFFERS = 1000
 

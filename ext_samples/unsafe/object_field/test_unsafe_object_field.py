@@ -1,8 +1,9 @@
 """A checksum that two threads update contains all their bytes."""
 
-import ftcheck
 import pytest
 import unsafe_object_field as sample
+
+import ftcheck
 
 BLOCK = bytes(range(100))
 TIMES = 8000

@@ -1,8 +1,9 @@
 """A table can be read while another thread unloads it and loads it again."""
 
-import ftcheck
 import pytest
 import unsafe_segv_race as sample
+
+import ftcheck
 
 SIZE = 100
 TIMES = 20_000

@@ -1,8 +1,9 @@
 """No name is given twice, and every name that was given is counted."""
 
-import ftcheck
 import pytest
 import unsafe_static_counter as sample
+
+import ftcheck
 
 NAMES = 5000
 
