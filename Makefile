@@ -40,7 +40,7 @@ bench: $(VENV)/.installed  ## measure ftcheck beside its peers
 	@$(python) bench/run.py
 
 lint: $(VENV)/.tools  ## check the style with ruff
-	@$(python) -m ruff check .
+	@$(python) -m ruff check . && $(python) -m ruff format --check --quiet .
 
 types: $(VENV)/.installed  ## check the types with mypy
 	@$(python) -m mypy
