@@ -6,6 +6,7 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``options.py``          what the run was asked to do
 ``selection.py``        which tests are rerun concurrently, and why the others are not
 ``session.py``          hooks where tests run
+``marked.py``           the same, until the first marked test is seen, in a run that was not asked for
 ``running.py``          one test, rerun; what its outcome means to pytest
 ``clones.py``           a copy of a test for each thread, with fixtures of its own
 ``fixture_users.py``    who used a fixture whose teardown fails
@@ -57,9 +58,6 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from ftcheck.plugin import isolation, session, summary
-    from ftcheck.plugin.guard import Guard
-
     options.register_marker(config)
     if _RUN not in config.stash:
         config.stash[_RUN] = options.read(config)
@@ -68,20 +66,33 @@ def pytest_configure(config: pytest.Config) -> None:
     in_worker = hasattr(config, "workerinput")
     distributing = not in_worker and config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
     if not in_worker:
-        plugins.register(summary.SummaryPlugin(config, run), "ftcheck-summary")
+        from ftcheck.plugin.summary import SummaryPlugin
+
+        plugins.register(SummaryPlugin(config, run), "ftcheck-summary")
     if distributing:
         if run.isolate:
-            plugins.register(isolation.IsolationPlugin(config, run), "ftcheck-isolation")
-        return
-    place = isolation.evidence_folder(config)
+            from ftcheck.plugin.isolation import IsolationPlugin
+
+            plugins.register(IsolationPlugin(config, run), "ftcheck-isolation")
+    elif run.asked or run.isolate:
+        _run_tests_here(config, run)
+    elif not run.off:
+        from ftcheck.plugin.marked import MarkedOnly
+
+        plugins.register(MarkedOnly(run), "ftcheck-marked-only")
+
+
+def _run_tests_here(config: pytest.Config, run: options.RunOptions) -> None:
+    from ftcheck.plugin.guard import Guard
+    from ftcheck.plugin.isolation import evidence_folder
+    from ftcheck.plugin.session import SessionPlugin
+
+    place = evidence_folder(config)
     guard = None if place is None else Guard(*place)
     if guard is not None:
         guard.start()
-    if run.asked or run.isolate:
-        watch = config.stash.get(_GIL, None) or GilWatch()
-        plugins.register(session.SessionPlugin(run, guard, watch), "ftcheck-session")
-    elif not run.off:
-        plugins.register(session.MarkedOnly(run, guard), "ftcheck-marked-only")
+    watch = config.stash.get(_GIL, None) or GilWatch()
+    config.pluginmanager.register(SessionPlugin(run, guard, watch), "ftcheck-session")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -6,6 +6,7 @@ fixtures, capture, logging, xfail, reports, every other plugin's hooks) stays py
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import sys
@@ -13,7 +14,7 @@ import threading
 import types
 import unittest
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -117,16 +118,17 @@ class ConcurrentRun:
         subject = ItemWorkload(item, self.settings, self._heartbeat)
         clones.finish_per_test_fixtures(item)
         gil_before = interpreter.gil_enabled()
-        outcome = stress.run(
-            subject,
-            self.settings,
-            seed=self._seed,
-            own_threads=_calls_concurrently(item.obj),
-            settled=lambda failures: (
-                interpreter.gil_enabled() is not gil_before or _all_skipped(failures, self.settings.threads)
-            ),
-            bystanders=self._bystanders,
-        )
+        with _patched_globals_restored():
+            outcome = stress.run(
+                subject,
+                self.settings,
+                seed=self._seed,
+                own_threads=_calls_concurrently(item.obj),
+                settled=lambda failures: (
+                    interpreter.gil_enabled() is not gil_before or _all_skipped(failures, self.settings.threads)
+                ),
+                bystanders=self._bystanders,
+            )
         self.coverage, self.used = outcome.coverage, subject.used
         if outcome.stall is not None:
             self._on_stall(outcome.stall)
@@ -193,6 +195,32 @@ def _parts(failure: ThreadFailure) -> list[ThreadFailure]:
     if not isinstance(failure.exception, workload.BaseConcurrentFailures):
         return [failure]
     return [dataclasses.replace(failure, exception=part) for part in failure.exception.exceptions]
+
+
+@contextlib.contextmanager
+def _patched_globals_restored() -> Iterator[None]:
+    """Put back what a test exchanges for its own time, and two copies of it put back in the wrong order.
+
+    doctest does so with ``linecache.getlines``: what is left then calls itself for ever, and no traceback can be shown in
+    this process any more, of no test.
+    """
+    modules = {name: sys.modules[name] for name, _ in _EXCHANGED if name in sys.modules}
+    before = [(modules[module], name, getattr(modules[module], name)) for module, name in _EXCHANGED if module in modules]
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+_EXCHANGED = (
+    ("linecache", "getlines"),
+    ("pdb", "set_trace"),
+    ("sys", "stdin"),
+    ("sys", "stdout"),
+    ("sys", "stderr"),
+    ("sys", "displayhook"),
+)
 
 
 class StalledError(Exception):

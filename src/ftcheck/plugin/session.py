@@ -20,7 +20,7 @@ from ftcheck.interpreter import GilEvent, GilWatch
 from ftcheck.plugin import running
 from ftcheck.plugin.fixture_users import FixtureUsers, leaves_of
 from ftcheck.plugin.guard import Guard
-from ftcheck.plugin.options import MARKER, RunOptions
+from ftcheck.plugin.options import RunOptions
 from ftcheck.plugin.running import ConcurrentRun
 from ftcheck.plugin.selection import Plan, marker_settings, plan
 from ftcheck.settings import SettingsError
@@ -28,27 +28,6 @@ from ftcheck.verdicts import Finding, Verdict, to_plain
 
 _RUN = pytest.StashKey[ConcurrentRun]()
 _PLAN = pytest.StashKey[Plan]()
-
-
-class MarkedOnly:
-    """Stands in for :class:`SessionPlugin` in a run that was not asked for anything: until a test has our marker."""
-
-    def __init__(self, run: RunOptions, guard: Guard | None) -> None:
-        self._run, self._guard = run, guard
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        marked = [item for item in items if item.get_closest_marker(MARKER) is not None]
-        if not marked:
-            return
-        for item in marked:
-            try:
-                marker_settings(item, self._run)
-            except SettingsError as error:
-                raise pytest.UsageError(str(error)) from None
-        plugin = SessionPlugin(self._run, self._guard, GilWatch())
-        plugin.begin()
-        config.pluginmanager.register(plugin, "ftcheck-session")
 
 
 class SessionPlugin:

@@ -15,7 +15,6 @@ from _pytest.terminal import TerminalReporter
 
 from ftcheck import interpreter, settings
 from ftcheck.plugin.options import RunOptions
-from ftcheck.report import terminal
 from ftcheck.report.model import Book, RunReport
 from ftcheck.verdicts import Coverage, Finding, Verdict, coverage_from_plain, finding_from_plain, worst
 
@@ -121,6 +120,8 @@ class SummaryPlugin:
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         if not self._book and not self._general:
             return
+        from ftcheck.report import terminal  # and with it rich, which takes longer to load than all of ours
+
         report = self.report()
         terminalreporter.write_sep("=", "ftcheck")
         text = terminal.render(
