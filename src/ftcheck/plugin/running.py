@@ -117,6 +117,7 @@ class ConcurrentRun:
         item = self.item
         subject = ItemWorkload(item, self.settings, self._heartbeat)
         clones.finish_per_test_fixtures(item)
+        _let_hypothesis_have_instances(item.obj)
         gil_before = interpreter.gil_enabled()
         with _patched_globals_restored():
             outcome = stress.run(
@@ -280,6 +281,17 @@ def _calls_concurrently(function: Any, depth: int = 2) -> bool:
         if depth and isinstance(value, types.FunctionType) and _calls_concurrently(value, depth - 1):
             return True
     return False
+
+
+def _let_hypothesis_have_instances(function: Any) -> None:
+    """Each thread has an instance of the test class of its own; Hypothesis takes that for a mistake unless it is told."""
+    function = getattr(function, "__func__", function)
+    given = getattr(function, "_hypothesis_internal_use_settings", None)
+    if given is not None:
+        from hypothesis import HealthCheck, settings
+
+        allowed = {*given.suppress_health_check, HealthCheck.differing_executors}
+        function._hypothesis_internal_use_settings = settings(given, suppress_health_check=allowed)
 
 
 def _names(code: types.CodeType) -> set[str]:
