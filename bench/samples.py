@@ -1,8 +1,9 @@
 """How is each sample found, and how often? ``ext_samples/`` at default settings, with many seeds.
 
-For each seed each half of the corpus is run once, ``pytest --ftcheck``, and each sample's verdict is noted: in how many of
-the seeds the unsafe sample was found, and in how many its corrected twin was accused (none may be). Then each unsafe
-sample is run once alone, for the seconds that this takes from the start of the process to its end.
+For each seed each half of the corpus is run once, ``pytest --ftcheck`` (2 threads on this machine, up to 200 rounds or one
+second per test), and each sample's verdict is noted: in how many of the seeds the unsafe sample was found, and in how many
+its corrected twin was accused (none may be). Then each unsafe sample is run once alone, for the seconds that this takes
+from the start of the process to its end.
 """
 
 from __future__ import annotations
