@@ -23,7 +23,7 @@ help:  ## print this list
 	@echo "Variables: FTCHECK_PYTHON=PATH (the interpreter)  PYTEST_ARGS='-k NAME -x'  VENV=DIR  PYTHON=python3"
 
 .PHONY: demo test samples real bench lint types
-demo: samples  ## show what ftcheck finds, on small broken programs
+demo: samples  ## show what ftcheck finds, in samples and in released packages
 	@$(python) tools/demo.py
 
 test: samples  ## run the tests
