@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import os
 import threading
 import time
 import weakref
@@ -48,8 +49,13 @@ class TestMisuse:
             StartLine(1).run(*arguments)
 
     def test_meet_with_two_leaders(self):
-        with pytest.raises(TypeError, match="at most one argument"):
+        with pytest.raises(TypeError, match="integer"):
             StartLine(1).meet(nothing, nothing)
+
+    @pytest.mark.parametrize("call", [lambda line: line.meet(None, 1, 1), lambda line: line.stand_down(1)])
+    def test_no_such_party(self, call):
+        with pytest.raises(IndexError, match="index 1 is not one of the 1 parties"):
+            call(StartLine(1))
 
     @pytest.mark.parametrize("what", ["meet", "run"])
     def test_what_cannot_be_called(self, what):
@@ -168,6 +174,42 @@ class TestRun:
             return "over"
 
         assert in_threads(*[functools.partial(party, index) for index in range(3)]) == ["over"] * 3
+
+    def test_every_cpu_is_given_back(self, in_threads, spin):
+        """Bound to a CPU for the start only: not in the leader's work, not in the body, not after standing down."""
+        line, seen = StartLine(MANY, spin=spin), []
+        mine = os.sched_getaffinity(0)
+
+        def look():
+            seen.append(os.sched_getaffinity(0))
+
+        def party(index):
+            for round in range(1, 20):
+                line.meet(look, index, round)
+                line.run(index, round, look, 1, spin > 0)
+            line.meet(look, index, 20)
+            line.stand_down(index)
+            look()
+            line.run(index, 20, look, 1, False)
+
+        assert in_threads(*[functools.partial(party, index) for index in range(MANY)]) == [None] * MANY
+        assert len(seen) == 20 + MANY * 21
+        assert all(one == mine for one in seen)
+
+    def test_a_line_that_is_given_up_gives_every_cpu_back(self, in_threads, spin):
+        line, here = StartLine(2, spin=spin), threading.Event()
+
+        def waits():
+            here.set()
+            with pytest.raises(BrokenStartLine):
+                line.meet(None, 0, 1)
+            return os.sched_getaffinity(0)
+
+        def gives_up():
+            here.wait()
+            line.abort()
+
+        assert in_threads(waits, gives_up) == [os.sched_getaffinity(0), None]
 
     def test_a_garbage_collection_is_not_held_up_by_those_who_wait(self, in_threads, spin):
         line, entered = StartLine(3, spin=spin), threading.Barrier(3)

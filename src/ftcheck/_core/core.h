@@ -14,6 +14,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,9 +59,19 @@ int ftc_startline_init(PyObject *module);
 
 typedef struct ftc_spin ftc_spin;
 
+/* What one thread may use when it is not bound to a CPU. */
+typedef struct {
+    int bound;
+#ifdef __linux__
+    cpu_set_t before;
+#endif
+} ftc_affinity;
+
 ftc_spin *ftc_spin_new(int parties);                  /* NULL: no memory */
 void ftc_spin_free(ftc_spin *self);
-void ftc_spin_together(ftc_spin *self, int index, atomic_int *broken);
+void ftc_spin_together(ftc_spin *self, int rank, ftc_affinity *affinity, atomic_int *broken);
+void ftc_bind(ftc_affinity *mine, int rank);
+void ftc_unbind(ftc_affinity *mine);
 int64_t ftc_now(void);                                /* nanoseconds of CLOCK_MONOTONIC */
 
 /* --- frames.c (async-signal-safe as far as the interpreter's own structures are intact) -------- */

@@ -7,10 +7,11 @@
  * it waits some milliseconds for such a moment, then starts all the same.
  *
  * Meanwhile each thread is bound to a CPU of its own: the kernel likes to put two threads that wake each other on the
- * same one, where they can never be seen together.  What the thread may use is given back before the body begins.
+ * same one, where they can never be seen together.  It is bound before it goes to sleep: a thread that wakes up behind a
+ * spinning one would have to wait for its time slice (milliseconds) before it could move away.  What the thread may use
+ * is given back before the body begins.
  */
 #include "core.h"
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -60,7 +61,7 @@ ftc_spin_new(int parties)
     self->parties = parties;
     self->present = aligned_alloc(_Alignof(presence), (size_t)parties * sizeof(presence));
     if (self->present == NULL) {
-        free(self);
+        ftc_spin_free(self);
         return NULL;
     }
     memset(self->present, 0, (size_t)parties * sizeof(presence));
@@ -76,31 +77,43 @@ ftc_spin_free(ftc_spin *self)
     }
 }
 
-#ifdef __linux__
-/* Binds the calling thread to the index-th of the CPUs it may use; `before` gets what it may use. */
-static int
-bind_to_own_cpu(int index, cpu_set_t *before)
+/* Binds the calling thread to the CPU of its rank: the rank-th of those it may use, which are noted. */
+void
+ftc_bind(ftc_affinity *mine, int rank)
 {
-    if (pthread_getaffinity_np(pthread_self(), sizeof *before, before) != 0) {
-        return 0;
+#ifdef __linux__
+    if (mine->bound || pthread_getaffinity_np(pthread_self(), sizeof mine->before, &mine->before) != 0) {
+        return;
     }
     for (int cpu = 0, seen = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, before) && seen++ == index) {
+        if (CPU_ISSET(cpu, &mine->before) && seen++ == rank) {
             cpu_set_t own;
             CPU_ZERO(&own);
             CPU_SET(cpu, &own);
-            return pthread_setaffinity_np(pthread_self(), sizeof own, &own) == 0;
+            mine->bound = pthread_setaffinity_np(pthread_self(), sizeof own, &own) == 0;
+            return;
         }
     }
-    return 0;
-}
 #endif
+}
+
+/* Gives it back what it may use. */
+void
+ftc_unbind(ftc_affinity *mine)
+{
+#ifdef __linux__
+    if (mine->bound) {
+        pthread_setaffinity_np(pthread_self(), sizeof mine->before, &mine->before);
+        mine->bound = 0;
+    }
+#endif
+}
 
 static int
-all_present(ftc_spin *self, int index, int64_t time)
+all_present(ftc_spin *self, int rank, int64_t time)
 {
     for (int i = 0; i < self->parties; i++) {
-        if (i != index && time - atomic_load_explicit(&self->present[i].seen, memory_order_relaxed) > FRESH) {
+        if (i != rank && time - atomic_load_explicit(&self->present[i].seen, memory_order_relaxed) > FRESH) {
             return 0;
         }
     }
@@ -109,20 +122,17 @@ all_present(ftc_spin *self, int index, int64_t time)
 
 /* Call detached from the interpreter. */
 void
-ftc_spin_together(ftc_spin *self, int index, atomic_int *broken)
+ftc_spin_together(ftc_spin *self, int rank, ftc_affinity *affinity, atomic_int *broken)
 {
-#ifdef __linux__
-    cpu_set_t before;
-    int bound = bind_to_own_cpu(index, &before);
-#endif
+    ftc_bind(affinity, rank);
     unsigned long mine = atomic_load(&self->generation);
     int last = atomic_fetch_add(&self->arrived, 1) + 1 == self->parties;
     int64_t began = ftc_now(), time = began;
     unsigned long turns = 1;
     while (atomic_load_explicit(&self->generation, memory_order_acquire) == mine) {
         time = ftc_now();
-        atomic_store_explicit(&self->present[index].seen, time, memory_order_relaxed);
-        if (last && (all_present(self, index, time) || time - began > PATIENCE)) {
+        atomic_store_explicit(&self->present[rank].seen, time, memory_order_relaxed);
+        if (last && (all_present(self, rank, time) || time - began > PATIENCE)) {
             atomic_store(&self->start_at, time + LEAD);
             atomic_store(&self->arrived, 0);
             atomic_store(&self->generation, mine + 1);
@@ -138,11 +148,7 @@ ftc_spin_together(ftc_spin *self, int index, atomic_int *broken)
         }
         relax();
     }
-#ifdef __linux__
-    if (bound) {
-        pthread_setaffinity_np(pthread_self(), sizeof before, &before);
-    }
-#endif
+    ftc_unbind(affinity);
     int64_t start = atomic_load(&self->start_at);
     while (ftc_now() < start) {
         relax();

@@ -27,7 +27,8 @@ typedef struct {
     atomic_int broken;
     int spinners;
     ftc_spin *together;              /* the second stage, or NULL */
-    stamp *stamps;
+    stamp *stamps;                   /* one for each party */
+    ftc_affinity *affinities;        /* likewise */
 } startline;
 
 static PyObject *BrokenStartLine;
@@ -39,10 +40,36 @@ broken(void)
     return NULL;
 }
 
+#define EPOCH 8                      /* rounds in which a thread keeps its CPU: moving costs more than a short round */
+
+/* A thread's place in a round's second stage, which is also its CPU there, or -1 if it is not its turn.
+ * The threads are dealt out to the places; the threads of one place take turns.  Every few rounds they are dealt anew
+ * (the same for all, by the number of the epoch), so that any two bodies line up with each other some time. */
+static int
+rank_of(startline *self, int index, long round)
+{
+    if (self->together == NULL) {
+        return -1;
+    }
+    if (self->parties > self->spinners) {
+        uint64_t dice = (uint64_t)(round / EPOCH) * 0x9E3779B97F4A7C15u + 1;
+        for (int i = self->parties - 1; i > 0; i--) {              /* Fisher-Yates; we follow where `index` goes */
+            dice ^= dice << 13, dice ^= dice >> 7, dice ^= dice << 17;
+            int j = (int)(dice % (uint64_t)(i + 1));
+            index = index == i ? j : index == j ? i : index;
+        }
+    }
+    int place = index % self->spinners;
+    int sharers = (self->parties - place + self->spinners - 1) / self->spinners;
+    return index / self->spinners == round % sharers ? place : -1;
+}
+
 /* Blocks until all parties are here; the last one calls `leader` (may be NULL) before anyone goes on.
+ * `rank` is that of the round that begins then, or -1; whose it is says `index`.  The last one is bound after `leader`: what that starts (threads,
+ * processes) may use every CPU.
  * Returns 1 in that one, 0 in the others, -1 with an exception when the line is broken or the leader raised. */
 static int
-meet(startline *self, PyObject *leader)
+meet(startline *self, PyObject *leader, int index, int rank)
 {
     int last = 0;
     unsigned long mine;
@@ -50,6 +77,11 @@ meet(startline *self, PyObject *leader)
     pthread_mutex_lock(&self->lock);
     mine = self->generation;
     last = ++self->waiting == self->parties;
+    if (!last && rank >= 0) {
+        pthread_mutex_unlock(&self->lock);
+        ftc_bind(&self->affinities[index], rank);
+        pthread_mutex_lock(&self->lock);
+    }
     while (!last && self->generation == mine && !atomic_load(&self->broken)) {
         pthread_cond_wait(&self->moved, &self->lock);
     }
@@ -57,6 +89,9 @@ meet(startline *self, PyObject *leader)
     Py_END_ALLOW_THREADS
     if (!last) {
         if (atomic_load(&self->broken)) {
+            if (rank >= 0) {
+                ftc_unbind(&self->affinities[index]);
+            }
             broken();
             return -1;
         }
@@ -71,6 +106,9 @@ meet(startline *self, PyObject *leader)
         Py_XDECREF(result);
     }
     Py_BEGIN_ALLOW_THREADS
+    if (rank >= 0 && !atomic_load(&self->broken)) {
+        ftc_bind(&self->affinities[index], rank);
+    }
     pthread_mutex_lock(&self->lock);
     self->waiting = 0;
     self->generation++;
@@ -105,11 +143,12 @@ startline_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->parties = parties;
     self->stamps = PyMem_Calloc((size_t)parties, sizeof(stamp));
+    self->affinities = PyMem_Calloc((size_t)parties, sizeof(ftc_affinity));
     self->spinners = spin < parties ? spin : parties;
     if (self->spinners > 1) {
         self->together = ftc_spin_new(self->spinners);
     }
-    if (self->stamps == NULL || (self->spinners > 1 && self->together == NULL)) {
+    if (self->stamps == NULL || self->affinities == NULL || (self->spinners > 1 && self->together == NULL)) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
@@ -129,19 +168,46 @@ startline_dealloc(startline *self)
     }
     ftc_spin_free(self->together);
     PyMem_Free(self->stamps);
+    PyMem_Free(self->affinities);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
 static PyObject *
-startline_meet(startline *self, PyObject *const *args, Py_ssize_t nargs)
+no_such_party(startline *self, int index)
 {
-    if (nargs > 1) {
-        PyErr_SetString(PyExc_TypeError, "meet() takes at most one argument: the leader's callable");
+    PyErr_Format(PyExc_IndexError, "index %d is not one of the %d parties", index, self->parties);
+    return NULL;
+}
+
+static PyObject *
+startline_meet(startline *self, PyObject *args)
+{
+    PyObject *leader = NULL;
+    int index = -1;
+    long round = 0;
+    if (!PyArg_ParseTuple(args, "|Oil:meet", &leader, &index, &round)) {
         return NULL;
     }
-    int leader = meet(self, nargs == 1 ? args[0] : NULL);
-    return leader < 0 ? NULL : PyBool_FromLong(leader);
+    if (index >= self->parties) {
+        return no_such_party(self, index);
+    }
+    int led = meet(self, leader, index, index < 0 ? -1 : rank_of(self, index, round));
+    return led < 0 ? NULL : PyBool_FromLong(led);
+}
+
+static PyObject *
+startline_stand_down(startline *self, PyObject *args)
+{
+    int index;
+    if (!PyArg_ParseTuple(args, "i:stand_down", &index)) {
+        return NULL;
+    }
+    if (index < 0 || index >= self->parties) {
+        return no_such_party(self, index);
+    }
+    ftc_unbind(&self->affinities[index]);
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -154,8 +220,7 @@ startline_run(startline *self, PyObject *args)
         return NULL;
     }
     if (index < 0 || index >= self->parties) {
-        PyErr_Format(PyExc_IndexError, "index %d is not one of the %d parties", index, self->parties);
-        return NULL;
+        return no_such_party(self, index);
     }
     ftc_slot *slot = ftc_my_slot();
     if (slot != NULL) {
@@ -164,13 +229,13 @@ startline_run(startline *self, PyObject *args)
     }
     stamp *mine = &self->stamps[index];
     *mine = (stamp){0};
-    if (!(ready && self->together != NULL) && meet(self, NULL) < 0) {
+    int rank = rank_of(self, index, round);
+    if (!(ready && self->together != NULL) && meet(self, NULL, index, rank) < 0) {
         return NULL;
     }
-    long rank = (index + round % self->parties) % self->parties;     /* others take part in each round */
-    if (self->together != NULL && rank >= 0 && rank < self->spinners) {
+    if (rank >= 0) {
         Py_BEGIN_ALLOW_THREADS
-        ftc_spin_together(self->together, (int)rank, &self->broken);
+        ftc_spin_together(self->together, rank, &self->affinities[index], &self->broken);
         Py_END_ALLOW_THREADS
     }
     if (atomic_load(&self->broken)) {
@@ -225,9 +290,11 @@ startline_stamps(startline *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef startline_methods[] = {
-    {"meet", (PyCFunction)(void (*)(void))startline_meet, METH_FASTCALL,
-     "meet(leader=None, /)\n--\n\nBlock until all parties are here; the last one calls `leader` first. "
-     "True in that one."},
+    {"meet", (PyCFunction)startline_meet, METH_VARARGS,
+     "meet(leader=None, index=-1, round=0, /)\n--\n\nBlock until all parties are here; the last one calls `leader` "
+     "first. True in that one.\n`index` and `round` say for whom and for which run(..., ready=True) this is the meeting."},
+    {"stand_down", (PyCFunction)startline_stand_down, METH_VARARGS,
+     "stand_down(index, /)\n--\n\nThe round for which meet() got this thread ready is not run after all."},
     {"run", (PyCFunction)startline_run, METH_VARARGS,
      "run(index, round, body, repeat, ready=False, /)\n--\n\nWait at the line, then call `body` `repeat` times or until "
      "it raises.\n`ready` says that all parties have just met, so that spinning alone is the start."},

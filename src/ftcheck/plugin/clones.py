@@ -227,7 +227,7 @@ def plain_body(item: Function) -> Callable[[], object] | None:
     if type(item).runtest is not Function.runtest or per_test_fixtures(item) or "request" in item._fixtureinfo.argnames:
         return None
     implementations = item.ihook.pytest_pyfunc_call.get_hookimpls()
-    if any(one.plugin_name != "python" for one in implementations):
+    if any(one.function.__module__ not in _CALLERS for one in implementations):
         return None
     function = item.obj
     code = getattr(getattr(function, "__func__", function), "__code__", None)
@@ -244,4 +244,6 @@ def plain_body(item: Function) -> Callable[[], object] | None:
     return lambda: getattr(new_instance(), name)(**arguments)
 
 
+_CALLERS = {"_pytest.python", "anyio.pytest_plugin", "pytest_asyncio.plugin"}
+"""Modules whose ``pytest_pyfunc_call`` is known to do nothing, or nothing special, with a plain function."""
 _NOT_PLAIN = 0x20 | 0x80 | 0x100 | 0x200  # generator, coroutine, iterable coroutine, async generator (inspect.CO_*)

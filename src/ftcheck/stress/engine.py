@@ -14,6 +14,9 @@ its body and its teardown see; nothing else leaks from one to the other.
 
 A body that calls :func:`ftcheck.concurrently` brings its own threads. Several copies at once would disturb each other's
 totals, so the body is abandoned at that call and the test starts again with one copy at a time.
+
+With ``settings.threads == 1`` nothing is concurrent: there is one copy, and the bodies that a test brings itself run one
+after the other, each on a thread of its own. That is the control: what fails here needs no second thread.
 """
 
 from __future__ import annotations
@@ -38,8 +41,10 @@ from ftcheck.workload import Workload, run_once, supervisor
 FAILING_ROUNDS = 20
 """After so many failing rounds nothing more is learned: what fails, and how often, is known."""
 _FILL = 200_000
-"""Nanoseconds that the calls of a short repeatable body should fill in each round. Not more: a thread that has just used
-its share of a busy CPU waits for the next one, and misses the start of the next round."""
+"""Nanoseconds that the calls of a short repeatable body should fill in a round, at most. Not more: a thread that has just
+used its share of a busy CPU waits for the next one, and misses the start of the next round."""
+_FILL_STEP = 10_000
+"""Nanoseconds by which each round fills more than the one before: short rounds first, in which starts meet starts."""
 _TICK = 0.25
 _SWITCH_INTERVAL = 1e-5
 """Seconds. With the GIL on, threads take turns; at the default of 5 ms short bodies would never interleave."""
@@ -148,10 +153,16 @@ class _Rounds:
             repeatable = self._workload.repeatable and not self._limit
             context = self._round_context.copy()
             body = self._prepare(number, context) if repeatable else None
+            lined_up = False
             while not self._limit:
-                self._one_round(number, body, (context if repeatable else self._round_context).copy())
-                self._line.meet(self._turn)
+                self._one_round(number, body, (context if repeatable else self._round_context).copy(), lined_up)
+                lined_up = repeatable
+                if repeatable:
+                    self._line.meet(self._turn, number, self._round + 1)
+                else:
+                    self._line.meet(self._turn)
             if repeatable:
+                self._line.stand_down(number)
                 self._cleanup(number, context)
         except _core.BrokenStartLine:
             pass
@@ -165,16 +176,18 @@ class _Rounds:
                 if self._running == 0:
                     self._finished.set()
 
-    def _one_round(self, number: int, body: Callable[[], object] | None, context: contextvars.Context) -> None:
+    def _one_round(
+        self, number: int, body: Callable[[], object] | None, context: contextvars.Context, lined_up: bool
+    ) -> None:
         repeatable = self._workload.repeatable
         if body is None and not repeatable:
             body = self._prepare(number, context)
         self._noise.begin(number, self._round)
         try:
             if body is None:
-                self._line.run(number, self._round, _nothing, 0, repeatable)
+                self._line.run(number, self._round, _nothing, 0, lined_up)
             else:
-                self._line.run(number, self._round, functools.partial(context.run, body), self._repeat, repeatable)
+                self._line.run(number, self._round, functools.partial(context.run, body), self._repeat, lined_up)
         except _core.BrokenStartLine:
             raise
         except BringsItsOwnThreads:
@@ -223,7 +236,7 @@ class _Rounds:
         self._overlapped += self._own_overlap or overlap.overlapped(stamps)
         self._own_overlap = False
         if self._workload.repeatable and self._copies > 1:
-            self._repeat = overlap.calls_for(stamps, _FILL)
+            self._repeat = overlap.calls_for(stamps, min(_FILL, _FILL_STEP * self._round))
         self._limit = self._reached()
         if not self._limit:
             self._open_next()
@@ -254,12 +267,15 @@ class _Rounds:
         if self._copies > 1:
             self.abandoned = True  # here as well: the body may catch everything
             raise BringsItsOwnThreads
+        self._most_bodies = max(self._most_bodies, len(bodies))
         context = contextvars.copy_context()
+        if self._settings.threads == 1:  # what a body starts in turn comes here as well
+            alone = [run_once([functools.partial(context.copy().run, body)], self._round)[0] for body in bodies]
+            return [(number, failure) for number, failed in enumerate(alone) for _, failure in failed]
         context.run(supervisor.set, None)
         inner = [functools.partial(context.copy().run, body) for body in bodies]
         failures, stamps = run_once(inner, self._round)
         self._own_overlap |= overlap.overlapped(stamps)
-        self._most_bodies = max(self._most_bodies, len(bodies))
         return failures
 
     # --- the books ----------------------------------------------------------------------------------------------------

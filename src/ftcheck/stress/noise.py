@@ -35,8 +35,7 @@ class Noise:
         self._probability = probability
         self._seed = seed
         self._local = threading.local()
-        paths = sysconfig.get_paths()
-        self._outside = tuple({paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], _HOME, "<"})
+        self._outside: tuple[str, ...] = ()
 
     def begin(self, thread: int, round: int) -> None:
         """Called on each thread at the start of each round."""
@@ -56,6 +55,8 @@ class Noise:
         if not self._probability:
             yield
             return
+        paths = sysconfig.get_paths()
+        self._outside = tuple({paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], _HOME, "<"})
         monitoring = sys.monitoring
         free = [number for number in (4, 3, 2, 0) if monitoring.get_tool(number) is None]
         if not free:
