@@ -2,7 +2,7 @@
 
 from setuptools import Extension, setup
 
-FILES = ("module", "startline", "spin", "slots", "frames", "crash", "deadman")
+FILES = ("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals")
 
 setup(
     ext_modules=[

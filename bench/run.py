@@ -1,6 +1,6 @@
 """``make bench``: all measurements, on an idle machine. Writes ``bench/results/*.json`` and ``bench/README.md``.
 
-python bench/run.py [overlap] [off_cost] [samples]
+python bench/run.py [overlap] [off_cost] [rerun_cost] [classify_cost] [samples]
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import off_cost, overlap, samples  # noqa: E402  # the folder is no installed package
+from bench import classify_cost, off_cost, overlap, rerun_cost, samples  # noqa: E402  # the folder is no installed package
 from ftcheck import interpreter  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results"
 PARTS: dict[str, tuple[str, ModuleType]] = {
     "overlap": ("Do the threads of a test run at the same moment?", overlap),
     "off_cost": ("What does the plugin cost where nobody asks for it?", off_cost),
+    "rerun_cost": ("What does it cost to rerun a test in threads?", rerun_cost),
+    "classify_cost": ("What does it cost to classify failing tests?", classify_cost),
     "samples": ("How is each sample found?", samples),
 }
 

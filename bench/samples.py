@@ -34,6 +34,7 @@ def verdicts(folder: Path, seed: int) -> tuple[dict[str, str], float]:
         program,
         "--ftcheck",
         f"--ftcheck-seed={seed}",
+        "--ftcheck-classify=0",
         "-q",
         "--tb=no",
         "-p",

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench import overlap  # noqa: E402  # the folder is no installed package
-from bench.real_world import packages  # noqa: E402
-from bench.real_world.catalog import load  # noqa: E402
+from bench.real_world import packages, page  # noqa: E402
+from bench.real_world.catalog import Suite, load  # noqa: E402
 from bench.run import fill  # noqa: E402
 
 executions = st.builds(
@@ -82,3 +82,28 @@ def test_each_case_is_in_the_catalogue():
 def test_names_in_the_catalogue_are_unique():
     names = [entry.name for entry in [*BUGS, *SUITES]]
     assert len(names) == len(set(names))
+
+
+def row(tests, findings=()):
+    return {
+        "verdicts": {"passed": tests - len(findings), "failure": len(findings)},
+        "findings": {name: {"verdict": "failure"} for name in findings},
+        "seconds": {"ftcheck": 60.0, "plain": 1.0},
+    }
+
+
+def test_page_says_how_much_was_run_and_what_is_not_explained():
+    few = ("--ftcheck-rounds=20",)
+    suites = [
+        Suite("large", "1", "C", limits=few, explained={"test_a": "Its own."}),
+        Suite("usual", "2", "Python"),
+        Suite("tried", "3", "Python", left_out="patches modules.", big=True),
+    ]
+    outcome = {"interpreter": "Python", "rows": {"large": row(4000, ["x::test_a", "x::test_b"]), "usual": row(10)}}
+    text = page.render(outcome, [], suites)
+    tables = text[text.index("At default settings:") :]
+    assert tables.index("| usual 2 |") < tables.index("With `--ftcheck-rounds=20`") < tables.index("| large 1 |")
+    assert "Together: 2 suites, 4,010 tests, 2 findings, 2 minutes." in text
+    assert "- **large**: Its own. `x::test_a` (failure)" in text
+    assert "- **large**: **not explained yet** `x::test_b` (failure)" in text
+    assert "- tried: patches modules." in text

@@ -14,8 +14,10 @@ FLOORS = {
     "interpreter": (),
     "settings": ("interpreter", "verdicts"),
     "workload": ("_core", "settings", "interpreter", "verdicts"),
+    "forked": (),
+    "reliance": ("verdicts",),
     "stress": ("_core", "workload", "settings", "interpreter", "verdicts", "stress"),
-    "report": ("verdicts", "report"),
+    "report": ("settings", "verdicts", "report"),
 }
 
 

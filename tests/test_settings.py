@@ -105,7 +105,7 @@ class TestParse:
 class TestResolve:
     def test_without_any_layer_the_documented_defaults_hold(self):
         found = resolve([])
-        assert found == Settings(settings.auto_threads(), 200, 1.0, 60.0, (), 0.0, None)
+        assert found == Settings(settings.auto_threads(), 200, 1.0, 60.0, (), 0.0, (), None)
 
     @given(st.lists(layers, max_size=4))
     def test_the_nearest_layer_wins_key_by_key(self, several):
@@ -141,6 +141,13 @@ class TestCommandLine:
             name, _, value = word.removeprefix("--ftcheck-").partition("=")
             typed[name] = value
         assert resolve([parse(typed, "the command line")]) == found
+
+    def test_undoes_what_the_ini_file_says(self):
+        """A rerun reads it, too: what the command line has put back to the default must be typed again."""
+        ini = {"noise": 0.5, "timeout": 9.0, "rounds": 7}
+        found = resolve([{"threads": 2}, ini, {"noise": 0.0, "timeout": 60.0, "rounds": 200, "seconds": 1.0}])
+        words = "threads=2 rounds=200 seconds=1 noise=0 timeout=60"
+        assert settings.command_line(found, resolve([ini])) == [f"--ftcheck-{word}" for word in words.split()]
 
     def test_says_nothing_that_need_not_be_said(self):
         found = resolve([{"threads": 2, "rounds": 5}])

@@ -1,6 +1,6 @@
 """``make demo``: what ftcheck finds, on this machine, in four acts.
 
-1. Our unsafe sample extensions: each must be found.
+1. Our unsafe sample extensions: each must be found; and which of them rely on the GIL.
 2. Their corrected twins: none may be accused.
 3. Three released packages with known bugs, by ordinary tests.
 4. The unmodified test suites of two well-kept packages: nothing may be found that is not explained in the catalogue.
@@ -31,6 +31,8 @@ from rich.console import Console  # noqa: E402
 from rich.markup import escape  # noqa: E402
 from rich.syntax import Syntax  # noqa: E402
 from rich.table import Table  # noqa: E402
+
+from ftcheck.report.json_report import from_json  # noqa: E402
 
 BUGS = ("regex_shared_pattern", "dateutil_rrule_deadlock", "factory_boy_sequence")
 SUITES = ("markupsafe", "iniconfig")
@@ -76,7 +78,8 @@ def samples(console: Console) -> list[Row]:
         ("unsafe", "Small C, Cython and cffi extensions with one flaw each. A verdict and a flaw per line:"),
         ("safe", "The same extensions with the flaw mended: a verdict that is not [green]passed[/] would be a false alarm."),
     ):
-        words = ["--ftcheck", "--tb=no", f"ext_samples/{kind}"]
+        report = packages.STORE / f"{kind}.json"
+        words = ["--ftcheck", "--tb=no", f"--ftcheck-json={report.relative_to(ROOT)}", f"ext_samples/{kind}"]
         act(console, f"Sample extensions: {kind}", text, words)
         bad: dict[str, str] = {}
         seen = set()
@@ -93,11 +96,24 @@ def samples(console: Console) -> list[Row]:
                         console.print(f"  [red]{verdict:<14}[/]  {sample:<14}  {flaw}", soft_wrap=True)
         number = len(list((ROOT / "ext_samples" / kind).glob("*/test_*.py")))
         if kind == "unsafe":
+            relying(console, report)
             rows.append((f"{number} unsafe samples", f"{len(bad)} found", len(bad) == number))
         else:
             rows.append((f"{number} safe samples", f"{len(seen) - len(bad)} passed", not bad and len(seen) == number))
         console.print(f"  {rows[-1][0]}: {rows[-1][1]}")
     return rows
+
+
+def relying(console: Console, report: Path) -> None:
+    """Which of the failing samples rely on the GIL, as the run's own report says."""
+    kinds: dict[str, list[str]] = {}
+    for finding in from_json(report.read_bytes(), str(report)).findings:
+        if finding.reliance is not None:
+            kinds.setdefault(finding.reliance.kind.value, []).append(Path(finding.tests[0].partition("::")[0]).parent.name)
+    console.print("\n  Do they rely on the GIL? Each was run again alone, without and with it:")
+    for kind, names in sorted(kinds.items(), key=lambda pair: -len(pair[1])):
+        console.print(f"  [bold]{kind}[/]: {', '.join(sorted(names))}", soft_wrap=True)
+    console.print()
 
 
 def released_bugs(console: Console) -> list[Row]:

@@ -1,6 +1,9 @@
 """ftcheck: is this Python code, or this C extension, thread-safe without the GIL?
 
 The public names. As a pytest plugin (``pytest --ftcheck``, ``@pytest.mark.ftcheck``) it needs no import.
+
+PYTEST_DONT_REWRITE: there is nothing to rewrite here, and where this package is imported before pytest looks at it (in the
+reruns of the classification) pytest would warn; with ``-p ftcheck`` and ``filterwarnings = error`` it would stop.
 """
 
 from ftcheck.verdicts import Coverage, FailureGroup, Finding, Location, TestVerdict, Verdict

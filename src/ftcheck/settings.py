@@ -35,8 +35,9 @@ class Settings:
     :param rounds: the most rounds that are run, or None for no such limit.
     :param seconds: wall-clock seconds after which no new round begins, or None for no such limit.
     :param timeout: seconds after which a round, or the set-up or teardown of a test, counts as a hang.
-    :param share: function-scoped fixtures that the threads of a round share: their names, or True for all of them.
+    :param share: function-scoped fixtures and parameters that the threads of a round share: names, or True for all of them.
     :param noise: probability (0 to 1) of a random delay at the start of each line of code in the test's own package.
+    :param allow: changes of the whole process that do not make a test run alone: their names, or True for all of them.
     :param skip: why this test is left out, or None.
     """
 
@@ -46,11 +47,16 @@ class Settings:
     timeout: float
     share: Literal[True] | tuple[str, ...]
     noise: float
+    allow: Literal[True] | tuple[str, ...] = ()
     skip: str | None = None
 
     def shares(self, fixture: str) -> bool:
         """Whether the threads of a round share this function-scoped fixture."""
         return self.share is True or fixture in self.share
+
+    def allows(self, call: str) -> bool:
+        """Whether several threads may make this call, which changes the whole process."""
+        return self.allow is True or call in self.allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +126,27 @@ def _probability(value: Any) -> float:
 
 
 def _share(value: Any) -> Literal[True] | tuple[str, ...]:
+    names = _names(value)
+    if names is None or (names is not True and not all(map(str.isidentifier, names))):
+        raise ValueError("True (all), or the names of function-scoped fixtures and of parameters, such as ['queue']")
+    return names
+
+
+def _allow(value: Any) -> Literal[True] | tuple[str, ...]:
+    names = _names(value)
+    if names is None:
+        raise ValueError("True (all), or the names of calls as 'not checked' shows them, such as ['os.chdir']")
+    return names
+
+
+def _names(value: Any) -> Literal[True] | tuple[str, ...] | None:
     if value is True or value == "all":
         return True
     if value is False or value == "":
         return ()
     names = value.replace(",", " ").split() if isinstance(value, str) else value
-    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
-        isinstance(name, str) and name.isidentifier() for name in names
-    ):
-        raise ValueError("True (all), or the names of function-scoped fixtures, such as ['queue']")
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
+        return None
     return tuple(names)
 
 
@@ -146,10 +164,12 @@ OPTIONS: tuple[Option, ...] = (
            "rare races need more time, not more threads", _seconds),
     Option("timeout", "S", DEFAULT_TIMEOUT, "a round, a set-up or a teardown that takes longer than S seconds is a hang "
            "(default 60; a deadlock of all threads is noticed sooner)", _seconds),
-    Option("share", "NAMES|all", (), "function-scoped fixtures that the threads of a round share, instead of one each",
-           _share),
+    Option("share", "NAMES|all", (), "function-scoped fixtures and parameters that the threads of a round share, instead of "
+           "one each", _share),
     Option("noise", "P", 0.0, "probability of a short random delay at each line of Python code under test "
            "(0 to 1, default 0; seeded)", _probability),
+    Option("allow", "NAMES|all", (), "calls that change the whole process and yet do not make a test run alone, such as "
+           "os.chdir", _allow),
     Option("skip", "REASON", None, "leave this test out, and say why", _reason, only_marker=True),
 )  # fmt: skip
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -191,19 +211,26 @@ def resolve(layers: Iterable[Mapping[str, Any]]) -> Settings:
     return Settings(**merged)
 
 
-def command_line(settings: Settings) -> list[str]:
-    """The options that give a run exactly these settings, as they are typed; without those that are the default."""
+def command_line(settings: Settings, untyped: Settings | None = None) -> list[str]:
+    """The options that give a run exactly these settings, as they are typed; without those that are the default.
+
+    :param untyped: what holds where nothing is typed, by the ini file; None: the defaults.
+    """
+    plain = resolve([]) if untyped is None else untyped
     words = [f"--ftcheck-threads={settings.threads}"]
-    if (settings.rounds, settings.seconds) != (DEFAULT_ROUNDS, DEFAULT_SECONDS):
+    limits, without = (settings.rounds, settings.seconds), (plain.rounds, plain.seconds)
+    if limits != (DEFAULT_ROUNDS, DEFAULT_SECONDS) or limits != without:
         if settings.rounds is not None:
             words.append(f"--ftcheck-rounds={settings.rounds}")
         if settings.seconds is not None:
             words.append(f"--ftcheck-seconds={_number(settings.seconds)}")
     if settings.share:
         words.append("--ftcheck-share=" + ("all" if settings.share is True else ",".join(settings.share)))
-    if settings.noise:
+    if settings.allow:
+        words.append("--ftcheck-allow=" + ("all" if settings.allow is True else ",".join(settings.allow)))
+    if settings.noise or plain.noise:
         words.append(f"--ftcheck-noise={_number(settings.noise)}")
-    if settings.timeout != DEFAULT_TIMEOUT:
+    if settings.timeout != DEFAULT_TIMEOUT or settings.timeout != plain.timeout:
         words.append(f"--ftcheck-timeout={_number(settings.timeout)}")
     return words
 

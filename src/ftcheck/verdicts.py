@@ -151,6 +151,64 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+class RelianceKind(enum.Enum):
+    """What the reruns of a failing test say about its relation to the GIL; decided in :mod:`ftcheck.reliance`."""
+
+    GIL_RELIANT = "GIL-reliant"
+    THREAD_UNSAFE = "thread-unsafe with or without the GIL"
+    THREAD_UNSAFE_WITH = "thread-unsafe with the GIL"
+    THREAD_UNSAFE_WITHOUT = "thread-unsafe without the GIL"
+    FAILS_ALONE = "fails alone"
+    NOT_REPRODUCED = "not reproduced"
+    NOT_CLASSIFIED = "not classified"
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """What came of a failing test when it was run again, in one mode, in a fresh interpreter.
+
+    :param mode: ``"alone"``, ``"without the GIL"`` or ``"with the GIL"``.
+    :param rounds: that were run; 0 where none tells anything, and then ``note`` says why.
+    :param overlapped: rounds in which two threads ran at the same time.
+    :param note: what else there is to know, in a few words.
+    """
+
+    mode: str
+    failed: int = 0
+    rounds: int = 0
+    overlapped: int = 0
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """``with the GIL 0 of 61 rounds (35 overlapped)``; a mode that could not be run says why instead."""
+        if not self.rounds:
+            return f"{self.mode} not known ({self.note or 'not run'})"
+        remarks = [self.note] if self.note else []
+        if self.mode != "alone" and not self.failed and self.overlapped < self.rounds:
+            remarks.insert(0, f"{self.overlapped} overlapped")
+        text = f"{self.mode} {self.failed} of {_count(self.rounds, 'round')}"
+        return f"{text} ({'; '.join(remarks)})" if remarks else text
+
+
+@dataclass(frozen=True, slots=True)
+class Reliance:
+    """Whether a failure relies on the GIL being off, and what that rests on.
+
+    :param text: one line: the kind, and what limits it.
+    """
+
+    kind: RelianceKind
+    reruns: tuple[Rerun, ...]
+    text: str
+
+    @property
+    def rates(self) -> str:
+        """How often it failed in each mode; empty where it was not run again, or the text says it already."""
+        rates = ", ".join(rerun.text for rerun in self.reruns)
+        return "" if rates in self.text else rates
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What an engine, or the harness, found about one or more tests.
@@ -159,7 +217,10 @@ class Finding:
     :param headline: one line: what happened.
     :param groups: the failures, the most frequent first.
     :param detail: further text, several lines: every thread's stack at a crash, the module that turned the GIL on.
-    :param phase: ``"setup"``, ``"call"``, ``"teardown"`` or ``"collection"``.
+    :param phase: ``"setup"``, ``"call"``, ``"teardown"``, ``"between"`` (after a test), ``"collection"``, ``"finish"`` (the
+        end of the session), ``"end"`` (after it) or ``"exit"`` (of the interpreter).
+    :param round: in which the process died or stopped making progress, from 1; 0 where it was in no round.
+    :param reliance: what reruns say about the GIL; None where nobody asked for them, or they make no sense.
     """
 
     verdict: Verdict
@@ -169,6 +230,24 @@ class Finding:
     groups: tuple[FailureGroup, ...] = ()
     coverage: Coverage | None = None
     detail: str = ""
+    round: int = 0
+    reliance: Reliance | None = None
+
+    @property
+    def can_be_classified(self) -> bool:
+        """Whether it makes sense to run the test again to see if this relies on the GIL."""
+        return len(self.tests) == 1 and self.verdict.rank <= Verdict.ERROR.rank and self.phase not in ("start", "collection")
+
+    @property
+    def rate(self) -> str:
+        """How often it showed: ``failed in 17 of 200 rounds``, ``died in round 3``; empty where it came in no round."""
+        if self.round:
+            return f"{_SHOWED.get(self.verdict, 'failed')} in round {self.round}"
+        rounds = {number for group in self.groups for number in group.rounds if number}
+        return f"failed in {len(rounds)} of {_count(self.coverage.rounds, 'round')}" if rounds and self.coverage else ""
+
+
+_SHOWED = {Verdict.CRASH: "died", Verdict.HANG: "did not end", Verdict.DEADLOCK: "deadlocked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +255,7 @@ class TestVerdict:
     """One test's verdict, with what it rests on.
 
     :param reason: why a test was skipped or not checked.
+    :param asked: whether the run asked for it to be rerun; it may also be here because another test's teardown accuses it.
     """
 
     __test__ = False
@@ -185,11 +265,29 @@ class TestVerdict:
     coverage: Coverage | None = None
     reason: str = ""
     findings: tuple[Finding, ...] = field(default=())
+    asked: bool = True
+
+    @property
+    def rerun(self) -> bool:
+        """Whether it was run in several threads, with or without luck in bringing them together, and did not skip itself."""
+        if self.verdict is Verdict.SKIPPED:
+            return False
+        several = self.coverage is not None and self.coverage.threads > 1
+        return several or any(finding.round for finding in self.findings)
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether bodies of this test really ran at the same time, or what was found came from its rounds."""
+        if self.verdict is Verdict.NOT_CHECKED:
+            return False
+        if self.coverage is not None and (self.coverage.overlapped or self.coverage.failed):
+            return True
+        return any(finding.round for finding in self.findings)
 
 
 def to_plain(value: Any) -> Any:
     """A value of this module as dicts, lists, strings and numbers (what JSON and xdist's channel can carry)."""
-    if isinstance(value, Verdict):
+    if isinstance(value, enum.Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -214,12 +312,20 @@ def finding_from_plain(data: dict[str, Any]) -> Finding:
         groups=tuple(_group_from_plain(group) for group in data["groups"]),
         coverage=coverage_from_plain(data["coverage"]),
         detail=data["detail"],
+        round=data["round"],
+        reliance=_reliance_from_plain(data["reliance"]),
     )
 
 
 def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
     """The inverse of :func:`to_plain` for a :class:`Coverage` or ``None``."""
     return None if data is None else Coverage(**data)
+
+
+def _reliance_from_plain(data: dict[str, Any] | None) -> Reliance | None:
+    if data is None:
+        return None
+    return Reliance(RelianceKind(data["kind"]), tuple(Rerun(**rerun) for rerun in data["reruns"]), data["text"])
 
 
 def _group_from_plain(data: dict[str, Any]) -> FailureGroup:

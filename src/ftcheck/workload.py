@@ -110,11 +110,14 @@ def _name(body: Callable[[], object]) -> str:
 
 
 def run_once(
-    bodies: Sequence[Callable[[], object]], round: int = 1
+    bodies: Sequence[Callable[[], object]],
+    round: int = 1,
+    begin_thread: Callable[[int], Callable[[], object] | None] = lambda number: None,
 ) -> tuple[list[tuple[int, BaseException]], list[tuple[int, int, int]]]:
     """Run each body once in a thread of its own, lined up.
 
     :param round: the number under which a crash report shows these threads.
+    :param begin_thread: called on each thread first, with its number; what it returns (if not None) is called last.
     :returns: the exceptions, each with the number of its body; and each body's (start, end, calls), in nanoseconds of
         the monotonic clock.
     """
@@ -124,13 +127,24 @@ def run_once(
     def run(number: int, body: Callable[[], object]) -> None:
         _core.enter_thread(f"concurrently body {number}")
         try:
-            line.run(number, round, body, 1)
+            end = begin_thread(number)
+        except BaseException as failure:
+            failures.append((number, failure))
+            line.abort()
+        else:
+            attempt(number, lambda: line.run(number, round, body, 1))
+            if end is not None:
+                attempt(number, end)
+        finally:
+            _core.leave_thread()
+
+    def attempt(number: int, step: Callable[[], object]) -> None:
+        try:
+            step()
         except _core.BrokenStartLine:
             pass
         except BaseException as failure:
             failures.append((number, failure))
-        finally:
-            _core.leave_thread()
 
     pool = [
         threading.Thread(target=run, args=(number, body), name=f"concurrently-{number}", daemon=True)

@@ -37,17 +37,18 @@ def mini_many(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def compile_c(tmp_path_factory):
-    """``compile_c(name, source)``: a shared library or an extension module; gives its path."""
+    """``compile_c(name, source, *options)``: a shared library or an extension module; gives its path."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("there is no C compiler")
     folder = tmp_path_factory.mktemp("compiled")
 
-    def compile_one(name, source):
+    def compile_one(name, source, *options):
         (folder / f"{name}.c").write_text(source, encoding="utf-8")
         result = folder / f"{name}.so"
         include = f"-I{sysconfig.get_path('include')}"
-        subprocess.run([compiler, "-shared", "-fPIC", "-O0", include, f"{name}.c", "-o", result], cwd=folder, check=True)
+        command = [compiler, "-shared", "-fPIC", "-O0", *options, include, f"{name}.c", "-o", result]
+        subprocess.run(command, cwd=folder, check=True)
         return result
 
     return compile_one

@@ -192,7 +192,7 @@ def execute(folder: Path, command: Sequence[str], env: Mapping[str, str]) -> Run
         try:
             out, err = process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # its workers, too
+            os.killpg(process.pid, signal.SIGKILL)  # its workers notice
             raise
     return Run(process.returncode, out, err, folder, command)
 
@@ -202,6 +202,7 @@ def run_pytest(
     files: Mapping[str, str],
     *arguments: str,
     plugins: bool = False,
+    classify: bool = False,
     interpreter: Sequence[str] = (),
     **extra: str | None,
 ) -> Run:
@@ -209,6 +210,7 @@ def run_pytest(
 
     :param files: name to content.
     :param plugins: load every installed plugin, as a user's pytest does, ours through its entry point.
+    :param classify: leave the option for it alone; else failures are not classified, which takes three interpreters.
     :param interpreter: options of the interpreter.
     :param extra: environment variables; None removes one.
     """
@@ -220,6 +222,7 @@ def run_pytest(
     if not plugins:
         env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     fixed = ["-p", "ftcheck_recorder", f"--basetemp={folder / 'tmp'}", "--junitxml=junit.xml"]
+    fixed += [] if classify else ["--ftcheck-classify=0"]
     run = execute(folder, [sys.executable, *interpreter, "-m", "pytest", *loaded, *fixed, *arguments], env)
     if record.exists():
         run.record = json.loads(record.read_text(encoding="utf-8"))
@@ -244,7 +247,7 @@ def run_many(folder: Path, files: Mapping[str, str], calls: Sequence[Sequence[st
     """Run pytest several times in one process: for runs that end before any test has run, or keep to that process."""
     write(folder, files)
     loaded = [] if plugins else ["-p", "xdist", "-p", "ftcheck.plugin"]
-    words = [[*loaded, "-p", "no:cacheprovider", *call] for call in calls]
+    words = [[*loaded, "-p", "no:cacheprovider", "--ftcheck-classify=0", *call] for call in calls]
     env = environment() if plugins else environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = execute(folder, [sys.executable, "-c", DRIVER, json.dumps(words)], env)
     assert done.status == 0, done

@@ -1,7 +1,5 @@
 """Together with the other plugins that are installed, ours loaded through its entry point as it is for users."""
 
-import importlib.util
-
 import pytest
 
 BODY = """
@@ -38,8 +36,8 @@ ARGUMENTS = ("--ftcheck-threads=2", "--ftcheck-rounds=2", "--ftcheck-timeout=120
 
 @pytest.fixture(scope="module")
 def together(mini):
-    """One run with everything that is installed."""
-    return mini({"test_all.py": BODY}, "--ftcheck", *ARGUMENTS, plugins=True)
+    """One run with everything that is installed; the order of the tests counts here."""
+    return mini({"test_all.py": BODY}, "-p", "no:randomly", "--ftcheck", *ARGUMENTS, plugins=True)
 
 
 def test_entry_point(together):
@@ -57,11 +55,16 @@ def test_given(together):
     assert together.verdict("test_given_fails") == "failure"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pytest_run_parallel") is None, reason="pytest-run-parallel is not installed")
 def test_with_pytest_run_parallel(together, mini_many):
     """Both can be installed: no option of ours clashes with one of its, and its marker for unsafe tests is honoured."""
     together.lines.fnmatch_lines(["plugins: *run-parallel-*"])
-    marked = "import pytest\n@pytest.mark.thread_unsafe(reason='says so')\ndef test_unsafe(): pass\n"
+    marked = """
+    import pytest
+    from meeting import meet
+    @pytest.mark.thread_unsafe(reason="says so")
+    def test_unsafe(): pass
+    def test_other(): meet()
+    """
     calls = [
         ["--help"],
         ["--markers"],

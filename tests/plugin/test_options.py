@@ -81,7 +81,7 @@ WRONG = {
     "test_contradiction.py": "skip='x', threads=4",
     "test_positional.py": "4",
 }
-ALL = "threads, rounds, seconds, timeout, share, noise, skip"
+ALL = "threads, rounds, seconds, timeout, share, noise, allow, skip"
 COMPLAINTS = {
     "test_unknown.py": [f"there is no option 'threds'. Did you mean 'threads'? The options are: {ALL}."],
     "test_value.py": ["threads must be a whole number from 2 up, or 'auto'", "skip='reason'", "not 1."],
@@ -451,3 +451,17 @@ def test_ini_file_options(mini):
     run.lines.fnmatch_lines(["ftcheck: 3 threads, up to 5 rounds *timeout 77 s, seed 7, NOT isolated (*"])
     assert run.verdict("test_all") == "passed", run.text("test_all")
     assert run.test("test_all")["coverage"]["rounds"] == 5
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("nowhere.py", "ERROR: file or directory not found: nowhere.py"),
+        ("test_plain.py::test_nowhere", "ERROR: not found: *test_plain.py::test_nowhere"),
+    ],
+)
+def test_what_is_named_and_not_there(mini, named, message):
+    """The error comes up in the worker, and xdist has no place for it: pytest's own words and status all the same."""
+    run = mini({"test_plain.py": "def test_plain(): pass\n"}, "--ftcheck", named)
+    assert run.status == pytest.ExitCode.USAGE_ERROR, run
+    run.lines.fnmatch_lines([message])

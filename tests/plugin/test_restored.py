@@ -1,23 +1,21 @@
-"""What a test exchanges for its own time is put back, in whatever order its copies do so."""
+"""The standard streams that a test exchanges are put back, in whatever order its copies do so."""
 
-import linecache
 import sys
 
 import pytest
 
-from ftcheck.plugin.running import _patched_globals_restored
+from ftcheck.plugin.running import _streams_restored
 
 
-@pytest.mark.parametrize(("module", "name"), [(linecache, "getlines"), (sys, "displayhook")])
-def test_two_copies_that_exchange_the_same_global(module, name):
+@pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
+def test_two_copies_that_exchange_the_same_stream(name):
     """Each keeps what it found and puts it back; the second one has found the first one's."""
-    original = getattr(module, name)
-    with _patched_globals_restored():
-        found_by_first = getattr(module, name)
-        setattr(module, name, "of the first")
-        found_by_second = getattr(module, name)
-        setattr(module, name, "of the second")
-        setattr(module, name, found_by_first)
-        setattr(module, name, found_by_second)
-        assert getattr(module, name) == "of the first"
-    assert getattr(module, name) is original
+    original = getattr(sys, name)
+    with _streams_restored():
+        found_by_first = getattr(sys, name)
+        setattr(sys, name, "of the first")
+        found_by_second = getattr(sys, name)
+        setattr(sys, name, found_by_first)
+        setattr(sys, name, found_by_second)
+        assert getattr(sys, name) == "of the first"
+    assert getattr(sys, name) is original

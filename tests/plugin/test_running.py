@@ -434,7 +434,9 @@ def test_skip_keeps_its_reason(failures):
 
 def test_captured_output_is_shown(failures):
     """What the threads print is captured, and shown with the failure."""
-    failures.lines.fnmatch_lines(["*_ test_prints_and_fails _*", "*Captured stdout call*", "said on stdout by ?"])
+    failures.lines.fnmatch_lines(
+        ["*_ test_prints_and_fails _*", "*Captured stdout (thread 0, round 1) call*", "said on stdout by ?"]
+    )
 
 
 def test_strict_xfail_is_said_to_pass(failures):

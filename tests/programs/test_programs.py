@@ -33,8 +33,8 @@ RUN = """
     outcome = stress.run(
         Functions(lambda thread, round: program()),
         settings(rounds=rounds, seconds=seconds),
+        stress.Conditions(settled=bool),
         own_threads=True,
-        settled=bool,
     )
     groups = [group.headline for group, _ in group_failures(outcome.failures)]
     print(json.dumps([outcome.stall and outcome.stall.kind, groups, outcome.coverage.rounds, outcome.coverage.overlapped]))

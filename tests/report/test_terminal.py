@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from ftcheck.report.model import RunReport
+from ftcheck.reliance import decide, failed_alone, not_classified
+from ftcheck.report.model import Ending, RunReport
 from ftcheck.report.terminal import render
-from ftcheck.verdicts import Coverage, FailureGroup, Finding, Location, TestVerdict, Verdict
+from ftcheck.verdicts import Coverage, FailureGroup, Finding, Location, Rerun, TestVerdict, Verdict
 
 RAN = Coverage(threads=2, rounds=200, overlapped=198, failed=0, calls=400, seconds=0.3, limit="rounds")
 FAILED = dataclasses.replace(RAN, rounds=21, overlapped=20, failed=20, limit="failures")
@@ -43,6 +44,38 @@ REPORTS = {
     "all passed": (
         passed("tests/test_a.py::test_one"),
         passed("tests/test_a.py::test_two", limit="seconds", rounds=100, overlapped=90),
+    ),
+    "classified": (
+        found(
+            Verdict.FAILURE,
+            "tests/test_bank.py::test_withdraw",
+            "2 of 2 threads, 20 of 21 rounds: AssertionError: assert 7 == 8",
+            coverage=FAILED,
+            reliance=decide(
+                [Rerun("alone", 0, 200), Rerun("without the GIL", 1, 21, 20), Rerun("with the GIL", 0, 61, 35)],
+            ),
+        ),
+        found(
+            Verdict.CRASH,
+            "tests/test_fast.py::test_insert",
+            "SIGSEGV at address 0x0 in round 3",
+            round=3,
+            reliance=decide(
+                [
+                    Rerun("alone", note="cannot run alone, its bodies wait for each other"),
+                    Rerun("without the GIL", 1, 3, 3, "crash"),
+                    Rerun("with the GIL", 1, 2, 2, "deadlock"),
+                ],
+                needs_company=True,
+            ),
+        ),
+        found(
+            Verdict.FAILURE,
+            "tests/test_bank.py::test_print",
+            "AssertionError",
+            reliance=failed_alone("uses capsys, which captures the process's output"),
+        ),
+        found(Verdict.FAILURE, "tests/test_bank.py::test_close", "KeyError", reliance=not_classified("interrupted")),
     ),
     "lost update": (
         found(
@@ -141,6 +174,24 @@ def test_golden_general(golden):
         detail="imported at x.py:3",
     )
     golden("general", text(REPORTS["all passed"], (general,)))
+
+
+@pytest.mark.parametrize("verbose", [-1, 0])
+def test_golden_troubles(verbose, golden):
+    """What the run itself could not do comes last, and always; also where no test has a verdict."""
+    troubles = ("/full/out.json could not be written: No space left on device.", "1 of 3 tests ran concurrently (33%)")
+    tests, name = ("nothing", "troubles_quiet") if verbose < 0 else ("not checked", "troubles")
+    subject = dataclasses.replace(report(REPORTS[tests]), ending=Ending(8, "", troubles))
+    golden(name, render(subject, width=100, colour=False, verbose=verbose, where=str))
+
+
+def test_golden_rates(golden):
+    """How often each kind of finding showed, above the command; the command alone is what is pasted."""
+    tests = [
+        found(verdict, f"t.py::test_{number}", verdict.value, round=3, detail="stacks")
+        for number, verdict in enumerate((Verdict.CRASH, Verdict.HANG, Verdict.DEADLOCK))
+    ]
+    golden("rates", text((*tests, found(Verdict.FAILURE, "t.py::test_9", "failure", groups=(group(),), coverage=FAILED))))
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -81,14 +81,12 @@ def run(leaves_nothing_behind):
     """Runs :class:`Functions` under :func:`settings`; threads that were there before take no part in a deadlock."""
     bystanders = {int(name) for name in os.listdir("/proc/self/task")} if os.path.isdir("/proc/self/task") else ()
 
-    def run_(workload, *, seed=0, own_threads=False, settled=lambda failures: False, **changes):
+    def run_(workload, *, seed=0, own_threads=False, settled=lambda failures: False, conditions=(), **changes):
         return stress.run(
             workload,
             settings(**changes),
-            seed=seed,
+            stress.Conditions(seed=seed, settled=settled, bystanders=bystanders, **dict(conditions)),
             own_threads=own_threads,
-            settled=settled,
-            bystanders=bystanders,
         )
 
     return run_

@@ -59,6 +59,26 @@ class TestRound:
         outcome = run(Functions(), threads=1)
         assert (outcome.coverage.threads, outcome.coverage.rounds, outcome.coverage.overlapped) == (1, 5, 0)
 
+    def test_one_thread_runs_the_bodies_that_a_test_brings_one_after_the_other(self, run):
+        """The control: each on a thread of its own, in order, to the end, also those of bodies; no failure is lost."""
+        running, log = [], []
+
+        def inner():
+            running.append(threading.get_ident())
+            log.append(len(running))
+            running.pop()
+
+        def outer():
+            running.append(threading.get_ident())
+            ftcheck.concurrently(inner, threads=2)
+            running.pop()
+            raise KeyError
+
+        outcome = run(Functions(lambda *numbers: ftcheck.concurrently(outer, inner, outer)), threads=1, rounds=2)
+        assert log == [2, 2, 1, 2, 2] * 2
+        assert (outcome.coverage.threads, outcome.coverage.rounds, outcome.coverage.overlapped) == (3, 2, 0)
+        assert [len(one.exception.exceptions) for one in outcome.failures] == [2, 2]
+
     def test_the_order_of_its_parts(self, run):
         workload = Functions()
         run(workload, threads=3, rounds=2)
@@ -495,7 +515,7 @@ class TestProcess:
         assert workload.log == []
 
     def test_noise_without_a_free_tool_id_starts_nothing(self, run):
-        free = [number for number in range(5) if sys.monitoring.get_tool(number) is None]
+        free = [number for number in range(6) if sys.monitoring.get_tool(number) is None]
         for number in free:
             sys.monitoring.use_tool_id(number, "another tool")
         workload = Functions()

@@ -14,7 +14,7 @@ from ftcheck.stress import noise
 from ftcheck.stress.noise import Noise
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing_behind")
-FREE_FOR_US = (4, 3, 2, 0)
+FREE_FOR_US = (4, 5, 3, 2, 0)
 
 
 @pytest.fixture

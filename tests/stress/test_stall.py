@@ -9,7 +9,7 @@ import time
 import pytest
 
 import ftcheck
-from ftcheck.stress import engine, stall
+from ftcheck.stress import rounds, stall
 from ftcheck.stress.stall import StallWatch, stacks
 from tests.stress.conftest import Functions, let_go
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(not kernel_says(), reason="/proc does not say he
 def impatient(monkeypatch):
     """A deadlock is called one after 0.2 s instead of 1 s, and asked for more often: so that tests need not wait."""
     monkeypatch.setattr(stall, "_PATIENCE", 0.2)
-    monkeypatch.setattr(engine, "_TICK", 0.02)
+    monkeypatch.setattr(rounds, "_TICK", 0.02)
 
 
 LONG = 1.0
@@ -146,9 +146,9 @@ class TestNoDeadlock:
                 time.sleep({LONG})
                 semaphore.release(); semaphore.release()
                 os._exit(0)
-            from ftcheck.stress import engine, stall
+            from ftcheck.stress import engine, rounds, stall
             from tests.stress.conftest import Functions, settings
-            stall._PATIENCE, engine._TICK = 0.2, 0.02
+            stall._PATIENCE, rounds._TICK = 0.2, 0.02
             outcome = engine.run(Functions(lambda *numbers: semaphore.acquire()), settings(rounds=1))
             print(outcome.stall and outcome.stall.kind, flush=True)
             os._exit(0)

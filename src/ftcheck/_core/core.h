@@ -7,6 +7,8 @@
  *   frames.c     writes a thread's Python stack to a file descriptor, from inside a signal handler
  *   crash.c      the last words of a process that gets a fatal signal: what *every* thread of ours was doing
  *   deadman.c    ends a process in which no Python code can run any more
+ *   builtins.c   calls something before a function that is written in C
+ *   globals.c    notices that a module's function is replaced
  */
 #ifndef FTCHECK_CORE_H
 #define FTCHECK_CORE_H
@@ -90,5 +92,15 @@ void ftc_report_stuck(void);     /* the same report without a signal */
 /* --- deadman.c -------------------------------------------------------------------------------- */
 
 PyObject *ftc_dead_man(PyObject *module, PyObject *args);
+
+/* --- builtins.c ------------------------------------------------------------------------------- */
+
+PyObject *ftc_before_call(PyObject *module, PyObject *args);
+
+/* --- globals.c -------------------------------------------------------------------------------- */
+
+PyObject *ftc_watch_globals(PyObject *module, PyObject *args);
+PyObject *ftc_unwatch_globals(PyObject *module, PyObject *dict);
+PyObject *ftc_take_replaced(PyObject *module, PyObject *ignored);
 
 #endif

@@ -149,7 +149,7 @@ report(int index, siginfo_t *info)
     ftc_write_number(evidence_fd, FATAL[index].number);
     ftc_write(evidence_fd, " ");
     ftc_write(evidence_fd, FATAL[index].name);
-    if (FATAL[index].number == SIGSEGV || FATAL[index].number == SIGBUS) {
+    if (info->si_code > 0 && (FATAL[index].number == SIGSEGV || FATAL[index].number == SIGBUS)) {   /* not by kill() */
         ftc_write(evidence_fd, "\nfault-address: ");
         ftc_write_hex(evidence_fd, (uintptr_t)info->si_addr);
     }

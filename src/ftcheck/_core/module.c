@@ -14,6 +14,16 @@ static PyMethodDef methods[] = {
     {"dead_man", ftc_dead_man, METH_VARARGS,
      "dead_man(seconds, status, /)\n--\n\nEnd the process with this exit status, after a report, unless called again "
      "within `seconds`\n(0: never). The watching C thread's native id."},
+    {"before_call", ftc_before_call, METH_VARARGS,
+     "before_call(function, callback, /)\n--\n\nCall `callback` with the same arguments before each call of a builtin "
+     "function, however it was imported.\nWhat it raises, the caller gets instead. None: no longer."},
+    {"watch_globals", ftc_watch_globals, METH_VARARGS,
+     "watch_globals(dict, variable, /)\n--\n\nNote when a function, class or module in this module's dict is replaced "
+     "where the context variable is not None."},
+    {"unwatch_globals", ftc_unwatch_globals, METH_O,
+     "unwatch_globals(dict, /)\n--\n\nUndo watch_globals()."},
+    {"take_replaced", ftc_take_replaced, METH_NOARGS,
+     "take_replaced()\n--\n\n(dict, name, what was there) of each replacement since the last call, the oldest first."},
     {"unwatch_fatal_signals", ftc_unwatch_fatal_signals, METH_NOARGS,
      "unwatch_fatal_signals()\n--\n\nPut the handlers back that were there before."},
     {NULL, NULL, 0, NULL},
@@ -29,7 +39,7 @@ static PyModuleDef_Slot slots[] = {
 static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "ftcheck._core",
-    .m_doc = "The parts of ftcheck that must be C: the start line, and the report of a fatal signal.",
+    .m_doc = "The parts of ftcheck that must be C.",
     .m_methods = methods,
     .m_slots = slots,
 };

@@ -5,28 +5,50 @@ A run has one process that prints and one or more that run tests. Without isolat
 ======================  =====================================================================
 ``options.py``          what the run was asked to do
 ``selection.py``        which tests are rerun concurrently, and why the others are not
+``asynchronous.py``     the same for coroutines: whose event loop can there be one of per thread?
+``run_parallel.py``     markers and ini options of pytest-run-parallel
+``their_fixtures.py``   its fixtures
+``cov.py``              pytest-cov beside workers that die
 ``session.py``          hooks where tests run
 ``marked.py``           the same, until the first marked test is seen, in a run that was not asked for
 ``running.py``          one test, rerun; what its outcome means to pytest
+``subject.py``          that test as an engine sees it
+``given.py``            Hypothesis tests: what is found once is found
+``watches.py``          what must not be done by two threads at a time, watched
 ``clones.py``           a copy of a test for each thread, with fixtures of its own
+``own_fixtures.py``     temporary folders and subtests of such a copy
+``parameters.py``       its parameters
+``output.py``           what each thread prints and logs
+``said.py``             the same, where it survives the process
+``hooks.py``            hooks that we offer
 ``fixture_users.py``    who used a fixture whose teardown fails
 ``guard.py``            a worker's watch over itself
+``boundary.py``         what a test did to the process it ran in
 ``evidence.py``         what a dying worker leaves behind
 ``isolation.py``        hooks of the process that controls workers
+``schedulers.py``       xdist's schedulers by scope, fit for workers that die
+``workers.py``          worker processes, as that process sees them
+``interrupt.py``        Ctrl-C and SIGTERM, there
 ``summary.py``          hooks where things are printed: header, statuses, summary
+``classify.py``         failing tests, run again at the end: do they rely on the GIL?
+``reruns.py``           the child interpreters for that
+``rerun_child.py``      inside such a child
+``ending.py``           how a run ends: what it could not do, its exit status, its reports
+``json_file.py``        the file of ``--ftcheck-json``
+``junit.py``            pytest's JUnit file, completed
 ======================  =====================================================================
+
+PYTEST_DONT_REWRITE: see ``ftcheck``.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
 from ftcheck.interpreter import GilWatch
-from ftcheck.plugin import options
+from ftcheck.plugin import cov, hooks, options, run_parallel
 
 _RUN = pytest.StashKey[options.RunOptions]()
 
@@ -34,17 +56,25 @@ _RUN = pytest.StashKey[options.RunOptions]()
 _GIL = pytest.StashKey[GilWatch]()
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hooks)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add(parser)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Watch the GIL before the first conftest.py is imported, if the run is ours."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> Generator[None, object, object]:
+    """All plugins are there, and no conftest.py is: what must be done in between."""
+    run_parallel.add_ini(early_config, parser)
     asked = early_config.known_args_namespace
     if asked.ftcheck or asked.ftcheck_marked or early_config.getini("ftcheck"):
         early_config.stash[_GIL] = GilWatch()
         early_config.stash[_GIL].install()
+    if options.needs_worker(early_config):
+        cov.prepare(asked)
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -66,14 +96,21 @@ def pytest_configure(config: pytest.Config) -> None:
     in_worker = hasattr(config, "workerinput")
     distributing = not in_worker and config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
     if not in_worker:
+        from ftcheck.plugin.classify import ClassifyPlugin
+        from ftcheck.plugin.ending import EndingPlugin
         from ftcheck.plugin.summary import SummaryPlugin
 
-        plugins.register(SummaryPlugin(config, run), "ftcheck-summary")
+        summary = SummaryPlugin(config, run)
+        plugins.register(summary, "ftcheck-summary")
+        plugins.register(ClassifyPlugin(config, run, summary), "ftcheck-classify")
+        plugins.register(EndingPlugin(config, run, summary), "ftcheck-ending")
     if distributing:
         if run.isolate:
             from ftcheck.plugin.isolation import IsolationPlugin
+            from ftcheck.plugin.schedulers import Schedulers
 
             plugins.register(IsolationPlugin(config, run), "ftcheck-isolation")
+            plugins.register(Schedulers(), "ftcheck-schedulers")
     elif run.asked or run.isolate:
         _run_tests_here(config, run)
     elif not run.off:
@@ -83,19 +120,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _run_tests_here(config: pytest.Config, run: options.RunOptions) -> None:
-    from ftcheck.plugin.guard import Guard
-    from ftcheck.plugin.isolation import evidence_folder
+    from ftcheck.forked import Forks
+    from ftcheck.plugin.boundary import Boundary
+    from ftcheck.plugin.guard import Guard, connection, evidence_folder
     from ftcheck.plugin.session import SessionPlugin
 
     place = evidence_folder(config)
-    guard = None if place is None else Guard(*place)
+    guard = None if place is None else Guard(*place, connection(config))
     if guard is not None:
         guard.start()
     watch = config.stash.get(_GIL, None) or GilWatch()
-    config.pluginmanager.register(SessionPlugin(run, guard, watch), "ftcheck-session")
+    forks = Forks()
+    config.pluginmanager.register(SessionPlugin(run, guard, watch, forks), "ftcheck-session")
+    config.pluginmanager.register(Boundary(config, run, forks, guard), "ftcheck-boundary")
+    if run.asked and not hasattr(config, "workerinput"):
+        from ftcheck.plugin.interrupt import EndInPeace
+
+        config.pluginmanager.register(EndInPeace(), "ftcheck-interrupt")
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    lost = getattr(config, "workerinput", {}).get("ftcheck_lost", ())
-    relative = os.path.relpath(collection_path, config.rootpath).replace(os.sep, "/") if lost else ""
-    return True if relative and relative in lost else None
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> pytest.CollectReport | None:
+    """A file or folder that has killed a worker is not imported again. It was reported then: here it is just empty."""
+    lost = getattr(collector.config, "workerinput", {}).get("ftcheck_lost", ())
+    return pytest.CollectReport(collector.nodeid, "passed", None, []) if collector.nodeid in lost else None

@@ -21,9 +21,11 @@ from typing import Any
 import pytest
 from _pytest.fixtures import FixtureDef, FixtureManager, FuncFixtureInfo, TopRequest
 from _pytest.nodes import Node
-from _pytest.python import Function, get_direct_param_fixture_func
+from _pytest.python import CallSpec, Function, get_direct_param_fixture_func
 from _pytest.runner import SetupState
 from _pytest.scope import Scope
+
+from ftcheck.plugin.own_fixtures import OwnFolders, OwnSubtests, legacy
 
 Definition = FixtureDef[Any]
 
@@ -73,14 +75,30 @@ class Clone:
     :param shared: fixture definitions that are used as they are, by name: the round's shared ones.
     :param stash: what plugins have put on the original for this test; the copy has its own.
     :param lock: held while any fixture of any copy is set up; pytest's own machinery is not made for threads.
+    :param label: how its temporary folder's name begins.
+    :param callspec: its parameters, where they are not those of the original.
     """
 
-    def __init__(self, item: Function, shared: Mapping[str, Definition], stash: pytest.Stash, lock: threading.RLock) -> None:
+    def __init__(
+        self,
+        item: Function,
+        shared: Mapping[str, Definition],
+        stash: pytest.Stash,
+        lock: threading.RLock,
+        label: str,
+        callspec: CallSpec | None = None,
+    ) -> None:
         self.item: Function = copy.copy(item)
         self.item.stash = copy_of(stash)
         self._shared, self._original, self._lock = shared, item, lock
         self._finalizers: list[Callable[[], object]] = []
         self._copies: dict[int, Definition] = {}
+        self._folders: OwnFolders | None = None
+        self._label = label
+        self._subtests = OwnSubtests()
+        self._failed = False
+        if callspec is not None:
+            self.item.callspec = callspec
         state = self.item.__dict__
         for name in ("runtest", "repr_failure"):
             state.pop(name, None)
@@ -107,6 +125,12 @@ class Clone:
         return [self._own(one) for one in definitions]
 
     def _own(self, definition: Definition) -> Definition:
+        if _is_replaced(definition):
+            if id(definition) not in self._copies:
+                mine = self._copies[id(definition)] = copy.copy(definition)
+                mine.cached_result = (self._replacement(definition.argname), None, None)
+                mine._finalizers = []  # type: ignore[misc]
+            return self._copies[id(definition)]
         if not is_per_test(self._original, definition):
             return definition
         shared = self._shared.get(definition.argname)
@@ -118,6 +142,13 @@ class Clone:
             mine._finalizers = []  # type: ignore[misc]
             self._copies[id(definition)] = mine
         return self._copies[id(definition)]
+
+    def _replacement(self, name: str) -> object:
+        if name == "subtests":
+            return self._subtests
+        if self._folders is None:
+            self._folders = OwnFolders(self._original.config._tmp_path_factory, self._label)  # type: ignore[attr-defined]
+        return self._folders if name == "tmp_path_factory" else legacy(self._folders)
 
     def share(self, names: Sequence[str]) -> dict[str, Definition]:
         """Set these fixtures up on this copy; the result is the ``shared`` of the copies that are to use them."""
@@ -132,10 +163,16 @@ class Clone:
 
         :raises BaseException: what the test raised.
         """
-        self.item.runtest()
-        caught = self.item.__dict__.get("_excinfo")  # unittest: reported to the item instead of raised
-        if caught:
-            raise caught[0].value
+        self._subtests.take_over(self.item)
+        failure: BaseException | None = None
+        try:
+            self.item.runtest()
+            caught = self.item.__dict__.get("_excinfo")  # unittest: reported to the item instead of raised
+            failure = caught[0].value if caught else None
+        except BaseException as raised:
+            failure = raised
+        self._failed = failure is not None or bool(self._subtests.failures)
+        self._subtests.raise_failures(failure)
 
     def tear_down(self) -> None:
         """Undo :meth:`set_up`, in the opposite order, to the end even if something raises.
@@ -150,6 +187,8 @@ class Clone:
                 self._finalizers.pop()()
             except BaseException as failure:
                 failed.append(failure)
+        if self._folders is not None and not failed and not self._failed:
+            self._folders.remove()
         self._let_go()
         self.item._request = False  # type: ignore[assignment]
         self.item.funcargs = {}
@@ -167,6 +206,17 @@ class Clone:
                         for one in definition._finalizers
                         if id(getattr(getattr(one, "func", None), "__self__", None)) not in mine
                     ]
+
+
+def _is_replaced(definition: Definition) -> bool:
+    return definition.func.__module__ in _PYTESTS_OWN and definition.argname in (
+        "tmp_path_factory",
+        "tmpdir_factory",
+        "subtests",
+    )
+
+
+_PYTESTS_OWN = ("_pytest.tmpdir", "_pytest.legacypath", "_pytest.subtests")
 
 
 def copy_of(stash: pytest.Stash) -> pytest.Stash:
@@ -224,7 +274,10 @@ def plain_body(item: Function) -> Callable[[], object] | None:
 
     None where it is not. Such a body can be called again and again without any set-up.
     """
-    if type(item).runtest is not Function.runtest or per_test_fixtures(item) or "request" in item._fixtureinfo.argnames:
+    needed = item._fixtureinfo.argnames
+    if type(item).runtest is not Function.runtest or per_test_fixtures(item) or "request" in needed:
+        return None
+    if any(_is_replaced(one) for name in needed for one in item._fixtureinfo.name2fixturedefs.get(name, ())):
         return None
     implementations = item.ihook.pytest_pyfunc_call.get_hookimpls()
     if any(one.function.__module__ not in _CALLERS for one in implementations):
@@ -233,7 +286,7 @@ def plain_body(item: Function) -> Callable[[], object] | None:
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     if code is None or code.co_flags & _NOT_PLAIN or hasattr(function, "is_hypothesis_test"):
         return None
-    arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+    arguments = {name: item.funcargs[name] for name in needed}
     instance = item.instance
     if instance is None:
         return lambda: function(**arguments)
@@ -246,4 +299,6 @@ def plain_body(item: Function) -> Callable[[], object] | None:
 
 _CALLERS = {"_pytest.python", "anyio.pytest_plugin", "pytest_asyncio.plugin"}
 """Modules whose ``pytest_pyfunc_call`` is known to do nothing, or nothing special, with a plain function."""
+_COROUTINES_ONLY = ("anyio.pytest_plugin", "pytest_asyncio.plugin")
+"""Plugins whose ``pytest_pyfunc_call`` lets tests that are no coroutines pass; anyio alone is in many environments."""
 _NOT_PLAIN = 0x20 | 0x80 | 0x100 | 0x200  # generator, coroutine, iterable coroutine, async generator (inspect.CO_*)

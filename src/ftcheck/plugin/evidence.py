@@ -4,6 +4,9 @@ A worker keeps two files in the run's evidence folder: ``gw0.now``, which says i
 rewritten in place at each step, and survives any death, SIGKILL included), and ``gw0.end``, into which whoever ends the
 process writes why: the fatal-signal handlers (``_core/crash.c`` and faulthandler), the watch that found a hang, or the
 wrapper around ``os._exit``. The controlling process reads both when the worker is gone (:func:`read`).
+
+Tests close file descriptors that are not theirs, and get the same number for a file of their own. So the first file is
+memory, and nothing is written to the second one before a look at what its number stands for.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import mmap
 import os
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ftcheck.plugin import said
 from ftcheck.verdicts import Verdict
 
 _RECORD = 8192
@@ -27,14 +32,19 @@ _RECORD = 8192
 class Now:
     """What a worker was doing.
 
-    :param phase: ``"start"``, ``"collection"``, ``"setup"``, ``"call"``, ``"teardown"``, ``"between"`` or ``"end"``.
-    :param subject: the node id; of a collector during collection.
+    :param phase: ``"start"``, ``"collection"``, ``"setup"``, ``"call"``, ``"teardown"``, ``"between"``, ``"finish"`` (of
+        the session), ``"end"`` or ``"exit"`` (of the interpreter).
+    :param subject: the node id; of a collector during collection; from ``"between"`` on that of the last test.
     :param round: of the concurrent run, or 0.
+    :param asked: whether the run asked for this test to be rerun.
+    :param deadline: when it must be over, in seconds of the monotonic clock; 0: it may take as long as it likes.
     """
 
     phase: str = "start"
     subject: str = ""
     round: int = 0
+    asked: bool = True
+    deadline: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +69,53 @@ class Recorder:
     """The worker's side."""
 
     def __init__(self, folder: Path, worker: str) -> None:
-        self._now = os.open(folder / f"{worker}.now", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        low = os.open(folder / f"{worker}.end", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._map = _mapped(folder / f"{worker}.now")
+        self._end_path = folder / f"{worker}.end"
+        self._open_end()
+        self.now = Now()
+
+    def _open_end(self) -> None:
+        low = os.open(self._end_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         # A number that tests which close "all" file descriptors seldom reach.
         self.end_fd = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 200)
         os.close(low)
-        self.now = Now()
+        self._end_identity = identity(self.end_fd)
 
     def step(self, now: Now) -> None:
         """Say what is done next."""
         self.now = now
-        record = json.dumps(dataclasses.asdict(now)).encode()[: _RECORD - 1]
-        with contextlib.suppress(OSError):
-            os.pwrite(self._now, record.ljust(_RECORD), 0)
+        if self._map is not None:
+            record = json.dumps(dataclasses.asdict(now)).encode()[: _RECORD - 1] + b"\n"
+            self._map[: len(record)] = record
 
     def last_words(self, kind: str, headline: str, detail: str = "") -> None:
         """Say why the process is about to end."""
         with contextlib.suppress(OSError):
+            if identity(self.end_fd) != self._end_identity:
+                self._open_end()
             os.write(self.end_fd, f"{kind}: {headline}\n{detail}\n{captured_output()}".encode(errors="replace"))
+
+
+def _mapped(path: Path) -> mmap.mmap | None:
+    """The file as memory; None where there is no room for it (a later write would be a fatal signal then)."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if os.pwrite(fd, bytes(_RECORD), 0) != _RECORD:
+            return None
+        return mmap.mmap(fd, _RECORD, trackfd=False)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def identity(fd: int) -> tuple[int, int] | None:
+    """What a file descriptor stands for; None if it is closed."""
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def captured_output(limit: int = 4096) -> str:
@@ -91,36 +130,66 @@ def captured_output(limit: int = 4096) -> str:
     return "".join(parts)
 
 
-def read(folder: Path, worker: str, status: int | None) -> End:
+def read(folder: Path, worker: str, status: int | None, *, killed: bool = False) -> End:
     """Why this worker ended.
 
     :param status: its exit status as :mod:`subprocess` gives it (negative: a signal), or None if unknown.
+    :param killed: it had closed its connection, did not end, and was ended by the controlling process.
     """
-    now = _read_now(folder / f"{worker}.now")
-    try:
-        text = (folder / f"{worker}.end").read_text(errors="replace")
-    except OSError:
-        text = ""
+    end = _read(folder, worker, status, killed)
+    printed = said.read(folder, worker) if end.verdict is not None and end.now.phase == "call" else ""
+    return dataclasses.replace(end, detail=f"{end.detail}\n\n{printed}".strip("\n")) if printed else end
+
+
+def _read(folder: Path, worker: str, status: int | None, killed: bool) -> End:
+    now = read_now(folder, worker)
+    text = _read_end(folder, worker)
     first, _, rest = text.partition("\n")
     kind, _, words = first.partition(": ")
     if kind == RESTART:
         return End(None, words, "", now)
     if kind in ("deadlock", "hang"):
-        return End(Verdict(kind), words, readable(rest), now)
+        return End(Verdict(kind), "not over in time" if now.phase == "exit" else words, readable(rest), now)
     if kind == "exit":
         return End(Verdict.CRASH, words, readable(rest), now)
     if kind == "fatal-signal":
         _, _, name = words.partition(" ")
         return End(Verdict.CRASH, _signal_headline(name, rest, now), readable(rest), now)
-    return End(Verdict.CRASH, _status_headline(status), readable(text), now)
+    return End(Verdict.CRASH, _KILLED if killed else _status_headline(status, now.phase), readable(text), now)
 
 
-def _read_now(path: Path) -> Now:
+_KILLED = "the worker closed its connection and did not end (file descriptors that are not the test's own?)"
+
+
+def read_now(folder: Path, worker: str) -> Now:
+    """What a worker is doing, or was when it ended."""
     try:
-        data = json.loads(path.read_text(errors="replace").strip() or "{}")
-        return Now(str(data["phase"]), str(data["subject"]), int(data["round"]))
+        line = (folder / f"{worker}.now").read_bytes().partition(b"\n")[0]
+        data = json.loads(line)
+        return Now(
+            str(data["phase"]), str(data["subject"]), int(data["round"]), bool(data["asked"]), float(data["deadline"])
+        )
     except OSError, ValueError, KeyError, TypeError:
         return Now()
+
+
+def expect(folder: Path, worker: str, deadline: float) -> None:
+    """Before a worker is started: until when it must have begun to keep its own record."""
+    (folder / f"{worker}.now").write_text(json.dumps(dataclasses.asdict(Now(deadline=deadline))) + "\n")
+
+
+def speak_for(folder: Path, worker: str, headline: str) -> None:
+    """Say that a worker hangs which cannot say so itself; what it has said already stands."""
+    if not _read_end(folder, worker):
+        with contextlib.suppress(OSError):
+            (folder / f"{worker}.end").write_text(f"hang: {headline}\n")
+
+
+def _read_end(folder: Path, worker: str) -> str:
+    try:
+        return (folder / f"{worker}.end").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _signal_headline(name: str, rest: str, now: Now) -> str:
@@ -130,14 +199,17 @@ def _signal_headline(name: str, rest: str, now: Now) -> str:
     message = re.search(
         r"^(Fatal Python error: (?!Segmentation|Aborted|Bus|Illegal|Floating).*|\*\*\* .+ \*\*\*.*)$", rest, re.M
     )
-    return f"{name}{at}{round_}" + (f": {message[1]}" if message else "")
+    # A thread of ours says "here". A thread that the tested code has started does not; it may be an earlier test's.
+    whose = "" if "got the signal here" in rest else " in a thread that the tested code has started"
+    return f"{name}{at}{round_}{whose}" + (f": {message[1]}" if message else "")
 
 
-def _status_headline(status: int | None) -> str:
+def _status_headline(status: int | None, phase: str) -> str:
     if status is None:
         return "the worker process ended without a word"
     if status >= 0:
-        return f"the process exited with status {status}, without running its exit handlers to the end"
+        early = "" if phase == "exit" else ", without running its exit handlers to the end"
+        return f"the process exited with status {status}{early}"
     import signal
 
     try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
 from ftcheck.interpreter import GilWatch
+from ftcheck.plugin import run_parallel
 from ftcheck.plugin.options import MARKER, RunOptions
 from ftcheck.settings import SettingsError
 
@@ -14,12 +17,18 @@ class MarkedOnly:
 
     def __init__(self, run: RunOptions) -> None:
         self._run = run
+        self._marked: list[pytest.Item] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        marked = [item for item in items if item.get_closest_marker(MARKER) is not None]
+        self._marked = marked = [item for item in items if item.get_closest_marker(MARKER) is not None]
         if not marked:
             return
+        refused = run_parallel.refusal(config)
+        if refused:
+            raise pytest.UsageError(f"{marked[0].nodeid} has the marker {MARKER}, and {refused}, or --no-ftcheck")
+        from ftcheck.forked import Forks
+        from ftcheck.plugin.boundary import Boundary
         from ftcheck.plugin.selection import marker_settings
         from ftcheck.plugin.session import SessionPlugin
 
@@ -28,6 +37,13 @@ class MarkedOnly:
                 marker_settings(item, self._run)
             except SettingsError as error:
                 raise pytest.UsageError(str(error)) from None
-        plugin = SessionPlugin(self._run, None, GilWatch())
+        forks = Forks()
+        plugin = SessionPlugin(self._run, None, GilWatch(), forks)
         plugin.begin()
         config.pluginmanager.register(plugin, "ftcheck-session")
+        config.pluginmanager.register(Boundary(config, self._run, forks, None), "ftcheck-boundary")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> Generator[None]:
+        with run_parallel.left_unwrapped(session.config, self._marked):
+            return (yield)

@@ -15,6 +15,7 @@ import types
 import unittest
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -23,7 +24,11 @@ from _pytest.outcomes import Exit, Skipped, XFailed
 from _pytest.python import Function
 
 from ftcheck import interpreter, stress, workload
-from ftcheck.plugin import clones, evidence
+from ftcheck.plugin import clones, evidence, given
+from ftcheck.plugin.output import Kind, Output
+from ftcheck.plugin.own_fixtures import SubtestFailures
+from ftcheck.plugin.parameters import Parameters
+from ftcheck.plugin.subject import ItemWorkload
 from ftcheck.settings import Settings
 from ftcheck.verdicts import Coverage, FailureGroup, Finding, ThreadFailure, Verdict, group_failures
 
@@ -32,70 +37,37 @@ _PACKAGE = sys.modules["ftcheck"]
 _SKIPS = (Skipped, unittest.SkipTest)
 
 
-class ItemWorkload:
-    """A test item as an engine sees it (:class:`ftcheck.workload.Workload`)."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the process in which tests run has to do with the rerunning of one.
 
-    def __init__(self, item: Function, settings: Settings, heartbeat: Callable[[int], None]) -> None:
-        self._item, self._settings, self._heartbeat = item, settings, heartbeat
-        self._body = clones.plain_body(item)
-        self._lock = threading.RLock()
-        self._clones: dict[int, clones.Clone] = {}
-        self._round_clone: clones.Clone | None = None
-        self._shared: dict[str, clones.Definition] = {}
-        self.used: dict[int, clones.Definition] = {}
-        self._stash = clones.copy_of(item.stash)
-        self._to_share = [name for name in clones.per_test_fixtures(item) if settings.shares(name)]
+    :param heartbeat: called with the number of each round as it begins; with 0 before the test is run alone.
+    :param on_stall: called when a round does not end; in a worker it does not come back.
+    :param note_output: called with each piece of output (:class:`ftcheck.plugin.output.Output`).
+    :param bystanders: native ids of threads that take no part in any deadlock.
+    :param watch: sees calls that must not be made by two threads at a time.
+    :param replaced: sees functions of modules being replaced.
+    :param came_back: called on a thread when it comes back from the test's code, with what that raised, or None.
+    """
 
-    @property
-    def repeatable(self) -> bool:
-        return self._body is not None
-
-    def open_round(self, round: int) -> None:
-        self._heartbeat(round)
-        if self._to_share:
-            self._round_clone = clones.Clone(self._item, {}, self._stash, self._lock)
-            self._shared = self._round_clone.share(self._to_share)
-
-    def prepare(self, thread: int, round: int) -> Callable[[], object]:
-        if self._body is not None:
-            return self._body
-        clone = self._clones[thread] = clones.Clone(self._item, self._shared, self._stash, self._lock)
-        clone.set_up()
-        return clone.run
-
-    def cleanup(self, thread: int, round: int) -> None:
-        clone = self._clones.pop(thread, None)
-        if clone is not None:
-            self.used |= {id(one): one for one in clone.item._request._fixture_defs.values()}
-            clone.tear_down()
-
-    def close_round(self, round: int) -> None:
-        clone, self._round_clone, self._shared = self._round_clone, None, {}
-        if clone is not None:
-            clone.tear_down()
+    heartbeat: Callable[[int], object] = lambda round: None
+    on_stall: Callable[[stress.Stall], object] = lambda stall: None
+    note_output: Callable[[int, int, Kind, str], object] | None = None
+    bystanders: Collection[int] = ()
+    watch: stress.ProcessWatch | None = None
+    replaced: stress.GlobalsWatch | None = None
+    came_back: Callable[[BaseException | None], None] = lambda failure: None
 
 
 class ConcurrentRun:
     """Stands in for ``item.runtest`` of one test, and keeps what came of it.
 
     :param seed: the run's seed; the test's own is made from it and the node id.
-    :param heartbeat: called with the number of each round as it begins.
-    :param on_stall: called when a round does not end; in a worker it does not come back.
     """
 
-    def __init__(
-        self,
-        item: Function,
-        settings: Settings,
-        seed: int,
-        *,
-        heartbeat: Callable[[int], None] = lambda round: None,
-        on_stall: Callable[[stress.Stall], None] = lambda stall: None,
-        bystanders: Collection[int] = (),
-    ) -> None:
-        self.item, self.settings = item, settings
+    def __init__(self, item: Function, settings: Settings, seed: int, surroundings: Surroundings) -> None:
+        self.item, self.settings, self._surroundings = item, settings, surroundings
         self._seed = zlib.crc32(f"{seed}/{item.nodeid}".encode())
-        self._heartbeat, self._on_stall, self._bystanders = heartbeat, on_stall, bystanders
         self.coverage: Coverage | None = None
         self.finding: Finding | None = None
         self.not_checked = ""
@@ -114,28 +86,62 @@ class ConcurrentRun:
         :raises Skipped, XFailed: no thread failed, and at least one was skipped, or failed as expected.
         """
         __tracebackhide__ = True
-        item = self.item
-        subject = ItemWorkload(item, self.settings, self._heartbeat)
+        item, output = self.item, Output(self._surroundings.note_output)
+        parameters = Parameters(item, self.settings)
+        subject = ItemWorkload(item, self.settings, self._surroundings.heartbeat, parameters, output)
         clones.finish_per_test_fixtures(item)
-        _let_hypothesis_have_instances(item.obj)
+        if parameters.why_alone:
+            self._run_alone(subject, parameters.why_alone)
+            return
+        given.adapt(item.obj)
         gil_before = interpreter.gil_enabled()
-        with _patched_globals_restored():
-            outcome = stress.run(
-                subject,
-                self.settings,
-                seed=self._seed,
-                own_threads=_calls_concurrently(item.obj),
-                settled=lambda failures: (
-                    interpreter.gil_enabled() is not gil_before or _all_skipped(failures, self.settings.threads)
-                ),
-                bystanders=self._bystanders,
-            )
-        self.coverage, self.used = outcome.coverage, subject.used
+
+        def settled(failures: Sequence[ThreadFailure]) -> bool:
+            output.close_round({failure.round for failure in failures})
+            return interpreter.gil_enabled() is not gil_before or _all_skipped(failures, self.settings.threads)
+
+        conditions = stress.Conditions(
+            seed=self._seed,
+            settled=settled,
+            bystanders=self._surroundings.bystanders,
+            watch=self._surroundings.watch,
+            replaced=self._surroundings.replaced,
+            begin_thread=self._begin_thread,
+            came_back=self._surroundings.came_back,
+        )
+        with _streams_restored(), output.kept_apart(item.config):
+            outcome = stress.run(subject, self.settings, conditions, own_threads=_calls_concurrently(item.obj))
+        self.used = subject.used
+        if outcome.alone:
+            self._run_alone(subject, outcome.alone)
+            return
+        self.coverage = outcome.coverage
         if outcome.stall is not None:
-            self._on_stall(outcome.stall)
+            self._surroundings.on_stall(outcome.stall)
             self.finding = stall_finding(item.nodeid, outcome.stall, outcome.coverage)
             raise StalledError(self.finding.headline)
-        self._judge(outcome.failures)
+        try:
+            self._judge(outcome.failures)
+        finally:
+            output.add_sections(item, {failure.round for _, failure in self._groups})
+
+    def _run_alone(self, subject: ItemWorkload, reason: str) -> None:
+        __tracebackhide__ = True
+        self.not_checked = reason
+        self._surroundings.heartbeat(0)
+        subject.run_alone()
+
+    def _begin_thread(self, number: int) -> Callable[[], object] | None:
+        ends = self.item.ihook.pytest_ftcheck_thread(item=self.item, thread=number)
+        if not ends:
+            return None
+
+        def end_thread() -> None:
+            with contextlib.ExitStack() as stack:
+                for end in ends:
+                    stack.callback(end)
+
+        return end_thread
 
     def _judge(self, failures: Sequence[ThreadFailure]) -> None:
         __tracebackhide__ = True
@@ -192,36 +198,23 @@ class ConcurrentRun:
 
 
 def _parts(failure: ThreadFailure) -> list[ThreadFailure]:
-    """The failures of the bodies, where a test brought its own threads: what ``concurrently()`` raised, taken apart."""
-    if not isinstance(failure.exception, workload.BaseConcurrentFailures):
+    """Taken apart: what ``concurrently()`` raised, the failures of the bodies; what subtests raised; what was seen once."""
+    inside: Sequence[BaseException] = given.seen_once(failure.exception)
+    if isinstance(failure.exception, (workload.BaseConcurrentFailures, SubtestFailures)):
+        inside = failure.exception.exceptions
+    if not inside:
         return [failure]
-    return [dataclasses.replace(failure, exception=part) for part in failure.exception.exceptions]
+    return [part for one in inside for part in _parts(dataclasses.replace(failure, exception=one))]
 
 
 @contextlib.contextmanager
-def _patched_globals_restored() -> Iterator[None]:
-    """Put back what a test exchanges for its own time, and two copies of it put back in the wrong order.
-
-    doctest does so with ``linecache.getlines``: what is left then calls itself for ever, and no traceback can be shown in
-    this process any more, of no test.
-    """
-    modules = {name: sys.modules[name] for name, _ in _EXCHANGED if name in sys.modules}
-    before = [(modules[module], name, getattr(modules[module], name)) for module, name in _EXCHANGED if module in modules]
+def _streams_restored() -> Iterator[None]:
+    """Put the standard streams back, which two copies of a test may have exchanged and put back in the wrong order."""
+    before = sys.stdin, sys.stdout, sys.stderr
     try:
         yield
     finally:
-        for module, name, value in before:
-            setattr(module, name, value)
-
-
-_EXCHANGED = (
-    ("linecache", "getlines"),
-    ("pdb", "set_trace"),
-    ("sys", "stdin"),
-    ("sys", "stdout"),
-    ("sys", "stderr"),
-    ("sys", "displayhook"),
-)
+        sys.stdin, sys.stdout, sys.stderr = before
 
 
 class StalledError(Exception):
@@ -242,6 +235,7 @@ def stall_finding(nodeid: str, stall: stress.Stall, coverage: Coverage | None) -
         headline=f"round {stall.round}: {why}",
         coverage=coverage,
         detail=evidence.readable(stall.stacks),
+        round=stall.round,
     )
 
 
@@ -281,17 +275,6 @@ def _calls_concurrently(function: Any, depth: int = 2) -> bool:
         if depth and isinstance(value, types.FunctionType) and _calls_concurrently(value, depth - 1):
             return True
     return False
-
-
-def _let_hypothesis_have_instances(function: Any) -> None:
-    """Each thread has an instance of the test class of its own; Hypothesis takes that for a mistake unless it is told."""
-    function = getattr(function, "__func__", function)
-    given = getattr(function, "_hypothesis_internal_use_settings", None)
-    if given is not None:
-        from hypothesis import HealthCheck, settings
-
-        allowed = {*given.suppress_health_check, HealthCheck.differing_executors}
-        function._hypothesis_internal_use_settings = settings(given, suppress_health_check=allowed)
 
 
 def _names(code: types.CodeType) -> set[str]:

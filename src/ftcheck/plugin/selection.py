@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from _pytest.python import Function
 
 from ftcheck import settings
+from ftcheck.plugin import asynchronous, run_parallel
 from ftcheck.plugin.options import MARKER, RunOptions
 from ftcheck.settings import Settings, SettingsError
 
@@ -22,8 +26,15 @@ ONE_AT_A_TIME = {
     "recwarn": "collects the warnings of every thread",
     "pytester": "changes the working directory and sys.modules",
     "testdir": "changes the working directory and sys.modules",
+    **dict.fromkeys(
+        ("mocker", "class_mocker", "module_mocker", "package_mocker", "session_mocker"),
+        "changes objects that all threads see (pytest-mock)",
+    ),
+    "qapp": "belongs to the main thread (pytest-qt)",
+    "qtbot": "belongs to the main thread (pytest-qt)",
+    "benchmark": "measures one thread (pytest-benchmark)",
 }
-"""Fixtures of pytest itself that cannot exist twice at a time in one process."""
+"""Fixtures of pytest, and of plugins that many use, that cannot exist twice at a time in one process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +48,28 @@ class Plan:
     settings: Settings | None
     reason: str = ""
 
+    @property
+    def asked(self) -> bool:
+        """Whether the run asked for this test to be rerun."""
+        return self.settings is not None or bool(self.reason)
+
 
 def plan(item: pytest.Item, run: RunOptions) -> Plan:
     """How this test is run.
 
     :raises SettingsError: its markers are wrong.
     """
-    chosen, marked = marker_settings(item, run)
+    chosen, marked, theirs = _read_markers(item, run)
     if run.off or not (run.everything or marked):
         return Plan(None)
     if chosen.skip is not None:
         return Plan(None, f"skip: {chosen.skip}")
-    reason = _cannot(item)
-    return Plan(None, reason) if reason else Plan(chosen)
+    reason = _cannot(item, run) or (theirs.why_alone if chosen.threads == 1 else "")
+    if not reason and chosen.rounds is None and "num_iterations" in getattr(item, "fixturenames", ()):
+        reason = "uses num_iterations, and only time limits its rounds: give --ftcheck-rounds=N"
+    if reason:
+        return Plan(None, reason)
+    return Plan(chosen if run.rerun is None else run.rerun.limit(item.nodeid, chosen))
 
 
 def marker_settings(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool]:
@@ -59,19 +79,40 @@ def marker_settings(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool]
 
     :raises SettingsError: an unknown option, a bad value, a positional argument, or a contradiction.
     """
-    layers = list(run.layers)
-    near_to_far = list(item.iter_markers(MARKER))
-    for mark in reversed(near_to_far):
-        where = f"@pytest.mark.{MARKER} of {item.nodeid}"
-        if mark.args:
-            raise SettingsError(
-                f"{where}: the options are given by name, such as threads=4, not {', '.join(map(repr, mark.args))}."
-            )
-        layers.append(settings.parse(mark.kwargs, where, marker=True))
-    return settings.resolve(layers), bool(near_to_far)
+    chosen, marked, _ = _read_markers(item, run)
+    return chosen, marked
 
 
-def _cannot(item: pytest.Item) -> str:
+def _read_markers(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool, run_parallel.Asked]:
+    """With what the markers of pytest-run-parallel ask for; one thread means that the test runs alone."""
+    layers, marked, theirs = list(run.layers), False, run_parallel.Asked()
+    near_to_far = [pair for pair in item.iter_markers_with_node() if pair[1].name in _MARKERS]
+    for _, here in itertools.groupby(reversed(near_to_far), key=lambda pair: pair[0]):
+        for _, mark in sorted(here, key=lambda pair: pair[1].name == MARKER):  # of one node, ours has the last word
+            if mark.name == MARKER:
+                marked = True
+                layers.append(_parsed(mark, item.nodeid))
+                theirs.overruled(layers[-1])
+            else:
+                theirs.add(mark, item.nodeid)
+    chosen = settings.resolve([*layers, theirs.layer])
+    threads = theirs.capped(chosen.threads)
+    return (chosen if threads == chosen.threads else dataclasses.replace(chosen, threads=threads)), marked, theirs
+
+
+_MARKERS = run_parallel.MARKERS | {MARKER}
+
+
+def _parsed(mark: pytest.Mark, nodeid: str) -> dict[str, Any]:
+    where = f"@pytest.mark.{MARKER} of {nodeid}"
+    if mark.args:
+        raise SettingsError(
+            f"{where}: the options are given by name, such as threads=4, not {', '.join(map(repr, mark.args))}."
+        )
+    return settings.parse(mark.kwargs, where, marker=True)
+
+
+def _cannot(item: pytest.Item, run: RunOptions) -> str:
     if not isinstance(item, Function):
         return f"items of type {type(item).__name__} cannot be copied for each thread"
     unsafe = item.get_closest_marker("thread_unsafe")
@@ -81,4 +122,9 @@ def _cannot(item: pytest.Item) -> str:
     for name in item.fixturenames:
         if name in ONE_AT_A_TIME:
             return f"uses {name}, which {ONE_AT_A_TIME[name]}"
-    return ""
+        if name in run.unsafe_fixtures:
+            return f"uses {name}, which thread_unsafe_fixtures names"
+    for owner in (item.module, item.cls):
+        if getattr(owner, "__thread_safe__", True) is False:
+            return f"{owner.__name__} says __thread_safe__ = False"
+    return run_parallel.declared_unsafe(item.obj) or asynchronous.cannot_run_in_threads(item)

@@ -6,28 +6,34 @@ process that prints needs: ``report.ftcheck``, plain data that survives xdist's 
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import sys
 import threading
 from collections.abc import Generator
 from typing import Any
 
 import pytest
-from _pytest.fixtures import FixtureDef
+from _pytest.fixtures import FixtureDef, SubRequest
 from _pytest.python import Function
 
 from ftcheck import interpreter, settings, stress
+from ftcheck.forked import Forks
 from ftcheck.interpreter import GilEvent, GilWatch
-from ftcheck.plugin import running
+from ftcheck.plugin import cov, run_parallel, running, their_fixtures
 from ftcheck.plugin.fixture_users import FixtureUsers, leaves_of
 from ftcheck.plugin.guard import Guard
 from ftcheck.plugin.options import RunOptions
-from ftcheck.plugin.running import ConcurrentRun
+from ftcheck.plugin.running import ConcurrentRun, Surroundings
 from ftcheck.plugin.selection import Plan, marker_settings, plan
+from ftcheck.plugin.summary import own_failure
+from ftcheck.plugin.watches import Watches
 from ftcheck.settings import SettingsError
 from ftcheck.verdicts import Finding, Verdict, to_plain
 
 _RUN = pytest.StashKey[ConcurrentRun]()
 _PLAN = pytest.StashKey[Plan]()
+_THEIR_LIMIT = pytest.StashKey[float]()
 
 
 class SessionPlugin:
@@ -35,16 +41,18 @@ class SessionPlugin:
 
     :param guard: present in a worker of ours; None where tests run in the process that prints.
     :param watch: has been watching the GIL since before the first conftest.py, if the run was asked for.
+    :param forks: the children that tests fork.
     """
 
-    def __init__(self, run: RunOptions, guard: Guard | None, watch: GilWatch) -> None:
-        self._run, self._guard, self._gil = run, guard, watch
+    def __init__(self, run: RunOptions, guard: Guard | None, watch: GilWatch, forks: Forks) -> None:
+        self._run, self._guard, self._gil, self._forks = run, guard, watch, forks
         self._timeout = settings.resolve(run.layers).timeout
         self._gil_at_collection: dict[str, GilEvent] = {}
         self._gil_event: GilEvent | None = None
         self._restart = ""
         self._users = FixtureUsers()
         self._bystanders: frozenset[int] = frozenset()
+        self._watches = Watches(run)
         self._asked = False
         self.stalled = False
         self.own_findings: list[Finding] = []
@@ -52,7 +60,9 @@ class SessionPlugin:
     # --- session and collection ------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self) -> None:
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        if self._run.asked:
+            run_parallel.take_over(session.config)
         self.begin()
 
     def begin(self) -> None:
@@ -67,10 +77,13 @@ class SessionPlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        output = getattr(session.config, "workeroutput", None)
+        pending = sys.exception()
+        if output is not None and isinstance(pending, pytest.UsageError):
+            output["ftcheck_usage"] = [str(message) for message in pending.args]  # xdist has no place for it
         event = self._gil_at_collection.get("")
         if event is not None and self._asked:
             finding = Finding(Verdict.GIL_ENABLED, ("(before collection)",), event.text, phase="collection")
-            output = getattr(session.config, "workeroutput", None)
             if output is None:
                 self.own_findings.append(finding)
             else:
@@ -80,6 +93,7 @@ class SessionPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         self._gil.uninstall()
+        self._watches.uninstall()
         if self._guard is not None:
             self._guard.stop()
 
@@ -91,7 +105,7 @@ class SessionPlugin:
             self._guard.step("collection", collector.nodeid, self._timeout)
         report = yield
         if self._guard is not None:
-            self._guard.step("collection", collector.nodeid, None)
+            self._guard.step("collection", "", None)  # a death from here on is not this file's
         event = self._gil.take()
         if event is not None:
             self._gil_at_collection[collector.nodeid] = event
@@ -116,13 +130,17 @@ class SessionPlugin:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if self._restart and self._guard is not None:
             self._guard.restart(self._restart)
-        item.stash[_PLAN] = plan(item, self._run)
+        how = item.stash[_PLAN] = plan(item, self._run)
+        if how.asked:
+            at = their_fixtures.ALONE if how.settings is None else their_fixtures.position(how.settings)
+            item.stash[their_fixtures.POSITION] = at
         self._gil_event = self._gil.take()
         try:
             return (yield)
         finally:
             if self._guard is not None:
-                self._guard.step("between", item.nodeid, None)
+                cov.save()
+                self._guard.step("between", item.nodeid, None, asked=item.stash[_PLAN].asked)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
@@ -134,22 +152,28 @@ class SessionPlugin:
         self._step("call", item)
         chosen = item.stash[_PLAN].settings
         if chosen is not None and isinstance(item, Function):
-            guard, timeout = self._guard, chosen.timeout
             concurrent = ConcurrentRun(
                 item,
                 chosen,
                 self._run.seed,
-                heartbeat=(lambda number: guard.round(number, timeout)) if guard is not None else lambda number: None,
-                on_stall=self._on_stall,
-                bystanders=self._bystanders,
+                Surroundings(
+                    heartbeat=lambda number: self._round(item, number),
+                    on_stall=self._on_stall,
+                    note_output=None if self._guard is None else self._guard.said.note,
+                    bystanders=self._bystanders,
+                    watch=self._watches.calls(),
+                    replaced=self._watches.replaced(),
+                    came_back=self._forks.end_child,
+                ),
             )
             item.stash[_RUN] = concurrent
             concurrent.install()
         return (yield)
 
-    @pytest.hookimpl
-    def pytest_fixture_setup(self, fixturedef: FixtureDef[Any]) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: FixtureDef[Any], request: SubRequest) -> object | None:
         self._users.set_up(fixturedef)
+        return their_fixtures.answer(fixturedef, request)
 
     @pytest.hookimpl
     def pytest_fixture_post_finalizer(self, fixturedef: FixtureDef[Any]) -> None:
@@ -170,8 +194,38 @@ class SessionPlugin:
 
     def _step(self, phase: str, item: pytest.Item) -> None:
         if self._guard is not None:
-            chosen = item.stash[_PLAN].settings
-            self._guard.step(phase, item.nodeid, chosen.timeout if chosen is not None else self._timeout)
+            self._guard.step(phase, item.nodeid, self._limit(item), asked=item.stash[_PLAN].asked)
+
+    def _round(self, item: pytest.Item, number: int) -> None:
+        if self._guard is not None:
+            self._guard.round(number, self._limit(item))
+
+    def _limit(self, item: pytest.Item) -> float:
+        """Seconds for a round, or for a phase of a test that runs alone."""
+        chosen = item.stash[_PLAN].settings
+        timeout = chosen.timeout if chosen is not None else self._timeout
+        return min(timeout, item.stash.get(_THEIR_LIMIT, timeout))
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> bool | None:
+        """pytest-timeout is about to set its timer: its limit is kept by our watches, which lose nothing but this test.
+
+        The limit is made for one run of the test; several threads may at worst run one after the other.
+        """
+        if item.stash.get(_PLAN, None) is None:
+            return None
+        chosen = item.stash[_PLAN].settings
+        if chosen is None and (self._guard is None or settings.method != "thread"):
+            return None  # in this thread its alarm interrupts just this test
+        item.stash[_THEIR_LIMIT] = settings.timeout * (1 if chosen is None else chosen.threads)
+        if chosen is not None:
+            limited = dataclasses.replace(chosen, timeout=self._limit(item))
+            item.stash[_PLAN] = dataclasses.replace(item.stash[_PLAN], settings=limited)
+            if item.stash.get(_RUN, None) is not None:
+                item.stash[_RUN].settings = limited
+        if settings.func_only:
+            self._step("call", item)
+        return True
 
     # --- reports -----------------------------------------------------------------------------------------------------
 
@@ -187,14 +241,18 @@ class SessionPlugin:
         if concurrent is not None and concurrent.finding is not None and report.failed:
             findings.append(concurrent.finding)
         self._gil_event = self._gil_event or self._gil.take()
+        events: list[GilEvent] = []
         if self._gil_event is not None and report.when != "setup":
             self._restart = f"the GIL came on during {item.nodeid}; the tests after it get a new process"
-            findings.append(self._gil_came_on(item, report, self._gil_event))
+            events.append(self._gil_event)
             self._gil_event = None
         blamed = self._gil_at_collection.get(_module_of(item)) if report.when == "call" else None
-        if blamed is not None and (item.stash[_PLAN].settings or item.stash[_PLAN].reason):
-            findings.append(self._gil_came_on(item, report, blamed))
-        if report.when == "call" and (item.stash[_PLAN].settings or item.stash[_PLAN].reason):
+        if blamed is not None and item.stash[_PLAN].asked:
+            events.append(blamed)
+        if events and report.failed and not findings:
+            findings.append(own_failure(report))  # of a test that ran alone, or of a teardown: the GIL does not hide it
+        findings.extend([self._gil_came_on(item, report, event) for event in events])
+        if report.when == "call" and item.stash[_PLAN].asked:
             self._users.note(item, concurrent.used if concurrent is not None else {})
         if report.when != "call" and report.failed and call.excinfo is not None:
             findings.extend(self._users.accused(call.excinfo.value))
@@ -202,21 +260,35 @@ class SessionPlugin:
         self._attach(item, report, concurrent, findings)
         return report
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_exception_interact(self, node: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None]:
+        """A debugger opens where a thread failed, not where that was raised again."""
+        whole, concurrent = call.excinfo, node.stash.get(_RUN, None)
+        found = concurrent is not None and concurrent.finding is not None and call.when == "call"
+        if found and whole is not None and isinstance(whole.value, BaseExceptionGroup):
+            call.excinfo = pytest.ExceptionInfo.from_exception(whole.value.exceptions[0])
+        try:
+            return (yield)
+        finally:
+            call.excinfo = whole
+
     def _attach(
         self, item: pytest.Item, report: pytest.TestReport, concurrent: ConcurrentRun | None, findings: list[Finding]
     ) -> None:
         how = item.stash[_PLAN]
-        asked = how.settings is not None or bool(how.reason)
-        if not asked and not findings:
+        if not how.asked and not findings:
             return
         self._asked = True
         reason = how.reason
-        if concurrent is not None and report.passed:
+        if concurrent is not None and concurrent.coverage is None:
+            reason = concurrent.not_checked  # it turned out that it has to run alone
+        elif concurrent is not None and report.passed:
             reason = concurrent.not_checked
             for event in self._gil_at_collection.values():
                 reason = f"the GIL was on: {event.text}"
         coverage = concurrent.coverage if concurrent is not None else None
         report.ftcheck = {  # type: ignore[attr-defined]
+            "asked": how.asked,
             "reason": reason,
             "coverage": to_plain(coverage),
             "findings": to_plain(findings),
@@ -225,8 +297,8 @@ class SessionPlugin:
         if report.when == "teardown" and mine:
             kept = [entry for entry in item.user_properties if entry[0] != "ftcheck_verdict"]
             report.user_properties[:] = [*kept, ("ftcheck_verdict", mine[0])]  # JUnit takes them from this report
-        if report.when == "call" and asked:
-            verdict = mine[0] if mine else "not checked" if reason else report.outcome
+        if report.when == "call" and how.asked:
+            verdict = mine[0] if mine else "not checked" if reason and report.passed else report.outcome
             item.user_properties.append(("ftcheck_verdict", verdict))
             if coverage is not None:
                 item.user_properties.append(("ftcheck_coverage", coverage.text))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +15,8 @@ from _pytest.terminal import TerminalReporter
 
 from ftcheck import interpreter, settings
 from ftcheck.plugin.options import RunOptions
-from ftcheck.report.model import Book, RunReport
-from ftcheck.verdicts import Coverage, Finding, Verdict, coverage_from_plain, finding_from_plain, worst
+from ftcheck.report.model import Book, Ending, RunReport
+from ftcheck.verdicts import Coverage, Finding, Reliance, Verdict, coverage_from_plain, finding_from_plain, worst
 
 
 class SummaryPlugin:
@@ -26,7 +26,9 @@ class SummaryPlugin:
         self._config, self._run = config, run
         self._book = Book()
         self._general: list[Finding] = []
-        self._wrong_marker = False
+        self.wrong_usage = False
+        self._usage_errors: dict[str, None] = {}
+        self.ending = Ending()
 
     # --- header -----------------------------------------------------------------------------------------------------
 
@@ -78,47 +80,64 @@ class SummaryPlugin:
         if data is None:
             return
         findings = [finding_from_plain(finding) for finding in data["findings"]]
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]
+            later = "(and then run again by pytest-rerunfailures)"
+            findings = [replace(one, headline=f"{one.headline} {later}") for one in findings]
         coverage: Coverage | None = coverage_from_plain(data["coverage"])
-        verdict = _verdict(report, bool(data["reason"]))
+        verdict = _verdict(report, bool(data["reason"]) and report.when == "call")
         if report.failed and not findings:
-            findings = [Finding(verdict, (report.nodeid,), _headline(report), phase=str(report.when), coverage=coverage)]
+            findings = [own_failure(report, coverage)]
         if findings:
             # A wider fixture's teardown may accuse other tests than the one whose report brings it.
             mine = [finding.verdict for finding in findings if report.nodeid in finding.tests]
             verdict = worst(mine) if mine else Verdict.PASSED
         if report.when == "call" or verdict is not Verdict.PASSED or findings:
-            self._book.see(report.nodeid, verdict, coverage=coverage, reason=data["reason"], findings=findings)
+            self._book.see(
+                report.nodeid,
+                verdict,
+                coverage=coverage,
+                reason=_skip_reason(report) or data["reason"],
+                findings=findings,
+                asked=data["asked"],
+            )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         data = getattr(report, "ftcheck", None)
         if data is not None:
             self._general.extend(finding_from_plain(finding) for finding in data["findings"])
-            self._wrong_marker |= data.get("usage", False)
+            self.wrong_usage |= data.get("usage", False)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         output = getattr(node, "workeroutput", None) or {}
+        for message in output.get("ftcheck_usage", ()):
+            self._usage_errors[message] = None
+            self.wrong_usage = True
         for finding in map(finding_from_plain, output.get("ftcheck_findings", ())):
             if finding not in self._general:
                 self._general.append(finding)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        result = yield
+    def note(self, finding: Finding) -> None:
+        """A finding about no test in particular."""
+        self._general.append(finding)
+
+    def take_own_findings(self) -> None:
+        """Where tests ran in this process: what its session found about no test in particular."""
         here = self._config.pluginmanager.getplugin("ftcheck-session")
         self._general.extend(getattr(here, "own_findings", ()))
-        if self._wrong_marker:
-            session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        elif session.exitstatus == pytest.ExitCode.OK and self._general:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        return result
+
+    def classify(self, test: str, reliance: Reliance) -> None:
+        """What reruns say about a failing test (``classify.py``)."""
+        self._book.classify(test, reliance)
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        if not self._book and not self._general:
+        for message in self._usage_errors:
+            terminalreporter.write_line(f"ERROR: {message}", red=True)
+        if not self._book and not self._general and not self.ending.troubles:
             return
         from ftcheck.report import terminal  # and with it rich, which takes longer to load than all of ours
 
@@ -129,11 +148,11 @@ class SummaryPlugin:
             width=terminalreporter._tw.fullwidth,
             colour=terminalreporter._tw.hasmarkup,
             verbose=self._config.get_verbosity(),
-            where=self._from_here,
+            where=self.from_here,
         )
         terminalreporter.write(text + "\n", flush=True)
 
-    def _from_here(self, nodeid: str) -> str:
+    def from_here(self, nodeid: str) -> str:
         """A node id as it is typed in the folder where pytest was started; in reports it is relative to the rootdir."""
         path, colons, name = nodeid.partition("::")
         here, root = self._config.invocation_params.dir, self._config.rootpath
@@ -142,7 +161,8 @@ class SummaryPlugin:
     def report(self) -> RunReport:
         """Everything that was seen, added up."""
         chosen = settings.resolve(self._run.layers)
-        words = ["--ftcheck", *settings.command_line(chosen), f"--ftcheck-seed={self._run.seed}"]
+        options = settings.command_line(chosen, settings.resolve(self._run.layers[:1]))
+        words = ["--ftcheck", *options, f"--ftcheck-seed={self._run.seed}"]
         return RunReport(
             interpreter=interpreter.describe(),
             isolated=self._run.isolate,
@@ -150,6 +170,9 @@ class SummaryPlugin:
             rerun=" ".join(words),
             tests=self._book.verdicts(),
             general=tuple(self._general),
+            why_not_isolated=self._run.why_not_isolated,
+            settings=chosen,
+            ending=self.ending,
         )
 
 
@@ -161,6 +184,20 @@ def _verdict(report: pytest.TestReport, not_checked: bool) -> Verdict:
     if report.skipped:
         return Verdict.SKIPPED
     return Verdict.NOT_CHECKED if not_checked else Verdict.PASSED
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    """What a test says itself about why it was skipped, or is expected to fail."""
+    if not report.skipped:
+        return ""
+    if hasattr(report, "wasxfail"):
+        return str(report.wasxfail).removeprefix("reason: ")
+    return str(report.longrepr[2]).removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+
+
+def own_failure(report: pytest.TestReport, coverage: Coverage | None = None) -> Finding:
+    """The finding of a report that has failed as in plain pytest: in one thread, or in a set-up or teardown."""
+    return Finding(_verdict(report, False), (report.nodeid,), _headline(report), phase=str(report.when), coverage=coverage)
 
 
 def _headline(report: pytest.TestReport) -> str:

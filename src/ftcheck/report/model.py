@@ -2,10 +2,49 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from ftcheck.verdicts import Coverage, Finding, TestVerdict, Verdict, worst
+from ftcheck.settings import Settings
+from ftcheck.verdicts import Coverage, Finding, Reliance, TestVerdict, Verdict, worst
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What ran the tests. The state of the GIL is that of the process that prints, at the end.
+
+    :param gil_forced: by ``PYTHON_GIL`` or ``-X gil``: True on, False off, None left to the imported modules.
+    :param cpus: that the process may use.
+    """
+
+    python: str
+    implementation: str
+    free_threaded: bool
+    gil: bool
+    gil_forced: bool | None
+    cpus: int
+    platform: str
+    ftcheck: str
+    pytest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended.
+
+    :param exit_status: of the process.
+    :param stopped: why it ended before every selected test had a result; empty where they all have one.
+    :param troubles: what the run itself could not do, one line each: not a finding about any test.
+    :param started: date and time in UTC, ISO 8601.
+    :param seconds: wall-clock time from there to the end.
+    """
+
+    exit_status: int = 0
+    stopped: str = ""
+    troubles: tuple[str, ...] = ()
+    started: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +55,10 @@ class RunReport:
     :param isolated: whether tests ran in worker processes.
     :param rerun: words to put behind ``pytest NODEID`` to run a test again under the same conditions.
     :param general: findings about no test in particular.
+    :param why_not_isolated: where a run that was asked for stayed in one process.
+    :param settings: of a test without a marker.
+    :param arguments: of pytest, as they were typed.
+    :param min_concurrent: the share of concurrent tests, from 0 to 1, below which the run has failed.
     """
 
     interpreter: str
@@ -24,6 +67,12 @@ class RunReport:
     rerun: str
     tests: tuple[TestVerdict, ...]
     general: tuple[Finding, ...] = ()
+    why_not_isolated: str = ""
+    settings: Settings | None = None
+    arguments: tuple[str, ...] = ()
+    min_concurrent: float | None = None
+    machine: Machine | None = None
+    ending: Ending = Ending()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -35,6 +84,38 @@ class RunReport:
         """How many tests have this verdict."""
         return sum(test.verdict is verdict for test in self.tests)
 
+    @property
+    def concurrent(self) -> Share:
+        """The tests that really ran concurrently, of all that the run asked for and that were not skipped by themselves."""
+        asked = [test for test in self.tests if test.asked and test.verdict is not Verdict.SKIPPED]
+        return Share(sum(test.concurrent for test in asked), len(asked))
+
+    def again(self, nodeid: str) -> str:
+        """The command, as it is typed in a shell, that runs one test again under the same conditions.
+
+        :param nodeid: as it is called in the folder where the command will be typed. What is no test has no such command.
+        """
+        return f"pytest {shlex.quote(nodeid)} {self.rerun}".rstrip() if "::" in nodeid else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many of so many."""
+
+    part: int
+    whole: int
+
+    @property
+    def value(self) -> float | None:
+        """From 0 to 1; None of nothing."""
+        return self.part / self.whole if self.whole else None
+
+    @property
+    def percent(self) -> str:
+        """Rounded down, so that it is never said to be reached before it is: ``81%``; ``<1%`` is not none."""
+        whole = self.part * 100 // max(1, self.whole)
+        return "<1%" if self.part and not whole else f"{whole}%"
+
 
 @dataclass
 class Book:
@@ -44,6 +125,8 @@ class Book:
     _findings: dict[str, list[Finding]] = field(default_factory=dict)
     _coverage: dict[str, Coverage] = field(default_factory=dict)
     _reasons: dict[str, str] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
+    _reliance: dict[str, Reliance] = field(default_factory=dict)
 
     def see(
         self,
@@ -53,9 +136,15 @@ class Book:
         coverage: Coverage | None = None,
         reason: str = "",
         findings: Iterable[Finding] = (),
+        asked: bool = True,
     ) -> None:
-        """One observation of one test."""
+        """One observation of one test.
+
+        :param asked: whether the run asked for it to be rerun.
+        """
         self._seen.setdefault(test, []).append(verdict)
+        if asked:
+            self._asked.add(test)
         if coverage is not None:
             self._coverage[test] = coverage
         if reason:
@@ -64,6 +153,10 @@ class Book:
             for accused in finding.tests:
                 self._seen.setdefault(accused, []).append(finding.verdict)
                 self._findings.setdefault(accused, []).append(finding)
+
+    def classify(self, test: str, reliance: Reliance) -> None:
+        """What reruns say about the failures of one test, and of no other."""
+        self._reliance[test] = reliance
 
     def __bool__(self) -> bool:
         return bool(self._seen)
@@ -75,10 +168,15 @@ class Book:
     def _verdict(self, test: str, seen: list[Verdict]) -> TestVerdict:
         verdict = worst(seen)
         coverage = self._coverage.get(test)
+        reliance = self._reliance.get(test)
         findings = tuple(
             finding
             if finding.coverage or finding.phase != "call" or len(finding.tests) > 1
             else replace(finding, coverage=coverage)
             for finding in self._findings.get(test, ())
         )
-        return TestVerdict(test, verdict, coverage, self._reasons.get(test, ""), findings)
+        if reliance is not None:
+            findings = tuple(
+                replace(finding, reliance=reliance) if finding.can_be_classified else finding for finding in findings
+            )
+        return TestVerdict(test, verdict, coverage, self._reasons.get(test, ""), findings, test in self._asked)

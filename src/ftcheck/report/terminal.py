@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Callable
@@ -35,6 +34,7 @@ _MEANING = {
     Verdict.NOT_CHECKED: "ran, but not concurrently",
     Verdict.PASSED: "nothing found in what was run",
 }
+_PROSE = ("what", "GIL")
 _TESTS_SHOWN = 5
 _REASONS_SHOWN = 12
 
@@ -55,6 +55,10 @@ def render(report: RunReport, *, width: int, colour: bool, verbose: int, where: 
         soft_wrap=False,
     )
     console.print(_counts(report))
+    if report.concurrent.whole:
+        share = report.concurrent
+        tests = "test" if share.whole == 1 else "tests"
+        console.print(f"concurrent: {share.part:,} of {share.whole:,} {tests} ({share.percent})", soft_wrap=True)
     if verbose >= 0:
         for number, finding in enumerate(report.findings, 1):
             console.print()
@@ -62,6 +66,10 @@ def render(report: RunReport, *, width: int, colour: bool, verbose: int, where: 
         _not_checked(console, report)
     if verbose > 0:
         _every_test(console, report)
+    if report.ending.troubles:
+        console.print()
+        for trouble in report.ending.troubles:
+            console.print(Text(f"ftcheck: {trouble}", style="red"), soft_wrap=True)
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().split("\n")
     return "\n".join(line.rstrip() for line in lines).rstrip("\n")
@@ -122,11 +130,15 @@ def _finding(console: Console, report: RunReport, finding: Finding, number: int,
         rows.append(("", "\n".join(_first_stacks(finding.detail))))
     if finding.coverage is not None:
         rows.append(("ran", finding.coverage.text))
-    if "::" in first:
-        rows.append(("again", f"pytest {shlex.quote(first)} {report.rerun}"))
+    if finding.rate:
+        rows.append(("rate", finding.rate))
+    if finding.reliance is not None:
+        rows.append(("GIL", "\n".join(filter(None, [finding.reliance.text, finding.reliance.rates]))))
+    if again := report.again(first):
+        rows.append(("again", again))
     labels = max(len(label) for label, _ in rows)
     for label, text in rows:
-        for line in _wrapped(text, console.width - labels - 5) if label == "what" else text.splitlines() or [""]:
+        for line in _wrapped(text, console.width - labels - 5) if label in _PROSE else text.splitlines() or [""]:
             console.print(Text.assemble((f"   {label:>{labels}}  ", "dim"), line), soft_wrap=True)
             label = ""
 

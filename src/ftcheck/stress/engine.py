@@ -1,19 +1,9 @@
-"""The rounds of the parallel engine.
+"""The parallel engine: a workload in as many threads as asked for, or as few as it turns out to bear.
 
-One thread per body lives as long as the test. A round goes: *open* (what the threads share is made), *prepare* (each
-thread's own set-up, one thread at a time), the start line, the bodies, *cleanup* (one at a time), *close*. Open and close
-run on whichever thread comes last to the meeting between two rounds; nobody else has to wake up for them, which is what
-makes short rounds cheap. The calling thread only waits, and asks :mod:`ftcheck.stress.stall` now and then whether the
-round can still end: a thread that never comes back must not be waited for.
-
-A workload whose body needs no set-up is *repeatable*: it is prepared once, and its body is called several times per
-round when it is short, so that even a body of a microsecond overlaps with the others.
-
-Context variables are as in a plain run: what open sets, every thread of the round sees; what a thread's own set-up sets,
-its body and its teardown see; nothing else leaks from one to the other.
-
-A body that calls :func:`ftcheck.concurrently` brings its own threads. Several copies at once would disturb each other's
-totals, so the body is abandoned at that call and the test starts again with one copy at a time.
+Usually each thread runs a copy of the body (:mod:`ftcheck.stress.rounds`). A body that calls
+:func:`ftcheck.concurrently` brings its own threads. Several copies at once would disturb each other's totals, so the body
+is abandoned at that call and the test starts again with one copy at a time. A body that is about to change the whole
+process (:mod:`ftcheck.stress.process_wide`) is abandoned for good: the caller has to run it alone.
 
 With ``settings.threads == 1`` nothing is concurrent: there is one copy, and the bodies that a test brings itself run one
 after the other, each on a thread of its own. That is the control: what fails here needs no second thread.
@@ -21,297 +11,25 @@ after the other, each on a thread of its own. That is the control: what fails he
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-import functools
-import sys
-import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-
-from ftcheck import _core, interpreter
 from ftcheck.settings import Settings
-from ftcheck.stress import overlap, stray
-from ftcheck.stress.noise import Noise
-from ftcheck.stress.stall import Stall, StallWatch
-from ftcheck.verdicts import Coverage, ThreadFailure
-from ftcheck.workload import Workload, run_once, supervisor
+from ftcheck.stress.rounds import Conditions, Outcome, Rounds
+from ftcheck.workload import Workload
 
-FAILING_ROUNDS = 20
-"""After so many failing rounds nothing more is learned: what fails, and how often, is known."""
-_FILL = 200_000
-"""Nanoseconds that the calls of a short repeatable body should fill in a round, at most. Not more: a thread that has just
-used its share of a busy CPU waits for the next one, and misses the start of the next round."""
-_FILL_STEP = 10_000
-"""Nanoseconds by which each round fills more than the one before: short rounds first, in which starts meet starts."""
-_TICK = 0.25
-_SWITCH_INTERVAL = 1e-5
-"""Seconds. With the GIL on, threads take turns; at the default of 5 ms short bodies would never interleave."""
+_ANY = Conditions()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the rounds gave.
-
-    :param stall: the round that did not end, or None. Its threads are still there.
-    """
-
-    failures: tuple[ThreadFailure, ...]
-    coverage: Coverage
-    stall: Stall | None = None
-
-
-class BringsItsOwnThreads(BaseException):
-    """Raised in a body that calls :func:`ftcheck.concurrently` while other copies of it run."""
-
-
-def run(
-    workload: Workload,
-    settings: Settings,
-    *,
-    seed: int = 0,
-    own_threads: bool = False,
-    settled: Callable[[Sequence[ThreadFailure]], bool] = lambda failures: False,
-    bystanders: Collection[int] = (),
-) -> Outcome:
+def run(workload: Workload, settings: Settings, conditions: Conditions = _ANY, *, own_threads: bool = False) -> Outcome:
     """Run a workload until a limit of ``settings`` is reached, or nothing more is to be learned.
 
-    :param seed: seeds the noise.
     :param own_threads: the bodies are known to call ``concurrently()``: run one copy at a time from the start.
-    :param settled: asked after each round, with all failures so far, whether to stop.
-    :param bystanders: native ids of threads that take no part in any deadlock.
     :raises RuntimeError: the threads could not be started.
     """
-    if not own_threads:
-        rounds = _Rounds(workload, settings, settings.threads, seed, settled, bystanders)
+    while True:
+        rounds = Rounds(workload, settings, 1 if own_threads else settings.threads, conditions)
         outcome = rounds.execute()
-        if not rounds.abandoned:
-            return outcome
-    return _Rounds(workload, settings, 1, seed, settled, bystanders).execute()
-
-
-class _Rounds:
-    def __init__(
-        self,
-        workload: Workload,
-        settings: Settings,
-        copies: int,
-        seed: int,
-        settled: Callable[[Sequence[ThreadFailure]], bool],
-        bystanders: Collection[int],
-    ) -> None:
-        self._workload, self._settings, self._copies, self._settled = workload, settings, copies, settled
-        self._watch = StallWatch(settings.timeout, bystanders)
-        self._line = _core.StartLine(copies, spin=interpreter.cpus())
-        self._noise = Noise(settings.noise, seed)
-        self._serial = threading.Lock()
-        self._finished = threading.Event()
-        self._running = copies
-        self._repeat = 1
-        self._limit = ""
-        self._round = 0
-        self._began = self._round_began = time.monotonic()
-        self._context = self._round_context = contextvars.Context()
-        self._failures: list[ThreadFailure] = []
-        self._own_overlap = False
-        self._most_bodies = copies
-        self._overlapped = self._calls = 0
-        self._numbers: dict[int, int] = {}
-        self.abandoned = False
-
-    def execute(self) -> Outcome:
-        self._context = contextvars.copy_context()
-        self._context.run(supervisor.set, self)
-        threads = [
-            threading.Thread(target=self._work, args=(number,), name=f"ftcheck-{number}", daemon=True)
-            for number in range(self._copies)
-        ]
-        stall = None
-        with stray.collect(self._record_stray), self._noise.active(), _short_turns():
-            try:
-                for thread in threads:
-                    thread.start()
-                while not self._finished.wait(_TICK):
-                    if self._round and (stall := self._watch.check(self._round, self._round_began)):
-                        self._limit = "hang"
-                        break
-            finally:
-                self._line.abort()
-            if stall is None:
-                for thread in threads:
-                    thread.join()
-        return Outcome(tuple(self._failures), self._coverage(), stall)
-
-    # --- on the threads ------------------------------------------------------------------------------------------
-
-    def _work(self, number: int) -> None:
-        _core.enter_thread(f"thread {number}")
-        self._numbers[threading.get_ident()] = number
-        try:
-            self._line.meet(self._open_next)
-            repeatable = self._workload.repeatable and not self._limit
-            context = self._round_context.copy()
-            body = self._prepare(number, context) if repeatable else None
-            lined_up = False
-            while not self._limit:
-                self._one_round(number, body, (context if repeatable else self._round_context).copy(), lined_up)
-                lined_up = repeatable
-                if repeatable:
-                    self._line.meet(self._turn, number, self._round + 1)
-                else:
-                    self._line.meet(self._turn)
-            if repeatable:
-                self._line.stand_down(number)
-                self._cleanup(number, context)
-        except _core.BrokenStartLine:
-            pass
-        except BaseException as failure:  # the harness itself: said, never swallowed
-            self._record(number, "harness", failure)
-            self._line.abort()
-        finally:
-            _core.leave_thread()
-            with self._serial:
-                self._running -= 1
-                if self._running == 0:
-                    self._finished.set()
-
-    def _one_round(
-        self, number: int, body: Callable[[], object] | None, context: contextvars.Context, lined_up: bool
-    ) -> None:
-        repeatable = self._workload.repeatable
-        if body is None and not repeatable:
-            body = self._prepare(number, context)
-        self._noise.begin(number, self._round)
-        try:
-            if body is None:
-                self._line.run(number, self._round, _nothing, 0, lined_up)
-            else:
-                self._line.run(number, self._round, functools.partial(context.run, body), self._repeat, lined_up)
-        except _core.BrokenStartLine:
-            raise
-        except BringsItsOwnThreads:
-            self.abandoned = True
-        except BaseException as failure:
-            self._record(number, "body", failure)
-        finally:
-            self._noise.end()
-            if not repeatable:
-                self._cleanup(number, context)
-
-    def _prepare(self, number: int, context: contextvars.Context) -> Callable[[], object] | None:
-        with self._serial:
-            try:
-                return context.run(self._workload.prepare, number, self._round)
-            except BaseException as failure:
-                self._record(number, "set-up", failure)
-                return None
-
-    def _cleanup(self, number: int, context: contextvars.Context) -> None:
-        with self._serial:
-            try:
-                context.run(self._workload.cleanup, number, self._round)
-            except BaseException as failure:
-                self._record(number, "teardown", failure)
-
-    # --- between rounds, on the thread that came last --------------------------------------------------------------
-
-    def _open_next(self) -> None:
-        self._round += 1
-        self._round_began = time.monotonic()
-        try:
-            self._round_context = self._context.copy()
-            self._round_context.run(self._workload.open_round, self._round)
-        except BaseException as failure:
-            self._record(-1, "set-up", failure)
-            self._limit = "failures"
-
-    def _turn(self) -> None:
-        try:
-            self._round_context.run(self._workload.close_round, self._round)
-        except BaseException as failure:
-            self._record(-1, "teardown", failure)
-        stamps = self._line.stamps()
-        self._calls += sum(calls for _, _, calls in stamps)
-        self._overlapped += self._own_overlap or overlap.overlapped(stamps)
-        self._own_overlap = False
-        if self._workload.repeatable and self._copies > 1:
-            self._repeat = overlap.calls_for(stamps, min(_FILL, _FILL_STEP * self._round))
-        self._limit = self._reached()
-        if not self._limit:
-            self._open_next()
-
-    def _reached(self) -> str:
-        settings = self._settings
-        if self.abandoned:
-            return "abandoned"
-        if self._settled(self._failures):
-            return "settled"
-        if len({failure.round for failure in self._failures}) >= FAILING_ROUNDS:
-            return "failures"
-        if settings.rounds is not None and self._round >= settings.rounds and not self._worth_more_rounds():
-            return "rounds"
-        if settings.seconds is not None and time.monotonic() - self._began >= settings.seconds:
-            return "seconds"
-        return ""
-
-    def _worth_more_rounds(self) -> bool:
-        """Where a time limit holds as well, rounds that never overlapped (on a busy machine) are no reason to stop."""
-        settings = self._settings
-        return settings.seconds is not None and self._overlapped == 0 and settings.threads > 1 and not self._failures
-
-    # --- for concurrently() -----------------------------------------------------------------------------------------
-
-    def run_bodies(self, bodies: Sequence[Callable[[], object]]) -> list[tuple[int, BaseException]]:
-        """Run the bodies that a test brings itself (:class:`ftcheck.workload.Supervisor`)."""
-        if self._copies > 1:
-            self.abandoned = True  # here as well: the body may catch everything
-            raise BringsItsOwnThreads
-        self._most_bodies = max(self._most_bodies, len(bodies))
-        context = contextvars.copy_context()
-        if self._settings.threads == 1:  # what a body starts in turn comes here as well
-            alone = [run_once([functools.partial(context.copy().run, body)], self._round)[0] for body in bodies]
-            return [(number, failure) for number, failed in enumerate(alone) for _, failure in failed]
-        context.run(supervisor.set, None)
-        inner = [functools.partial(context.copy().run, body) for body in bodies]
-        failures, stamps = run_once(inner, self._round)
-        self._own_overlap |= overlap.overlapped(stamps)
-        return failures
-
-    # --- the books ----------------------------------------------------------------------------------------------------
-
-    def _record(self, number: int, phase: str, failure: BaseException) -> None:
-        if isinstance(failure, BringsItsOwnThreads):
-            self.abandoned = True
-        else:
-            self._failures.append(ThreadFailure(number, self._round, phase, failure))
-
-    def _record_stray(self, failure: BaseException) -> None:
-        self._record(self._numbers.get(threading.get_ident(), -1), "background", failure)
-
-    def _coverage(self) -> Coverage:
-        return Coverage(
-            threads=self._most_bodies,
-            rounds=self._round,
-            overlapped=self._overlapped,
-            failed=len({failure.round for failure in self._failures}),
-            calls=self._calls,
-            seconds=round(time.monotonic() - self._began, 6),
-            limit=self._limit or "failures",
-            gil=interpreter.gil_enabled(),
-        )
-
-
-def _nothing() -> None:
-    """The body of a thread whose set-up failed: it still has to come to the start line."""
-
-
-@contextlib.contextmanager
-def _short_turns() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    if interpreter.gil_enabled():
-        sys.setswitchinterval(_SWITCH_INTERVAL)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+        if conditions.watch is not None and conditions.watch.refresh() and not outcome.alone and outcome.stall is None:
+            continue  # a module came in whose functions have to be watched, and these rounds did not
+        if rounds.abandoned and not own_threads and not outcome.alone:
+            own_threads = True
+            continue
+        return outcome

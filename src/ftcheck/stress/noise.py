@@ -58,7 +58,7 @@ class Noise:
         paths = sysconfig.get_paths()
         self._outside = tuple({paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], _HOME, "<"})
         monitoring = sys.monitoring
-        free = [number for number in (4, 3, 2, 0) if monitoring.get_tool(number) is None]
+        free = [number for number in (4, 5, 3, 2, 0) if monitoring.get_tool(number) is None]
         if not free:
             raise SettingsError("noise: every tool id of sys.monitoring is in use (a debugger, coverage, a profiler)")
         tool, line = free[0], monitoring.events.LINE
