@@ -43,7 +43,10 @@ class Suite:
     :param extra: what its tests need besides pytest.
     :param words: further options for pytest, in both runs: what the project's configuration or tests need or cannot bear.
     :param why_words: what they are for, and what they leave out.
+    :param limits: options for the run under ftcheck: how much is run of each test, where it is less than by default. A
+        second for each test, which is the default, is too much for a suite of thousands.
     :param big: too long for every run: only when it is named, or with ``--all``.
+    :param left_out: why it is not among the results although it was tried.
     :param explained: for each test (or prefix of its name) that does not pass: the reason, and whose it is.
     """
 
@@ -55,7 +58,9 @@ class Suite:
     extra: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     why_words: str = ""
+    limits: tuple[str, ...] = ()
     big: bool = False
+    left_out: str = ""
     explained: dict[str, str] = field(default_factory=dict)
 
     def explanation(self, test: str) -> str:

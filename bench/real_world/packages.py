@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "build" / "real"
 CONFIGURATION = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py")
 """Files that tell pytest how a project wants to be tested: they come along with every part of an sdist."""
+_PLUGINS = ("-p", "ftcheck", "-p", "xdist")
 _PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q"]
 
 
@@ -120,6 +121,9 @@ def _pip(words: list[str]) -> None:
 def run_pytest(words: Sequence[str], *, cwd: Path, path: Sequence[Path] = (), log: str, timeout: float = 1800) -> Result:
     """Run pytest in a process of its own and read its JUnit file.
 
+    Of the plugins in the environment only those that ftcheck needs are loaded: pytest-randomly or pytest-asyncio would
+    change how a suite runs that was not made for them. A suite that needs one names it (``-p``).
+
     :param path: folders that come first on ``sys.path``.
     :param log: what it prints is kept in ``build/real/log/LOG.txt``.
     """
@@ -128,8 +132,9 @@ def run_pytest(words: Sequence[str], *, cwd: Path, path: Sequence[Path] = (), lo
     report = output.with_suffix(".xml")
     report.unlink(missing_ok=True)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environment.pop("PYTEST_ADDOPTS", None)
-    program = [str(Path(sys.executable).with_name("pytest")), "-p", "no:cacheprovider", f"--rootdir={cwd}"]
+    program = [str(Path(sys.executable).with_name("pytest")), *_PLUGINS, "-p", "no:cacheprovider", f"--rootdir={cwd}"]
     with output.open("w") as file:
         try:
             status = subprocess.run(

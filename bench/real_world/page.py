@@ -30,9 +30,8 @@ def render(outcome: dict[str, Any], bugs: Sequence[Bug], suites: Sequence[Suite]
     ]
     missing = [name for name in [*(bug.name for bug in bugs), *(suite.name for suite in suites)] if name not in ran]
     if missing:
-        big = {suite.name for suite in suites if suite.big}
-        idle = {name: "a big suite: only when it is named" if name in big else "not run yet" for name in missing}
-        why = {name: rows.get(name, {}).get("unavailable", idle[name]) for name in missing}
+        big = {suite.name: suite.left_out or "a big suite: only when it is named" for suite in suites if suite.big}
+        why = {name: rows.get(name, {}).get("unavailable", big.get(name, "not run yet")) for name in missing}
         parts.append("## Not run\n\n" + "\n".join(f"- {name}: {text}" for name, text in why.items()) + "\n")
     return "\n".join(parts)
 
@@ -74,41 +73,75 @@ def _said(run: Mapping[str, Any]) -> str:
 
 
 def _suites(rows: Sequence[tuple[Suite, Mapping[str, Any]]]) -> str:
-    total: Counter[str] = Counter()
-    for _, row in rows:
-        total.update(row["verdicts"])
     lines = [
         "## Test suites as they are",
         "",
         "The suite in the package's source distribution, not one line changed, against the installed release, under "
-        "`pytest --ftcheck` at default settings. What fails without ftcheck as well is left out. *Not checked* is what "
-        "cannot be rerun in threads (it uses `monkeypatch`, `capsys` ...), or whose threads never overlapped. Seconds: "
-        "under ftcheck, and of plain pytest.",
+        "`pytest --ftcheck`. What fails without ftcheck as well is left out. *Not checked* is what cannot be rerun in "
+        "threads (it uses `monkeypatch`, `capsys` ...), or whose threads never overlapped. Seconds: under ftcheck, and of "
+        "plain pytest.",
         "",
+    ]
+    for limits, some in _by_limits(rows).items():
+        options = " ".join(f"`{word}`" for word in limits)
+        lines += [
+            f"With {options}, because each has many tests:" if limits else "At default settings:",
+            "",
+            *_table(some),
+            "",
+        ]
+    tests, spent = sum(sum(row["verdicts"].values()) for _, row in rows), sum(row["seconds"]["ftcheck"] for _, row in rows)
+    found = sum(len(row["findings"]) for _, row in rows)
+    lines += [
+        f"Together: {len(rows)} suites, {tests:,} tests, {found} findings, {spent / 60:.0f} minutes.",
+        "",
+        "### Every finding, and whose it is",
+        "",
+        *(_explained(rows) or ["There is none."]),
+        "",
+        "### Options, in both runs",
+        "",
+        *(f"- **{suite.name}**: `{' '.join(suite.words)}`: {suite.why_words}." for suite, _ in rows if suite.words),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _by_limits(
+    rows: Sequence[tuple[Suite, Mapping[str, Any]]],
+) -> dict[tuple[str, ...], list[tuple[Suite, Mapping[str, Any]]]]:
+    """The suites by how much was run of each test, those at default settings first."""
+    found: dict[tuple[str, ...], list[tuple[Suite, Mapping[str, Any]]]] = {}
+    for suite, row in rows:
+        found.setdefault(suite.limits, []).append((suite, row))
+    return dict(sorted(found.items()))
+
+
+def _table(rows: Sequence[tuple[Suite, Mapping[str, Any]]]) -> list[str]:
+    total: Counter[str] = Counter()
+    lines = [
         "| package | language | tests | passed | not checked | skipped | findings | seconds | plain |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for suite, row in rows:
+        total.update(row["verdicts"])
         seconds = f"{row['seconds']['ftcheck']:.0f} | {row['seconds']['plain']:.0f}"
         lines.append(f"| {suite.name} {suite.version} | {suite.kind} | {_cells(row['verdicts'])} | {seconds} |")
     spent = [sum(row["seconds"][key] for _, row in rows) for key in ("ftcheck", "plain")]
-    lines.append(f"| **{len(rows)} suites** | | {_cells(total)} | {spent[0]:.0f} | {spent[1]:.0f} |")
-    lines += ["", "### Every finding, and whose it is", ""]
-    found = False
+    return [*lines, f"| **{len(rows)} suites** | | {_cells(total)} | {spent[0]:.0f} | {spent[1]:.0f} |"]
+
+
+def _explained(rows: Sequence[tuple[Suite, Mapping[str, Any]]]) -> list[str]:
+    lines = []
     for suite, row in rows:
         by_reason: dict[str, list[str]] = {}
         for test, finding in row["findings"].items():
             reason = suite.explanation(test) or "**not explained yet**"
             by_reason.setdefault(reason, []).append(f"`{test}` ({finding['verdict']})")
         for reason, tests in by_reason.items():
-            found = True
             shown = ", ".join(tests[:4]) + (f" and {len(tests) - 4} more" if len(tests) > 4 else "")
             lines.append(f"- **{suite.name}**: {reason} {shown}")
-    if not found:
-        lines.append("There is none.")
-    lines += ["", "### Options, in both runs", ""]
-    lines += [f"- **{suite.name}**: `{' '.join(suite.words)}`: {suite.why_words}." for suite, _ in rows if suite.words]
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def _cells(verdicts: Mapping[str, int]) -> str:

@@ -62,7 +62,7 @@ def try_suite(suite: Suite) -> dict[str, Any]:
     began = time.monotonic()
     plain = packages.run_pytest(["--no-ftcheck", *words], cwd=place, path=[target], log=f"{release}-plain")
     middle = time.monotonic()
-    checked = packages.run_pytest([*_ON, *words], cwd=place, path=[target], log=release)
+    checked = packages.run_pytest([*_ON, *suite.limits, *words], cwd=place, path=[target], log=release)
     rows = {
         test: {"verdict": verdict, "headline": _short(headline), "explained": bool(suite.explanation(test))}
         for test, (verdict, headline) in checked.findings.items()

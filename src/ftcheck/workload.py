@@ -22,7 +22,10 @@ class Workload(Protocol):
 
     @property
     def repeatable(self) -> bool:
-        """Whether a body may be called several times in one round: it has no set-up of its own to wear out."""
+        """Whether a body may be called several times in one round: it has no set-up of its own to wear out.
+
+        Then :meth:`prepare` and :meth:`cleanup` are called once for all rounds, by several threads at a time.
+        """
 
     def open_round(self, round: int) -> None:
         """Before a round, on one of its threads, while all others wait: make what the threads share."""

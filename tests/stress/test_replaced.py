@@ -69,6 +69,45 @@ def test_restored_in_the_wrong_order(watched, module):
     assert module.function is before
 
 
+def test_a_name_that_was_not_there_before(watched, module):
+    """The first copy adds it, the second one replaces it; each removes or puts back what it found."""
+    both = threading.Barrier(2)
+
+    def body(thread, round):
+        if thread == 0:
+            module.missing = lambda: 0
+        both.wait()
+        if thread == 1:
+            found = module.missing
+            module.missing = lambda: 1
+        both.wait()
+        if thread == 0:
+            del module.missing
+        both.wait()
+        if thread == 1:
+            module.missing = found
+
+    assert watched(body).alone
+    assert not hasattr(module, "missing")
+
+
+def test_a_name_of_an_earlier_round(watched, module):
+    def body(thread, round):
+        if thread == 0 and round == 1:
+            module.missing = lambda: 1
+        if thread == 0 and round == 3:
+            module.missing = lambda: 3
+
+    assert watched(body).alone
+    assert not hasattr(module, "missing")
+
+
+def test_names_that_are_only_added_stay(watched, module):
+    """An import inside of a body adds the submodule to its package."""
+    assert watched(lambda *numbers: setattr(module, "added", sys)).alone == ""
+    assert module.added is sys
+
+
 def test_a_module_of_the_standard_library(watched):
     before = time.sleep
     assert watched(lambda *numbers: setattr(time, "sleep", print)).alone == (
@@ -149,7 +188,7 @@ def test_modules_that_come_later(run, monkeypatch):
         module = types.ModuleType("ftcheck_later")
         module.function = len
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        watch.refresh()
+        watch.begin_test()
         outcome = run(Functions(lambda *numbers: setattr(module, "function", print)), conditions={"replaced": watch})
         assert outcome.alone
     finally:

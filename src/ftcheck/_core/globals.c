@@ -2,7 +2,8 @@
  *
  * `module.name = fake` calls nothing that could be watched, so the module's dict is (PyDict_AddWatcher, C API since
  * 3.12).  The watcher is called before each change and cannot prevent it; it notes the dict, the name and what was there,
- * so that whoever asks (take_replaced) can put it back.  Only changes made where a context variable is set to something
+ * so that whoever asks (take_replaced) can put it back; and names that are new, so that it can be told when it is the
+ * first fake that a second one replaces.  Only changes made where a context variable is set to something
  * other than None are noted: on the threads that run bodies.
  */
 #include "core.h"
@@ -29,21 +30,27 @@ in_a_body(void)
     return set;
 }
 
+/* Called before the change.  A name that is new is noted without what was there: (dict, name). */
 static int
 note(PyDict_WatchEvent event, PyObject *dict, PyObject *key, PyObject *new_value)
 {
-    if (event != PyDict_EVENT_MODIFIED && event != PyDict_EVENT_DELETED) {
+    if (event != PyDict_EVENT_ADDED && event != PyDict_EVENT_MODIFIED && event != PyDict_EVENT_DELETED) {
         return 0;
     }
     PyObject *pending = PyErr_GetRaisedException();
-    PyObject *old = NULL;
-    if (PyDict_GetItemRef(dict, key, &old) > 0 && old != new_value && can_be_called(old) && in_a_body()) {
-        PyObject *change = PyTuple_Pack(3, dict, key, old);
-        if (change != NULL) {
-            PyList_Append(replaced, change);
-            Py_DECREF(change);
+    PyObject *old = NULL, *change = NULL;
+    if (event == PyDict_EVENT_ADDED) {
+        if (can_be_called(new_value) && in_a_body()) {
+            change = PyTuple_Pack(2, dict, key);
         }
     }
+    else if (PyDict_GetItemRef(dict, key, &old) > 0 && old != new_value && can_be_called(old) && in_a_body()) {
+        change = PyTuple_Pack(3, dict, key, old);
+    }
+    if (change != NULL) {
+        PyList_Append(replaced, change);
+    }
+    Py_XDECREF(change);
     Py_XDECREF(old);
     PyErr_Clear();
     PyErr_SetRaisedException(pending);

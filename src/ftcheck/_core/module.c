@@ -23,7 +23,8 @@ static PyMethodDef methods[] = {
     {"unwatch_globals", ftc_unwatch_globals, METH_O,
      "unwatch_globals(dict, /)\n--\n\nUndo watch_globals()."},
     {"take_replaced", ftc_take_replaced, METH_NOARGS,
-     "take_replaced()\n--\n\n(dict, name, what was there) of each replacement since the last call, the oldest first."},
+     "take_replaced()\n--\n\n(dict, name, what was there) of each replacement since the last call, the oldest first;\n"
+     "(dict, name) of each name that is new."},
     {"unwatch_fatal_signals", ftc_unwatch_fatal_signals, METH_NOARGS,
      "unwatch_fatal_signals()\n--\n\nPut the handlers back that were there before."},
     {NULL, NULL, 0, NULL},

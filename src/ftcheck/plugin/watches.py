@@ -41,7 +41,7 @@ class Watches:
         if self._globals is None:
             self._globals = stress.GlobalsWatch()
             self._globals.install()
-        self._globals.refresh()
+        self._globals.begin_test()
         return self._globals
 
     def uninstall(self) -> None:

@@ -27,9 +27,6 @@ def run(workload: Workload, settings: Settings, conditions: Conditions = _ANY, *
     while True:
         rounds = Rounds(workload, settings, 1 if own_threads else settings.threads, conditions)
         outcome = rounds.execute()
-        if conditions.watch is not None and conditions.watch.refresh() and not outcome.alone and outcome.stall is None:
-            continue  # a module came in whose functions have to be watched, and these rounds did not
-        if rounds.abandoned and not own_threads and not outcome.alone:
-            own_threads = True
-            continue
-        return outcome
+        if outcome.alone or outcome.stall is not None or not rounds.abandoned:
+            return outcome
+        own_threads = own_threads or not rounds.unwatched

@@ -112,6 +112,7 @@ class ProcessWatch:
         self._builtins: list[BuiltinFunctionType] = []
         self._codes: dict[CodeType, Watched] = {}
         self._tool = -1
+        self._loaded = 0
         self.unwatched: list[str] = []
 
     def install(self) -> None:
@@ -139,7 +140,10 @@ class ProcessWatch:
         self._tool = -1
 
     def refresh(self) -> bool:
-        """Watch what has been imported since; whether there was anything."""
+        """Watch what has been imported since; whether there was anything. Cheap where nothing has been imported."""
+        if len(sys.modules) == self._loaded:
+            return False
+        self._loaded = len(sys.modules)
         found = {watched: functions for watched in self._waiting if (functions := _functions(watched.name))}
         for watched, functions in found.items():
             self._waiting.remove(watched)

@@ -39,7 +39,7 @@ FAILING_ROUNDS = 20
 _FILL = 200_000
 """Nanoseconds that the calls of a short repeatable body should fill in a round, at most. Not more: a thread that has just
 used its share of a busy CPU waits for the next one, and misses the start of the next round."""
-_FILL_STEP = 10_000
+_FILL_STEP = 5_000
 """Nanoseconds by which each round fills more than the one before: short rounds first, in which starts meet starts."""
 _TICK = 0.25
 _PATIENCE = 2.0
@@ -104,9 +104,10 @@ class Rounds:
         self._stalls = StallWatch(settings.timeout, conditions.bystanders)
         self._line = _core.StartLine(copies, spin=interpreter.cpus())
         self._noise = Noise(settings.noise, conditions.seed)
-        self._serial = threading.Lock()
+        # A repeatable workload has nothing to set up, and a lock that all threads want at once costs more than its rounds.
+        self._serial = contextlib.nullcontext() if workload.repeatable else threading.Lock()
         self._finished = threading.Event()
-        self._running = copies
+        self._ended: list[int] = []
         self._repeat = 1
         self._limit = ""
         self._round = 0
@@ -117,7 +118,7 @@ class Rounds:
         self._most_bodies = copies
         self._overlapped = self._calls = 0
         self._numbers: dict[int, int] = {}
-        self.abandoned = False
+        self.abandoned = self.unwatched = False
         self._alone = ""
         self._given_up = 0.0
 
@@ -147,6 +148,7 @@ class Rounds:
                 for thread in threads:
                     thread.join()
         self._put_back()
+        self._look_for_imports()
         if self._alone:  # a stall is then that of a thread that waits for one that was given up
             return Outcome((), self._coverage(), None, self._alone)
         return Outcome(tuple(self._failures), self._coverage(), stall)
@@ -173,10 +175,9 @@ class Rounds:
             if end is not None:
                 self._undo(number, end)
             _core.leave_thread()
-            with self._serial:
-                self._running -= 1
-                if self._running == 0:
-                    self._finished.set()
+            self._ended.append(number)
+            if len(self._ended) == self._copies:
+                self._finished.set()
 
     def _all_rounds(self, number: int) -> None:
         self._line.meet(self._open_next)
@@ -260,6 +261,7 @@ class Rounds:
         except BaseException as failure:
             self._record(-1, "teardown", failure)
         self._put_back()
+        self._look_for_imports()
         stamps = self._line.stamps()
         self._calls += sum(calls for _, _, calls in stamps)
         self._overlapped += self._own_overlap or overlap.overlapped(stamps)
@@ -320,10 +322,15 @@ class Rounds:
         """Undo what bodies replaced in modules; they cannot do it themselves when several do it at once."""
         if self._conditions.replaced is None:
             return
-        for change, namespace, name, before in self._conditions.replaced.take():
-            if self._copies > 1 and not self._settings.allows(change.name):
-                namespace[name] = before
-                self._alone, self.abandoned = change.reason, True
+        for change in self._conditions.replaced.take():
+            if self._copies > 1 and not self._settings.allows(change.what.name):
+                change.undo()
+                self._alone, self.abandoned = change.what.reason, True
+
+    def _look_for_imports(self) -> None:
+        """A body has imported a module whose functions have to be watched: the rounds so far did not."""
+        if self._conditions.watch is not None and self._conditions.watch.refresh():
+            self.unwatched = self.abandoned = True
 
     # --- the books ----------------------------------------------------------------------------------------------------
 

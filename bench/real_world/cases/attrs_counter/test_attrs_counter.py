@@ -1,0 +1,12 @@
+import attr
+
+
+def test_attributes_are_in_the_order_of_the_class():
+    @attr.s
+    class Point:
+        a = attr.ib()
+        b = attr.ib()
+        c = attr.ib()
+        d = attr.ib()
+
+    assert [one.name for one in attr.fields(Point)] == ["a", "b", "c", "d"]
