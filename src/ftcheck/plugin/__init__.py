@@ -95,15 +95,8 @@ def pytest_configure(config: pytest.Config) -> None:
     plugins = config.pluginmanager
     in_worker = hasattr(config, "workerinput")
     distributing = not in_worker and config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
-    if not in_worker:
-        from ftcheck.plugin.classify import ClassifyPlugin
-        from ftcheck.plugin.ending import EndingPlugin
-        from ftcheck.plugin.summary import SummaryPlugin
-
-        summary = SummaryPlugin(config, run)
-        plugins.register(summary, "ftcheck-summary")
-        plugins.register(ClassifyPlugin(config, run, summary), "ftcheck-classify")
-        plugins.register(EndingPlugin(config, run, summary), "ftcheck-ending")
+    if not in_worker and (distributing or run.asked or run.json is not None or run.min_concurrent_typed):
+        report_here(config, run)
     if distributing:
         if run.isolate:
             from ftcheck.plugin.isolation import IsolationPlugin
@@ -116,19 +109,37 @@ def pytest_configure(config: pytest.Config) -> None:
     elif not run.off:
         from ftcheck.plugin.marked import MarkedOnly
 
-        plugins.register(MarkedOnly(run), "ftcheck-marked-only")
+        plugins.register(MarkedOnly(run, report_here), "ftcheck-marked-only")
+
+
+def report_here(config: pytest.Config, run: options.RunOptions) -> None:
+    """This process prints: what adds up the verdicts, classifies the failures and ends the run."""
+    plugins = config.pluginmanager
+    if plugins.hasplugin("ftcheck-summary"):
+        return
+    from ftcheck.plugin.classify import ClassifyPlugin
+    from ftcheck.plugin.ending import EndingPlugin
+    from ftcheck.plugin.summary import SummaryPlugin
+
+    summary = SummaryPlugin(config, run)
+    plugins.register(summary, "ftcheck-summary")
+    plugins.register(ClassifyPlugin(config, run, summary), "ftcheck-classify")
+    plugins.register(EndingPlugin(config, run, summary), "ftcheck-ending")
 
 
 def _run_tests_here(config: pytest.Config, run: options.RunOptions) -> None:
     from ftcheck.forked import Forks
     from ftcheck.plugin.boundary import Boundary
-    from ftcheck.plugin.guard import Guard, connection, evidence_folder
     from ftcheck.plugin.session import SessionPlugin
 
-    place = evidence_folder(config)
-    guard = None if place is None else Guard(*place, connection(config))
-    if guard is not None:
-        guard.start()
+    guard = None
+    if hasattr(config, "workerinput"):
+        from ftcheck.plugin.guard import Guard, connection, evidence_folder
+
+        place = evidence_folder(config)
+        guard = None if place is None else Guard(*place, connection(config))
+        if guard is not None:
+            guard.start()
     watch = config.stash.get(_GIL, None) or GilWatch()
     forks = Forks()
     config.pluginmanager.register(SessionPlugin(run, guard, watch, forks), "ftcheck-session")

@@ -10,13 +10,16 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftcheck import settings
 from ftcheck.forked import Forks
-from ftcheck.plugin.guard import Guard
 from ftcheck.plugin.options import RunOptions
+
+if TYPE_CHECKING:
+    from ftcheck.plugin.guard import Guard
 
 
 class Boundary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -13,10 +13,13 @@ from ftcheck.settings import SettingsError
 
 
 class MarkedOnly:
-    """Registered as ``ftcheck-marked-only``; brings :class:`~ftcheck.plugin.session.SessionPlugin` when it is needed."""
+    """Registered as ``ftcheck-marked-only``; brings :class:`~ftcheck.plugin.session.SessionPlugin` when it is needed.
 
-    def __init__(self, run: RunOptions) -> None:
-        self._run = run
+    :param report_here: brings what reports in the process that prints.
+    """
+
+    def __init__(self, run: RunOptions, report_here: Callable[[pytest.Config, RunOptions], None]) -> None:
+        self._run, self._report_here = run, report_here
         self._marked: list[pytest.Item] = []
 
     @pytest.hookimpl(tryfirst=True)
@@ -37,6 +40,8 @@ class MarkedOnly:
                 marker_settings(item, self._run)
             except SettingsError as error:
                 raise pytest.UsageError(str(error)) from None
+        if not hasattr(config, "workerinput"):
+            self._report_here(config, self._run)
         forks = Forks()
         plugin = SessionPlugin(self._run, None, GilWatch(), forks)
         plugin.begin()

@@ -170,7 +170,7 @@ def _declarations(function: Any, depth: int, seen: set[int]) -> Iterator[str]:
         yield f"{function.__qualname__} says __thread_safe__ = False"
     scope = getattr(function, "__globals__", {})
     for name in code.co_names if depth else ():
-        value = scope.get(name)
+        value = None if name.startswith("@") else scope.get(name)  # "@pytest_ar": put there by pytest
         if isinstance(value, types.FunctionType):
             yield from _declarations(value, depth - 1, seen)
         elif isinstance(value, types.ModuleType):

@@ -24,7 +24,7 @@ from _pytest.outcomes import Exit, Skipped, XFailed
 from _pytest.python import Function
 
 from ftcheck import interpreter, stress, workload
-from ftcheck.plugin import clones, evidence, given
+from ftcheck.plugin import clones, given
 from ftcheck.plugin.output import Kind, Output
 from ftcheck.plugin.own_fixtures import SubtestFailures
 from ftcheck.plugin.parameters import Parameters
@@ -132,7 +132,8 @@ class ConcurrentRun:
         subject.run_alone()
 
     def _begin_thread(self, number: int) -> Callable[[], object] | None:
-        ends = self.item.ihook.pytest_ftcheck_thread(item=self.item, thread=number)
+        hook = self.item.ihook.pytest_ftcheck_thread
+        ends = hook(item=self.item, thread=number) if hook.get_hookimpls() else ()
         if not ends:
             return None
 
@@ -223,6 +224,8 @@ class StalledError(Exception):
 
 def stall_finding(nodeid: str, stall: stress.Stall, coverage: Coverage | None) -> Finding:
     """The finding for a round that does not end."""
+    from ftcheck.plugin import evidence
+
     verdict = Verdict.DEADLOCK if stall.kind == "deadlock" else Verdict.HANG
     why = "every thread waits for a lock that none of them will release"
     if stall.kind == "hang":

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.fixtures import FixtureDef, SubRequest
@@ -22,7 +22,6 @@ from ftcheck.forked import Forks
 from ftcheck.interpreter import GilEvent, GilWatch
 from ftcheck.plugin import cov, run_parallel, running, their_fixtures
 from ftcheck.plugin.fixture_users import FixtureUsers, leaves_of
-from ftcheck.plugin.guard import Guard
 from ftcheck.plugin.options import RunOptions
 from ftcheck.plugin.running import ConcurrentRun, Surroundings
 from ftcheck.plugin.selection import Plan, marker_settings, plan
@@ -30,6 +29,9 @@ from ftcheck.plugin.summary import own_failure
 from ftcheck.plugin.watches import Watches
 from ftcheck.settings import SettingsError
 from ftcheck.verdicts import Finding, Verdict, to_plain
+
+if TYPE_CHECKING:
+    from ftcheck.plugin.guard import Guard
 
 _RUN = pytest.StashKey[ConcurrentRun]()
 _PLAN = pytest.StashKey[Plan]()
