@@ -1,6 +1,7 @@
 """What the tests of several rooms share: child interpreters, golden files, and the proof that nothing is left behind."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,11 @@ hypothesis.settings.register_profile(
     "ftcheck", deadline=None, max_examples=50, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("ftcheck")
+
+# A shell that starts us in the background ("make test &") has SIGINT ignored, and so would be every run that we start:
+# then none could be interrupted. A handler of our own is the default action again in what we execute.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
