@@ -33,6 +33,7 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``classify.py``         failing tests, run again at the end: do they rely on the GIL?
 ``reruns.py``           the child interpreters for that
 ``rerun_child.py``      inside such a child
+``sugar.py``            pytest-sugar is told of tests that were not checked
 ``ending.py``           how a run ends: what it could not do, its exit status, its reports
 ``json_file.py``        the file of ``--ftcheck-json``
 ``junit.py``            pytest's JUnit file, completed
@@ -123,6 +124,10 @@ def report_here(config: pytest.Config, run: options.RunOptions) -> None:
 
     summary = SummaryPlugin(config, run)
     plugins.register(summary, "ftcheck-summary")
+    if plugins.hasplugin("sugar") or plugins.hasplugin("pytest_sugar"):
+        from ftcheck.plugin import sugar
+
+        sugar.teach(config, summary.pytest_report_teststatus)
     plugins.register(ClassifyPlugin(config, run, summary), "ftcheck-classify")
     plugins.register(EndingPlugin(config, run, summary), "ftcheck-ending")
 
