@@ -83,6 +83,11 @@ def marker_settings(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool]
     return chosen, marked
 
 
+def has_markers(item: pytest.Item) -> bool:
+    """Whether there is anything on this test for :func:`marker_settings` to read: cheap, for suites of many tests."""
+    return any(mark.name in _MARKERS for mark in item.iter_markers())
+
+
 def _read_markers(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool, run_parallel.Asked]:
     """With what the markers of pytest-run-parallel ask for; one thread means that the test runs alone."""
     layers, marked, theirs = list(run.layers), False, run_parallel.Asked()

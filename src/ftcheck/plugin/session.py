@@ -24,7 +24,7 @@ from ftcheck.plugin import cov, run_parallel, running, their_fixtures
 from ftcheck.plugin.fixture_users import FixtureUsers, leaves_of
 from ftcheck.plugin.options import RunOptions
 from ftcheck.plugin.running import ConcurrentRun, Surroundings
-from ftcheck.plugin.selection import Plan, marker_settings, plan
+from ftcheck.plugin.selection import Plan, has_markers, marker_settings, plan
 from ftcheck.plugin.summary import own_failure
 from ftcheck.plugin.watches import Watches
 from ftcheck.settings import SettingsError
@@ -119,7 +119,7 @@ class SessionPlugin:
         return report
 
     def _wrong_marker(self, node: pytest.Item | pytest.Collector) -> str:
-        if isinstance(node, pytest.Item) and not self._run.off:
+        if isinstance(node, pytest.Item) and not self._run.off and has_markers(node):
             try:
                 marker_settings(node, self._run)
             except SettingsError as error:
