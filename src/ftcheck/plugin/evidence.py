@@ -75,10 +75,7 @@ class Recorder:
         self.now = Now()
 
     def _open_end(self) -> None:
-        low = os.open(self._end_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        # A number that tests which close "all" file descriptors seldom reach.
-        self.end_fd = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 200)
-        os.close(low)
+        self.end_fd = out_of_the_way(os.open(self._end_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))
         self._end_identity = identity(self.end_fd)
 
     def step(self, now: Now) -> None:
@@ -107,6 +104,13 @@ def _mapped(path: Path) -> mmap.mmap | None:
         return None
     finally:
         os.close(fd)
+
+
+def out_of_the_way(fd: int) -> int:
+    """The file under a number that tests which close "all" file descriptors seldom reach, in place of this one."""
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 200)
+    os.close(fd)
+    return high
 
 
 def identity(fd: int) -> tuple[int, int] | None:

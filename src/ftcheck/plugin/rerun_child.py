@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 
+from ftcheck.plugin.evidence import out_of_the_way
 from ftcheck.plugin.options import RerunLimits
 from ftcheck.verdicts import Verdict
 
@@ -144,7 +145,7 @@ def main(task: Mapping[str, Any]) -> None:
     if all(map(os.path.exists, files)):
         config.args = files
     results = os.open(task["results"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    high = _out_of_the_way(results)
+    high = out_of_the_way(results)
     config.pluginmanager.register(Reruns(task["tests"], limits, high), "ftcheck-reruns")
     try:
         status = int(config.hook.pytest_cmdline_main(config=config))
@@ -164,20 +165,11 @@ def _without_rerunfailures(config: pytest.Config) -> None:
         config.addinivalue_line("markers", "flaky: of pytest-rerunfailures, which is off in reruns of ftcheck")
 
 
-def _out_of_the_way(fd: int) -> int:
-    """The file under a number that tests which close "all" descriptors seldom reach."""
-    import fcntl
-
-    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 220)
-    os.close(fd)
-    return high
-
-
 def _end_with(parent: int, folder: str) -> None:
     """End this process, and those that its tests have started, when the other end of a pipe is closed: however the
     process that holds it ended. Nobody else would remove ``folder`` then.
     """
-    parent = _out_of_the_way(parent)
+    parent = out_of_the_way(parent)
 
     def wait() -> None:
         try:

@@ -142,7 +142,7 @@ class SessionPlugin:
         finally:
             if self._guard is not None:
                 cov.save()
-                self._guard.step("between", item.nodeid, None, asked=item.stash[_PLAN].asked)
+                self._guard.between()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:

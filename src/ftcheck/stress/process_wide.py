@@ -48,9 +48,14 @@ class Watched:
     changes: Callable[..., bool] = lambda *args, **kwargs: True
 
     @property
+    def shown(self) -> str:
+        """The name that people see, and that ``allow`` takes."""
+        return self.known_as or self.name
+
+    @property
     def reason(self) -> str:
         """Why a test that calls it runs alone."""
-        return f"{self.what} ({self.known_as or self.name})"
+        return f"{self.what} ({self.shown})"
 
 
 def _sets_locale(category: object, locale: object = None) -> bool:

@@ -312,20 +312,24 @@ class Rounds:
     def _must_run_alone(self, call: Watched) -> None:
         if self._copies == 1 and not (call.main_thread and threading.get_ident() in self._numbers):
             return
-        if not self._settings.allows(call.known_as or call.name):
-            if not self._alone:
-                self._given_up = time.monotonic()
-            self._alone, self.abandoned = call.reason, True  # here as well: the body may catch everything
+        if not self._settings.allows(call.shown):
+            self._give_up(call.reason)  # here as well: the body may catch everything
             raise MustRunAlone(call.reason)
+
+    def _give_up(self, why: str) -> None:
+        """The workload cannot run in several threads."""
+        if not self._alone:
+            self._given_up = time.monotonic()
+        self._alone, self.abandoned = why, True
 
     def _put_back(self) -> None:
         """Undo what bodies replaced in modules; they cannot do it themselves when several do it at once."""
         if self._conditions.replaced is None:
             return
         for change in self._conditions.replaced.take():
-            if self._copies > 1 and not self._settings.allows(change.what.name):
+            if self._copies > 1 and not self._settings.allows(change.what.shown):
                 change.undo()
-                self._alone, self.abandoned = change.what.reason, True
+                self._give_up(change.what.reason)
 
     def _look_for_imports(self) -> None:
         """A body has imported a module whose functions have to be watched: the rounds so far did not."""
