@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.junitxml import xml_key
 
 from ftcheck import settings
 from ftcheck.plugin import evidence, junit
@@ -237,9 +236,6 @@ class IsolationPlugin:
             "findings": to_plain([finding]),
         }
         report.user_properties.append(("ftcheck_verdict", finding.verdict.value))
-        xml = self._config.stash.get(xml_key, None)
-        if xml is not None and when != "teardown":  # pytest copies properties from that report, and there will be none
-            xml.node_reporter(report).add_property("ftcheck_verdict", finding.verdict.value)
         self._distribution._handlefailures(report)  # so that -x and --maxfail count it
 
     @pytest.hookimpl(trylast=True)

@@ -296,9 +296,6 @@ class SessionPlugin:
             "findings": to_plain(findings),
         }
         mine = [finding.verdict.value for finding in findings if item.nodeid in finding.tests]
-        if report.when == "teardown" and mine:
-            kept = [entry for entry in item.user_properties if entry[0] != "ftcheck_verdict"]
-            report.user_properties[:] = [*kept, ("ftcheck_verdict", mine[0])]  # JUnit takes them from this report
         if report.when == "call" and how.asked:
             verdict = mine[0] if mine else "not checked" if reason and report.passed else report.outcome
             item.user_properties.append(("ftcheck_verdict", verdict))
