@@ -10,15 +10,15 @@ as these several times per round.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from bench.pytest_cpu import cost
+
 TESTS = 500
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 CASES = ((2, 1), (2, 10), (4, 1), (4, 10), (8, 10))
 """(threads, rounds)"""
 TOOLS = {
@@ -27,34 +27,20 @@ TOOLS = {
 }
 
 
-def cost(words: list[str]) -> tuple[float, float]:
-    """CPU seconds and wall-clock seconds of one pytest process."""
-    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    before, began = os.times(), time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
-        capture_output=True,
-        check=True,
-        env=environment,
-    )
-    after, ended = os.times(), time.perf_counter()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return cpu, ended - began
-
-
-def run(repeats: int = 5) -> dict[str, Any]:
+def run(repeats: int = 7) -> dict[str, Any]:
     """Each case with both tools, in turn."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "test_many.py")
         file.write_text("\n".join(f"def test_{number}(): assert {number} == {number}" for number in range(TESTS)))
-        cost([str(file)])  # writes the bytecode
+        for words in TOOLS.values():  # writes the bytecode
+            cost([*(word.format(2) for word in words), str(file)], ALONE)
         for threads, rounds in CASES:
             seen: dict[str, list[tuple[float, float]]] = {tool: [] for tool in TOOLS}
             for _ in range(repeats):
                 for tool, words in TOOLS.items():
                     chosen = [word.format(threads if "threads" in word else rounds) for word in words]
-                    seen[tool].append(cost([*chosen, str(file)]))
+                    seen[tool].append(cost([*chosen, str(file)], ALONE))
             ratios = [mine[0] / theirs[0] for mine, theirs in zip(*seen.values(), strict=True)]
             row: dict[str, Any] = {"threads": threads, "rounds": rounds}
             for tool, pairs in seen.items():

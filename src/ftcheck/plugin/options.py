@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import os
 import random
 import re
@@ -66,7 +67,7 @@ class RerunLimits:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunOptions:
     """What this run was asked to do.
 
@@ -100,6 +101,11 @@ class RunOptions:
     json: str | None = None
     min_concurrent: Fraction | None = None
     min_concurrent_typed: bool = False
+
+    @functools.cached_property
+    def unmarked(self) -> Settings:
+        """What holds for a test that has no markers of its own."""
+        return settings.resolve(self.layers)
 
 
 def add(parser: pytest.Parser) -> None:

@@ -92,6 +92,8 @@ def _read_markers(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool, r
     """With what the markers of pytest-run-parallel ask for; one thread means that the test runs alone."""
     layers, marked, theirs = list(run.layers), False, run_parallel.Asked()
     near_to_far = [pair for pair in item.iter_markers_with_node() if pair[1].name in _MARKERS]
+    if not near_to_far:
+        return run.unmarked, False, theirs
     for _, here in itertools.groupby(reversed(near_to_far), key=lambda pair: pair[0]):
         for _, mark in sorted(here, key=lambda pair: pair[1].name == MARKER):  # of one node, ours has the last word
             if mark.name == MARKER:

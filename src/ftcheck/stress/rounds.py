@@ -39,7 +39,7 @@ FAILING_ROUNDS = 20
 _FILL = 200_000
 """Nanoseconds that the calls of a short repeatable body should fill in a round, at most. Not more: a thread that has just
 used its share of a busy CPU waits for the next one, and misses the start of the next round."""
-_FILL_STEP = 5_000
+_FILL_STEP = 2_000
 """Nanoseconds by which each round fills more than the one before: short rounds first, in which starts meet starts."""
 _TICK = 0.25
 _PATIENCE = 2.0
