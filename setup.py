@@ -1,16 +1,27 @@
 """The C part of the package; everything else is in pyproject.toml."""
 
+import sysconfig
+
 from setuptools import Extension, setup
 
-FILES = ("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals")
+FILES = (
+    *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals"),
+    *("sched", "points", "ops", "calls", "locks", "squeue", "threads", "clock", "trace", "values", "before"),
+    *("policy", "plan", "walk", "pct", "pos", "surw", "tree", "dpor"),
+)
+INCLUDE = sysconfig.get_path("include")
 
 setup(
     ext_modules=[
         Extension(
             "ftcheck._core",
             sources=[f"src/ftcheck/_core/{name}.c" for name in FILES],
-            depends=["src/ftcheck/_core/core.h"],
-            extra_compile_args=["-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
+            depends=["src/ftcheck/_core/core.h", "src/ftcheck/_core/sched.h"],
+            include_dirs=[INCLUDE, f"{INCLUDE}/internal"],
+            extra_compile_args=[
+                *("-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Wno-unused-parameter"),
+                "-Werror=implicit-function-declaration",
+            ],
         )
     ]
 )

@@ -16,8 +16,10 @@ FLOORS = {
     "workload": ("_core", "settings", "interpreter", "verdicts"),
     "forked": (),
     "reliance": ("verdicts",),
+    "interleavings": ("verdicts",),
+    "explore": ("_core", "workload", "settings", "interpreter", "verdicts", "interleavings", "stress", "explore"),
     "stress": ("_core", "workload", "settings", "interpreter", "verdicts", "stress"),
-    "report": ("settings", "verdicts", "report"),
+    "report": ("settings", "verdicts", "interleavings", "report"),
 }
 
 
@@ -41,7 +43,7 @@ def test_the_version_is_that_of_the_distribution():
 def test_arrows_only_go_down(room):
     """The engines know no pytest, the report knows no engine, the ground floor imports nothing of ours."""
     path = FOLDER / room
-    for file in path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")]:
+    for file in path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]:
         for name in _imported(ast.parse(file.read_text(encoding="utf-8"))):
             top, _, rest = name.partition(".")
             assert top not in ("pytest", "_pytest", "xdist"), f"{file} imports {name}"

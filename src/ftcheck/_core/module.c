@@ -1,5 +1,6 @@
 /* ftcheck._core: the names Python sees.  core.h says which file does what. */
 #include "core.h"
+#include "sched.h"
 
 static PyMethodDef methods[] = {
     {"enter_thread", ftc_enter_thread, METH_O,
@@ -27,11 +28,48 @@ static PyMethodDef methods[] = {
      "(dict, name) of each name that is new."},
     {"unwatch_fatal_signals", ftc_unwatch_fatal_signals, METH_NOARGS,
      "unwatch_fatal_signals()\n--\n\nPut the handlers back that were there before."},
+    {"watch_code", ftc_watch_code, METH_VARARGS,
+     "watch_code(code, sites, arguments, /)\n--\n\nThe scheduling points of a code object: for each unit of two bytes what "
+     "it may touch (explore/sites.py),\nand its argument as an unsigned short."},
+    {"quiet_code", ftc_quiet_code, METH_O,
+     "quiet_code(code, /)\n--\n\nBlocking calls within this code are no points: it starts and ends threads."},
+    {"instruction", (PyCFunction)(void (*)(void))ftc_instruction, METH_FASTCALL,
+     "instruction(code, offset, /)\n--\n\nThe callback for sys.monitoring's INSTRUCTION events."},
+    {"classify", ftc_classify, METH_VARARGS,
+     "classify(builtin, kind, subject, key, /)\n--\n\nA call of this builtin reads (1) or writes (2) its argument number "
+     "`subject`, or does nothing (0);\n`key` is the number of the argument that names an item, or -1."},
+    {"begin_run", (PyCFunction)(void (*)(void))ftc_begin_run, METH_VARARGS | METH_KEYWORDS,
+     "begin_run(policy, parameters, seed, limit, stay_limit, log, only_hot, on_deadlock=None)\n--\n\nFrom here on the calling thread "
+     "is worker 0 of a controlled run."},
+    {"end_run", ftc_end_run, METH_NOARGS,
+     "end_run()\n--\n\n(outcome, steps, decisions, switches, preemptions, threads, virtual nanoseconds) of the run."},
+    {"trace", ftc_trace, METH_NOARGS,
+     "trace()\n--\n\n(switches, decisions, operations, complete) of the last run, as far as its `log` asked for them."},
+    {"unordered", ftc_unordered, METH_NOARGS,
+     "unordered()\n--\n\nPairs of operations of the last run (numbers into its log) that meet and that nothing orders; one "
+     "for each pair of places in the code.\nThese places are decided at in runs with `only_hot` from now on."},
+    {"tree_reset", ftc_tree_reset, METH_VARARGS,
+     "tree_reset(bound, reduce, /)\n--\n\nBegin a systematic search with at most `bound` preemptions (-1: any number), with or "
+     "without\npartial-order reduction. Its runs are those with the policy `tree`."},
+    {"tree_advance", ftc_tree_advance, METH_NOARGS,
+     "tree_advance()\n--\n\nTake the last run in; whether there is another one to do. None: it went another way than its "
+     "prefix says."},
+    {"unmatched", ftc_unmatched, METH_NOARGS,
+     "unmatched()\n--\n\nEntries of the last run's plan that it could not follow."},
+    {"run_bodies", ftc_run_bodies, METH_O,
+     "run_bodies(bodies, /)\n--\n\nRun each callable on a pooled thread, under control; what each raised, or None."},
+    {"serve", ftc_serve, METH_O, "serve(number, /)\n--\n\nWhat a pooled thread does until it is sent home."},
+    {"pool", ftc_pool, METH_O, "pool(count, /)\n--\n\nMake places for so many pooled threads; send the others home."},
+    {"take_control", ftc_take_control, METH_NOARGS,
+     "take_control()\n--\n\nReplace the blocking calls; threads outside a run do not notice."},
+    {"give_back", ftc_give_back, METH_NOARGS, "give_back()\n--\n\nUndo take_control()."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, ftc_startline_init},
+    {Py_mod_exec, ftc_sched_init},
+    {Py_mod_exec, ftc_points_init},
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
     {0, NULL},

@@ -1,0 +1,245 @@
+/* Happens-before over the log of a run: which accesses does nothing order?
+ *
+ * Vector clocks (Fidge 1988, Mattern 1989): each thread counts its operations, and knows how far it has heard of each other
+ * one.  A release tells the lock, an acquisition hears it; a thread that is started hears its parent, one that is joined
+ * tells; put tells a queue, get hears it.  Two accesses that meet, one of them a write, are unordered if neither thread had
+ * heard of the other's.  For each variable the last read and the last write of each thread are kept: an earlier one that is
+ * unordered with something is of a place in the code that these runs show elsewhere, or of the same.
+ */
+#include "sched.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct { long clock, event; } seen;            /* 0: never */
+typedef struct variable {
+    uintptr_t object, key;
+    struct variable *next_of_object, *next_in_bucket;
+    seen read[FTC_MAX_WORKERS], write[FTC_MAX_WORKERS];
+} variable;
+typedef struct teller {                                /* a lock or a queue */
+    uintptr_t object;
+    struct teller *next_in_bucket;
+    long clock[FTC_MAX_WORKERS];
+} teller;
+
+#define BUCKETS 4096
+static variable *variables[BUCKETS], *of_object[BUCKETS];
+static teller *tellers[BUCKETS];
+static long clocks[FTC_MAX_WORKERS][FTC_MAX_WORKERS], ended[FTC_MAX_WORKERS][FTC_MAX_WORKERS];
+static int no_memory;
+
+static size_t
+bucket(uintptr_t object, uintptr_t key)
+{
+    return (size_t)((object ^ key * 31) * 0x9E3779B97F4A7C15u >> 52) % BUCKETS;
+}
+
+static variable *
+variable_of(uintptr_t object, uintptr_t key)
+{
+    size_t b = bucket(object, key);
+    for (variable *v = variables[b]; v != NULL; v = v->next_in_bucket) {
+        if (v->object == object && v->key == key) {
+            return v;
+        }
+    }
+    variable *v = calloc(1, sizeof *v);
+    if (v == NULL) {
+        no_memory = 1;
+        return NULL;
+    }
+    v->object = object;
+    v->key = key;
+    v->next_in_bucket = variables[b];
+    variables[b] = v;
+    size_t o = bucket(object, 0);
+    v->next_of_object = of_object[o];
+    of_object[o] = v;
+    return v;
+}
+
+static long *
+told(uintptr_t object)
+{
+    size_t b = bucket(object, 0);
+    for (teller *t = tellers[b]; t != NULL; t = t->next_in_bucket) {
+        if (t->object == object) {
+            return t->clock;
+        }
+    }
+    teller *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        no_memory = 1;
+        return clocks[FTC_MAX_WORKERS - 1];
+    }
+    t->object = object;
+    t->next_in_bucket = tellers[b];
+    tellers[b] = t;
+    return t->clock;
+}
+
+static void
+hear(long *mine, const long *other)
+{
+    for (int i = 0; i < ftc_the.workers; i++) {
+        mine[i] = mine[i] > other[i] ? mine[i] : other[i];
+    }
+}
+
+static void
+forget(void)
+{
+    for (size_t b = 0; b < BUCKETS; b++) {
+        for (variable *v = variables[b], *next; v != NULL; v = next) {
+            next = v->next_in_bucket;
+            free(v);
+        }
+        for (teller *t = tellers[b], *next; t != NULL; t = next) {
+            next = t->next_in_bucket;
+            free(t);
+        }
+        variables[b] = of_object[b] = NULL;
+        tellers[b] = NULL;
+    }
+    memset(clocks, 0, sizeof clocks);
+    memset(ended, 0, sizeof ended);
+}
+
+/* Pairs that were reported already in this call, by their places in the code. */
+typedef struct { const void *code[2]; int offset[2]; } place_pair;
+static place_pair *reported;
+static long reports, room;
+
+static int
+is_new(const ftc_event *a, const ftc_event *b)
+{
+    place_pair p = {{a->code, b->code}, {a->offset, b->offset}};
+    place_pair q = {{b->code, a->code}, {b->offset, a->offset}};
+    for (long i = 0; i < reports; i++) {
+        if (memcmp(&reported[i], &p, sizeof p) == 0 || memcmp(&reported[i], &q, sizeof q) == 0) {
+            return 0;
+        }
+    }
+    if (reports == room) {
+        place_pair *more = realloc(reported, (size_t)(room * 2 + 64) * sizeof p);
+        if (more == NULL) {
+            no_memory = 1;
+            return 0;
+        }
+        reported = more;
+        room = room * 2 + 64;
+    }
+    reported[reports++] = p;
+    return 1;
+}
+
+static int
+compare(const variable *v, int thread, int writes, long event, const ftc_event *events, PyObject *pairs)
+{
+    for (int other = 0; other < ftc_the.workers; other++) {
+        if (other == thread) {
+            continue;
+        }
+        for (int kind = 0; kind <= writes; kind++) {   /* its writes; for a write its reads as well */
+            const seen *s = kind == 0 ? &v->write[other] : &v->read[other];
+            if (s->clock <= clocks[thread][other] || !is_new(&events[s->event], &events[event])) {
+                continue;
+            }
+            ftc_heat(events[s->event].code, events[s->event].offset);
+            ftc_heat(events[event].code, events[event].offset);
+            PyObject *pair = Py_BuildValue("(ll)", s->event, event);
+            int failed = pair == NULL || PyList_Append(pairs, pair) < 0;
+            Py_XDECREF(pair);
+            if (failed) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+static int
+access_of(int thread, uintptr_t object, uintptr_t key, int writes, long event, const ftc_event *events, PyObject *pairs)
+{
+    variable *mine = variable_of(object, key);
+    if (mine == NULL) {
+        return 0;
+    }
+    if (key == FTC_WHOLE) {
+        for (variable *v = of_object[bucket(object, 0)]; v != NULL; v = v->next_of_object) {
+            if (v->object == object && compare(v, thread, writes, event, events, pairs) < 0) {
+                return -1;
+            }
+        }
+    }
+    else {
+        variable *whole = variable_of(object, FTC_WHOLE);
+        if (compare(mine, thread, writes, event, events, pairs) < 0
+            || (whole != NULL && compare(whole, thread, writes, event, events, pairs) < 0)) {
+            return -1;
+        }
+    }
+    *(writes ? &mine->write[thread] : &mine->read[thread]) = (seen){clocks[thread][thread], event};
+    return 0;
+}
+
+PyObject *
+ftc_unordered(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    long count;
+    const ftc_event *events = ftc_events(&count);
+    PyObject *pairs = PyList_New(0);
+    int failed = pairs == NULL;
+    reports = 0;
+    no_memory = 0;
+    for (long i = 0; i < count && !failed; i++) {
+        const ftc_event *e = &events[i];
+        int t = e->thread;
+        clocks[t][t]++;
+        switch (e->op.kind) {
+            case FTC_ACQUIRE:
+            case FTC_GET:
+                hear(clocks[t], told(e->op.object));
+                break;
+            case FTC_RELEASE:
+            case FTC_PUT:
+                hear(told(e->op.object), clocks[t]);
+                break;
+            case FTC_START:
+                for (int child = 0; child < ftc_the.workers; child++) {
+                    if (e->op.also & FTC_BIT(child)) {
+                        hear(clocks[child], clocks[t]);
+                    }
+                }
+                break;
+            case FTC_END:
+                hear(ended[t], clocks[t]);
+                break;
+            case FTC_JOIN:
+                for (int child = 0; child < ftc_the.workers; child++) {
+                    if (e->op.also & FTC_BIT(child)) {
+                        hear(clocks[t], ended[child]);
+                    }
+                }
+                break;
+            case FTC_READ:
+            case FTC_WRITE:
+                failed = access_of(t, e->op.object, e->op.key, e->op.kind == FTC_WRITE, i, events, pairs) < 0;
+                if (!failed && e->op.also != 0) {
+                    failed = access_of(t, e->op.also, e->op.also_key, 0, i, events, pairs) < 0;
+                }
+                break;
+            default:
+                break;
+        }
+    }
+    forget();
+    if (no_memory && !failed) {
+        PyErr_NoMemory();
+        failed = 1;
+    }
+    if (failed) {
+        Py_CLEAR(pairs);
+    }
+    return pairs;
+}

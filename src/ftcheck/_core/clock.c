@@ -1,0 +1,103 @@
+/* Time under control: a worker that sleeps is not awake until virtual time has come so far, and the clocks show that time.
+ *
+ * Virtual time stands still while anybody can run, so a run takes no longer for its sleeps, and is the same each time.  A
+ * loop that looks at the clock until some time has passed would never end: reading it costs some virtual time, more and
+ * more of it while nothing else happens.
+ */
+#include "sched.h"
+#include <time.h>
+
+enum { SLEEP, MONOTONIC, MONOTONIC_NS, TIME, TIME_NS, COUNTER, COUNTER_NS, FUNCTIONS };
+static PyMethodDef *definitions[FUNCTIONS];
+static PyCFunction originals[FUNCTIONS];
+static int64_t base_monotonic, base_time;              /* when control was taken */
+static long reads, steps_then, run_then;
+
+static int64_t
+look(void)
+{
+    if (ftc_the.steps != steps_then || ftc_the.number != run_then) {
+        steps_then = ftc_the.steps;
+        run_then = ftc_the.number;
+        reads = 0;
+    }
+    int64_t cost = 1000;                               /* nanoseconds */
+    for (long more = ++reads; more >= 64 && cost < 10000000; more /= 2) {
+        cost *= 2;
+    }
+    return ftc_the.clock += cost;
+}
+
+static PyObject *
+show(int which, PyObject *self, int64_t base, int in_seconds)
+{
+    if (ftc_me == NULL) {
+        return originals[which](self, NULL);
+    }
+    int64_t now = base + look();
+    return in_seconds ? PyFloat_FromDouble((double)now * 1e-9) : PyLong_FromLongLong(now);
+}
+
+static PyObject *monotonic(PyObject *s, PyObject *Py_UNUSED(n)) { return show(MONOTONIC, s, base_monotonic, 1); }
+static PyObject *monotonic_ns(PyObject *s, PyObject *Py_UNUSED(n)) { return show(MONOTONIC_NS, s, base_monotonic, 0); }
+static PyObject *time_(PyObject *s, PyObject *Py_UNUSED(n)) { return show(TIME, s, base_time, 1); }
+static PyObject *time_ns(PyObject *s, PyObject *Py_UNUSED(n)) { return show(TIME_NS, s, base_time, 0); }
+static PyObject *counter(PyObject *s, PyObject *Py_UNUSED(n)) { return show(COUNTER, s, base_monotonic, 1); }
+static PyObject *counter_ns(PyObject *s, PyObject *Py_UNUSED(n)) { return show(COUNTER_NS, s, base_monotonic, 0); }
+
+static PyObject *
+sleep_(PyObject *self, PyObject *seconds)
+{
+    ftc_worker *me = ftc_me;
+    double length = me == NULL ? 0 : PyFloat_AsDouble(seconds);
+    if (me == NULL || length < 0 || PyErr_Occurred()) {
+        PyErr_Clear();
+        return originals[SLEEP](self, seconds);        /* which raises */
+    }
+    ftc_find_caller(me);
+    me->pending = (ftc_op){.kind = FTC_SLEEP};
+    if (ftc_the.unjoined != 0 && length == 0) {
+        if (ftc_point(me, FTC_YIELDED) < 0) {
+            return NULL;
+        }
+    }
+    else if (length > 0) {
+        me->step++;
+        me->wait = FTC_SLEEPS;
+        int got = ftc_block(me, ftc_the.clock + (int64_t)(length * 1e9));
+        me->wait = FTC_RUNS;
+        if (got < 0) {
+            return NULL;
+        }
+        ftc_execute(me);
+    }
+    Py_RETURN_NONE;
+}
+
+int
+ftc_clocks_control(int on)
+{
+    static const char *const names[FUNCTIONS] = {
+        "sleep", "monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_counter_ns"};
+    static const PyCFunction ours[FUNCTIONS] = {
+        sleep_, monotonic, monotonic_ns, time_, time_ns, counter, counter_ns};
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    base_time = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    base_monotonic = ftc_now();
+    for (int i = 0; i < FUNCTIONS; i++) {
+        if (definitions[i] == NULL) {
+            PyObject *function = PyImport_ImportModuleAttrString("time", names[i]);             /* kept for good */
+            int flags = function != NULL && PyCFunction_Check(function) ? PyCFunction_GET_FLAGS(function) : 0;
+            if (flags != (i == SLEEP ? METH_O : METH_NOARGS)) {
+                PyErr_Format(PyExc_RuntimeError, "time.%s is not as this version of ftcheck knows it", names[i]);
+                return -1;
+            }
+            definitions[i] = ((PyCFunctionObject *)function)->m_ml;
+            originals[i] = definitions[i]->ml_meth;
+            ftc_classify_own(definitions[i]);
+        }
+        __atomic_store_n(&definitions[i]->ml_meth, on ? ours[i] : originals[i], __ATOMIC_RELEASE);
+    }
+    return 0;
+}

@@ -1,0 +1,265 @@
+/* Source-DPOR: which other choices do the races of a run ask for?
+ *
+ * Abdulla, Aronis, Jonsson, Sagonas: Optimal dynamic partial order reduction (POPL 2014), algorithm 1, with source sets.
+ * Two operations race if they are dependent, of different threads, and nothing else orders them.  For a race there has to
+ * be a run in which the second comes first, so in the state before the first one of the threads that could lead there must
+ * be chosen some time; if none of them is, one is added.
+ *
+ * Races are those of *pending* operations, before they have heard of what they wait for: an acquisition races with the
+ * earlier one of the same lock although that lock's release orders them afterwards.  The operations of threads that are
+ * blocked at the end of a run are pending, too; without them no deadlock would be found.
+ */
+#include "sched.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const ftc_event *event;
+    long local;                      /* the thread's how-manieth chosen operation, from 1 */
+    long heard[FTC_MAX_WORKERS];     /* how many of each thread's happen before it, itself included */
+} step;
+
+static step *steps;
+static long room;
+static long (*clock_of)[FTC_MAX_WORKERS], (*end_of)[FTC_MAX_WORKERS];
+
+typedef struct teller {              /* what orders: a lock, a queue, a variable's writes, its reads and writes */
+    uintptr_t object, key;
+    int kind;
+    struct teller *next;
+    long clock[FTC_MAX_WORKERS];
+} teller;
+enum { LOCK, WRITES, ACCESSES };
+#define BUCKETS 1024
+static teller *tellers[BUCKETS];
+
+static void
+hear(long *mine, const long *other)
+{
+    for (int i = 0; i < ftc_the.workers; i++) {
+        mine[i] = mine[i] > other[i] ? mine[i] : other[i];
+    }
+}
+
+static size_t
+bucket(uintptr_t object)
+{
+    return (size_t)((object * 0x9E3779B97F4A7C15u) >> 54) % BUCKETS;
+}
+
+static teller *
+told(int kind, uintptr_t object, uintptr_t key)
+{
+    size_t b = bucket(object);
+    for (teller *t = tellers[b]; t != NULL; t = t->next) {
+        if (t->object == object && t->key == key && t->kind == kind) {
+            return t;
+        }
+    }
+    teller *t = calloc(1, sizeof *t);
+    if (t != NULL) {
+        t->object = object, t->key = key, t->kind = kind;
+        t->next = tellers[b];
+        tellers[b] = t;
+    }
+    return t;
+}
+
+/* Hears all that is known of the object and key, `kind` only; a key that is the whole object hears all of its keys. */
+static void
+hear_object(long *mine, int kind, uintptr_t object, uintptr_t key)
+{
+    for (teller *t = tellers[bucket(object)]; t != NULL; t = t->next) {
+        if (t->kind == kind && t->object == object && (key == FTC_WHOLE || t->key == key || t->key == FTC_WHOLE)) {
+            hear(mine, t->clock);
+        }
+    }
+}
+
+static int
+tell(const long *mine, int kind, uintptr_t object, uintptr_t key)
+{
+    teller *t = told(kind, object, key);
+    if (t == NULL) {
+        return -1;
+    }
+    hear(t->clock, mine);
+    return 0;
+}
+
+/* The operation takes place: its thread hears of what it depends on, and tells. */
+static int
+happen(const ftc_event *e, long *mine)
+{
+    const ftc_op *op = &e->op;
+    switch (op->kind) {
+        case FTC_ACQUIRE: case FTC_TRY: case FTC_GET: case FTC_PUT:
+            hear_object(mine, LOCK, op->object, FTC_WHOLE);
+            hear_object(mine, ACCESSES, op->object, FTC_WHOLE);        /* of those who look at it: lock.locked() */
+            /* fall through */
+        case FTC_RELEASE:
+            return tell(mine, LOCK, op->object, FTC_WHOLE) < 0 ? -1 : tell(mine, WRITES, op->object, FTC_WHOLE);
+        case FTC_READ:
+            hear_object(mine, WRITES, op->object, op->key);
+            if (op->also != 0) {
+                hear_object(mine, WRITES, op->also, op->also_key);
+                if (tell(mine, ACCESSES, op->also, op->also_key) < 0) {
+                    return -1;
+                }
+            }
+            return tell(mine, ACCESSES, op->object, op->key);
+        case FTC_WRITE:
+            hear_object(mine, ACCESSES, op->object, op->key);
+            if (op->also != 0) {
+                hear_object(mine, WRITES, op->also, op->also_key);
+                if (tell(mine, ACCESSES, op->also, op->also_key) < 0) {
+                    return -1;
+                }
+            }
+            return tell(mine, ACCESSES, op->object, op->key) < 0 ? -1 : tell(mine, WRITES, op->object, op->key);
+        case FTC_START:
+            for (int i = 0; i < ftc_the.workers; i++) {
+                if (op->also & FTC_BIT(i)) {
+                    hear(clock_of[i], mine);
+                }
+            }
+            return 0;
+        case FTC_END:
+            hear(end_of[e->thread], mine);
+            return 0;
+        case FTC_JOIN:
+            for (int i = 0; i < ftc_the.workers; i++) {
+                if (op->also & FTC_BIT(i)) {
+                    hear(mine, end_of[i]);
+                }
+            }
+            return 0;
+        default:
+            return 0;
+    }
+}
+
+static int
+before(const step *a, const step *b)
+{
+    return b->heard[a->event->thread] >= a->local;
+}
+
+/* The choices with which, in the state before `first`, a run could lead to `op` of `thread` taking place before it. */
+static uint64_t
+initials(long first, long count, int thread, const ftc_op *op, const long *known)
+{
+    uint64_t seen = 0, found = 0;
+    int disturbed = 0;
+    for (long k = first + 1; k < count; k++) {
+        const step *s = &steps[k];
+        if (before(&steps[first], s)) {
+            continue;
+        }
+        int t = s->event->thread, preceded = 0;
+        disturbed |= known[t] >= s->local || ftc_dependent(&s->event->op, op);
+        if (seen & FTC_BIT(t)) {
+            continue;
+        }
+        seen |= FTC_BIT(t);
+        for (long g = first + 1; g < k && !preceded; g++) {
+            preceded = !before(&steps[first], &steps[g]) && before(&steps[g], s);
+        }
+        if (!preceded) {
+            found |= FTC_BIT(t);
+        }
+    }
+    if (!disturbed && !(seen & FTC_BIT(thread))) {
+        found |= FTC_BIT(thread);
+    }
+    return found;
+}
+
+/* `op` of `thread`, which knows so much, is pending after the first `count` steps. */
+static void
+find_races(ftc_node *nodes, long count, int thread, const ftc_op *op, const long *known)
+{
+    for (long i = count - 1; i >= 0; i--) {
+        const step *s = &steps[i];
+        if (s->event->thread == thread || known[s->event->thread] >= s->local || !ftc_dependent(&s->event->op, op)) {
+            continue;
+        }
+        int immediate = 1;
+        for (long k = i + 1; k < count && immediate; k++) {
+            const step *later = &steps[k];
+            immediate = !(later->event->thread != thread && known[later->event->thread] < later->local
+                          && ftc_dependent(&later->event->op, op) && before(s, later));
+        }
+        if (!immediate) {
+            continue;
+        }
+        uint64_t first = initials(i, count, thread, op, known) & nodes[i].enabled;
+        if (first == 0) {
+            nodes[i].backtrack |= nodes[i].enabled;
+        }
+        else if ((first & nodes[i].backtrack) == 0) {
+            nodes[i].backtrack |= FTC_BIT(first & FTC_BIT(thread) ? thread : ftc_lowest(first));
+        }
+    }
+}
+
+static void
+forget(void)
+{
+    for (size_t b = 0; b < BUCKETS; b++) {
+        for (teller *t = tellers[b], *next; t != NULL; t = next) {
+            next = t->next;
+            free(t);
+        }
+        tellers[b] = NULL;
+    }
+}
+
+int
+ftc_dpor_analyse(ftc_node *nodes, long count)
+{
+    long total, done = 0;
+    const ftc_event *events = ftc_events(&total);
+    if (count > room) {
+        step *more = realloc(steps, (size_t)count * 2 * sizeof *steps);
+        if (more == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        steps = more;
+        room = count * 2;
+    }
+    clock_of = calloc(FTC_MAX_WORKERS, sizeof *clock_of);
+    end_of = calloc(FTC_MAX_WORKERS, sizeof *end_of);
+    int failed = clock_of == NULL || end_of == NULL;
+    for (long i = 0; i < total && !failed; i++) {
+        const ftc_event *e = &events[i];
+        long *mine = clock_of[e->thread];
+        if (e->enabled != 0 && done < count) {
+            find_races(nodes, done, e->thread, &e->op, mine);
+            mine[e->thread]++;
+            failed = happen(e, mine) < 0;
+            steps[done].event = e;
+            steps[done].local = mine[e->thread];
+            memcpy(steps[done].heard, mine, sizeof steps[done].heard);
+            done++;
+        }
+        else {
+            failed = happen(e, mine) < 0;
+        }
+    }
+    for (int i = 0; i < ftc_the.workers && !failed; i++) {
+        if (ftc_workers[i].unfinished.kind != FTC_NOTHING) {           /* blocked, or stopped, when the run was given up */
+            find_races(nodes, done, i, &ftc_workers[i].unfinished, clock_of[i]);
+        }
+    }
+    free(clock_of);
+    free(end_of);
+    clock_of = end_of = NULL;
+    forget();
+    if (failed) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}

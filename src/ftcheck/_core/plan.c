@@ -1,0 +1,99 @@
+/* Replay: an explicit schedule, as a list of (thread, step, why, to).
+ *
+ * Without an entry a thread goes on as long as it can, and then the lowest-numbered one that can run follows: the run
+ * without preemptions.  An entry says otherwise for one decision, which is named by the thread that decides and its own
+ * count of points, so that dropping one entry does not move the others.  An entry that cannot be followed (its thread
+ * cannot run there) is passed over and counted.
+ */
+#include "sched.h"
+#include <stdlib.h>
+
+typedef struct { long step; int why, to; } change;
+
+static change *changes[FTC_MAX_WORKERS];
+static int count[FTC_MAX_WORKERS], next[FTC_MAX_WORKERS];
+static long ignored;
+
+static int
+prepare(PyObject *parameters)
+{
+    for (int i = 0; i < FTC_MAX_WORKERS; i++) {
+        count[i] = next[i] = 0;
+    }
+    ignored = 0;
+    Py_ssize_t size = PyList_Check(parameters) ? PyList_GET_SIZE(parameters) : 0;
+    for (int pass = 0; pass < 2; pass++) {             /* the first counts, the second fills */
+        for (Py_ssize_t i = 0; i < size; i++) {
+            int thread;
+            change c;
+            if (!PyArg_ParseTuple(PyList_GET_ITEM(parameters, i), "ilii:change", &thread, &c.step, &c.why, &c.to)) {
+                return -1;
+            }
+            if (thread < 0 || thread >= FTC_MAX_WORKERS || c.to < 0 || c.to >= FTC_MAX_WORKERS) {
+                PyErr_SetString(PyExc_ValueError, "a schedule names a thread that there cannot be");
+                return -1;
+            }
+            if (pass == 1) {
+                changes[thread][next[thread]++] = c;
+            }
+            else {
+                count[thread]++;
+            }
+        }
+        for (int i = 0; i < FTC_MAX_WORKERS; i++) {
+            if (pass == 0 && count[i] > 0) {
+                free(changes[i]);
+                changes[i] = malloc((size_t)count[i] * sizeof(change));
+                if (changes[i] == NULL) {
+                    PyErr_NoMemory();
+                    return -1;
+                }
+            }
+            next[i] = 0;
+        }
+    }
+    return 0;
+}
+
+/* Who goes on where no entry says otherwise. */
+int
+ftc_unplanned(ftc_worker *me, uint64_t enabled, enum ftc_why why)
+{
+    if (why == FTC_YIELDED) {
+        return ftc_after(enabled & ~FTC_BIT(me->id), me->id);
+    }
+    return why == FTC_FREE ? me->id : ftc_lowest(enabled);
+}
+
+static int
+choose(ftc_worker *me, uint64_t enabled, enum ftc_why why)
+{
+    int id = me->id;
+    while (next[id] < count[id] && changes[id][next[id]].step < me->step) {
+        next[id]++;                                    /* a place that this run did not come to */
+        ignored++;
+    }
+    if (next[id] < count[id]) {
+        const change *c = &changes[id][next[id]];
+        if (c->step == me->step && (c->why == (int)why || (c->why == FTC_FREE && why == FTC_YIELDED))) {
+            next[id]++;
+            if (enabled & FTC_BIT(c->to)) {
+                return c->to;
+            }
+            ignored++;
+        }
+    }
+    return ftc_unplanned(me, enabled, why);
+}
+
+PyObject *
+ftc_unmatched(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
+{
+    long left = ignored;
+    for (int i = 0; i < FTC_MAX_WORKERS; i++) {
+        left += count[i] - next[i];
+    }
+    return PyLong_FromLong(left);
+}
+
+const ftc_policy ftc_plan = {"plan", prepare, choose, NULL, NULL, 0};

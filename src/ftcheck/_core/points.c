@@ -1,0 +1,182 @@
+/* Scheduling points in Python code: the callback for the INSTRUCTION events of sys.monitoring (PEP 669).
+ *
+ * Which instructions of a code object are points is decided once, in Python (explore/sites.py), and kept in a table that
+ * hangs on the code object (co_extra).  For all others the callback answers DISABLE, and the interpreter calls no more.
+ * The event comes before the instruction is executed, with its operands still on the frame's stack, where ops.c reads
+ * what the instruction is about to touch.
+ */
+#define Py_BUILD_CORE 1
+#include "sched.h"
+#include "internal/pycore_interpframe.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    Py_ssize_t units;                /* of two bytes */
+    uint8_t *site, *hot;             /* enum ftc_site of each; whether accesses there were seen to conflict */
+    uint16_t *arg;
+} table;
+
+static Py_ssize_t slot = -1;
+static PyObject *disable;
+
+static table quiet;                  /* hangs on code that starts and ends threads */
+
+static void
+free_table(void *extra)
+{
+    if (extra != NULL && extra != &quiet) {
+        free(((table *)extra)->site);
+        free(((table *)extra)->hot);
+        free(((table *)extra)->arg);
+        free(extra);
+    }
+}
+
+PyObject *
+ftc_watch_code(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *code;
+    Py_buffer sites, arguments;
+    if (!PyArg_ParseTuple(args, "O!y*y*:watch_code", &PyCode_Type, &code, &sites, &arguments)) {
+        return NULL;
+    }
+    table *t = calloc(1, sizeof *t);
+    int failed = t == NULL || arguments.len != 2 * sites.len;
+    if (!failed) {
+        t->units = sites.len;
+        t->site = malloc((size_t)sites.len + 1);
+        t->hot = calloc(1, (size_t)sites.len + 1);
+        t->arg = malloc((size_t)arguments.len + 1);
+        failed = t->site == NULL || t->hot == NULL || t->arg == NULL;
+    }
+    if (!failed) {
+        memcpy(t->site, sites.buf, (size_t)sites.len);
+        memcpy(t->arg, arguments.buf, (size_t)arguments.len);
+        failed = PyUnstable_Code_SetExtra(code, slot, t) < 0;
+    }
+    PyBuffer_Release(&sites);
+    PyBuffer_Release(&arguments);
+    if (failed) {
+        free_table(t);
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+ftc_instruction(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t Py_UNUSED(nargs))
+{
+    void *extra = NULL;
+    PyObject *code = args[0];
+    if (PyUnstable_Code_GetExtra(code, slot, &extra) < 0 || extra == NULL) {
+        PyErr_Clear();
+        return Py_NewRef(disable);
+    }
+    const table *t = extra;
+    Py_ssize_t unit = PyLong_AsSsize_t(args[1]) / 2;
+    if (unit < 0 || unit >= t->units || t->site[unit] == SITE_NONE) {
+        return Py_NewRef(disable);
+    }
+    ftc_worker *me = ftc_me;
+    if (me == NULL || ftc_the.unjoined == 0) {         /* nobody else: what it does now cannot be disturbed */
+        Py_RETURN_NONE;
+    }
+    ftc_operation(&me->pending, t->site[unit], t->arg[unit], (PyCodeObject *)code);
+    if (me->pending.kind == FTC_NOTHING) {
+        Py_RETURN_NONE;
+    }
+    me->code = code;
+    me->offset = (int)unit * 2;
+    me->cold = !t->hot[unit];
+    int given_up = ftc_stop(me, FTC_FREE) < 0;
+    me->cold = 0;
+    if (given_up) {
+        return NULL;
+    }
+    if (ftc_trace_wants(FTC_LOG_VALUES)) {
+        me->value = ftc_value(t->site[unit], t->arg[unit], (PyCodeObject *)code);
+    }
+    ftc_execute(me);
+    Py_RETURN_NONE;
+}
+
+int
+ftc_site_at(PyObject *code, int offset, int *site, int *arg)
+{
+    void *extra = NULL;
+    if (PyUnstable_Code_GetExtra(code, slot, &extra) < 0 || extra == NULL || extra == &quiet) {
+        return 0;
+    }
+    const table *t = extra;
+    int known = offset >= 0 && offset / 2 < t->units;
+    *site = known ? t->site[offset / 2] : SITE_NONE;
+    *arg = known ? t->arg[offset / 2] : 0;
+    return 1;
+}
+
+void
+ftc_heat(PyObject *code, int offset)
+{
+    void *extra = NULL;
+    if (code != NULL && PyUnstable_Code_GetExtra(code, slot, &extra) == 0 && extra != NULL && extra != &quiet) {
+        const table *t = extra;
+        if (offset / 2 < t->units) {
+            t->hot[offset / 2] = 1;
+        }
+    }
+}
+
+PyObject *
+ftc_quiet_code(PyObject *Py_UNUSED(module), PyObject *code)
+{
+    if (!PyCode_Check(code)) {
+        return PyErr_Format(PyExc_TypeError, "a code object, not %R", code);
+    }
+    if (PyUnstable_Code_SetExtra(code, slot, &quiet) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+#define FAR 12                       /* frames: the standard library's blocking calls are not deeper than that */
+
+int
+ftc_find_caller(ftc_worker *me)
+{
+    _PyInterpreterFrame *frame = PyThreadState_GET()->current_frame;
+    PyObject *file = NULL;
+    int runs = 0;                                      /* a thread's run() is between: what it does is worth watching */
+    me->code = NULL;
+    for (int depth = 0; frame != NULL && depth < FAR; frame = frame->previous) {
+        if (frame->owner == FRAME_OWNED_BY_INTERPRETER) {
+            continue;                                  /* no Python frame */
+        }
+        void *extra = NULL;
+        PyCodeObject *code = _PyFrame_GetCode(frame);
+        if (PyUnstable_Code_GetExtra((PyObject *)code, slot, &extra) == 0 && extra != NULL) {
+            if (extra == &quiet) {
+                return !runs && (file == NULL || file == code->co_filename);
+            }
+            me->code = (PyObject *)code;
+            me->offset = _PyInterpreterFrame_LASTI(frame) * 2;
+            return 0;
+        }
+        runs |= PyUnicode_EqualToUTF8(code->co_name, "run");
+        file = code->co_filename;
+        depth++;
+    }
+    return 0;
+}
+
+int
+ftc_points_init(PyObject *Py_UNUSED(module))
+{
+    PyObject *monitoring = PySys_GetObject("monitoring");              /* borrowed */
+    slot = PyUnstable_Eval_RequestCodeExtraIndex(free_table);
+    disable = monitoring == NULL ? NULL : PyObject_GetAttrString(monitoring, "DISABLE");
+    if (slot < 0) {
+        PyErr_SetString(PyExc_RuntimeError, "no more data can be kept on code objects");
+    }
+    return slot < 0 || disable == NULL ? -1 : 0;
+}

@@ -1,0 +1,228 @@
+/* The controlled scheduler: real threads, one of which runs at a time.
+ *
+ *   sched.c    the token: who may run, who is blocked on what, handing over, deadlocks, the virtual clock
+ *   points.c   the sys.monitoring callback: which instructions are scheduling points, and what each is about to do
+ *   ops.c      from the operands of an instruction to an operation on an object
+ *   calls.c    the same for calls of builtins: list.append(x) writes to the list, len(x) reads it
+ *   locks.c    _thread.lock and _thread.RLock, those that exist already included
+ *   squeue.c   _queue.SimpleQueue
+ *   threads.c  pooled threads for bodies, threads that the code under test starts itself, joining
+ *   clock.c    time.sleep() and the clocks, on virtual time
+ *   policy.c   what all policies need; one file for each: plan.c, walk.c, pct.c, pos.c, surw.c, tree.c
+ *   dpor.c     partial-order reduction for tree.c
+ *   trace.c    what happened, for those who ask: the log of operations and of decisions
+ *   values.c   what an operation reads or writes, as text
+ *   before.c   happens-before over that log: accesses that nothing orders
+ *
+ * The words.  A *worker* is a thread under control.  A *point* is where a worker may be stopped: just before an operation
+ * on something that may be shared, or before a blocking call.  At a point where somebody else could run, too, the
+ * *policy* says who goes on: a *decision*.  A point at which nobody is to be switched costs the callback alone; nothing
+ * is locked, nobody is woken.  Only the worker that has the token touches the state below, so none of it is atomic;
+ * handing over (a semaphore for each worker) orders it.
+ */
+#ifndef FTCHECK_SCHED_H
+#define FTCHECK_SCHED_H
+
+#include "core.h"
+#include <semaphore.h>
+
+#define FTC_MAX_WORKERS 64           /* a set of workers is one uint64_t */
+#define FTC_ALL (~(uint64_t)0)
+#define FTC_BIT(n) ((uint64_t)1 << (n))
+
+/* What a worker is about to do.  Two data operations are dependent if they meet on an object and a key, and one writes;
+ * two acquisitions if they are of one lock; put and get of one queue.  Everything else orders, or does not matter. */
+enum ftc_kind {
+    FTC_NOTHING, FTC_READ, FTC_WRITE,              /* data */
+    FTC_ACQUIRE, FTC_RELEASE,                      /* a lock */
+    FTC_START, FTC_JOIN, FTC_BEGIN, FTC_END, FTC_SLEEP,                /* START, JOIN: `also` is the set of threads */
+    FTC_PUT, FTC_GET,                              /* of a SimpleQueue */
+    FTC_TRY,                                       /* to take a lock, without waiting */
+};
+
+typedef struct {
+    int kind;                        /* enum ftc_kind */
+    int typed;                       /* one call of a builtin, which is atomic: list.append(x) */
+    uintptr_t object;                /* its address */
+    uintptr_t key;                   /* an attribute's name, the hash of an item's key; FTC_WHOLE: all of the object */
+    uintptr_t also, also_key;        /* something that is read besides: the class on which an attribute was found, the
+                                      * container that an iterator walks */
+    uintptr_t place;                 /* what it is alike to in other runs, where objects are others: type and name */
+} ftc_op;
+
+#define FTC_WHOLE 0
+
+enum ftc_wait { FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_SLEEPS, FTC_ENDED };
+
+typedef struct {
+    int id;
+    enum ftc_wait wait;
+    const void *waits_on;            /* the lock or queue */
+    uint64_t waits_for;              /* the workers to join */
+    int64_t deadline;                /* virtual nanoseconds, or -1 */
+    int timed_out;
+    int background;                  /* a daemon thread: the run does not wait for it */
+    long step;                       /* points passed */
+    long stay;                       /* points since somebody else ran while others could have */
+    ftc_op pending, unfinished;      /* unfinished: what was pending when the run was given up */
+    PyObject *value;                 /* what is read or written, as text, if the log asks for it */
+    PyObject *code;                  /* of the pending operation, borrowed, or NULL */
+    int offset, cold;                /* cold: an instruction at which no conflict was ever seen */
+    PyThreadState *tstate;
+    const PyObject *handle;          /* the _ThreadHandle of a thread that the code under test started; not owned */
+    sem_t go;
+    double priority;                 /* of the policy's own use, as are these */
+    long low, left;
+} ftc_worker;
+
+enum ftc_why { FTC_FREE, FTC_BLOCKED, FTC_FINISHED, FTC_YIELDED };   /* why somebody else is to be chosen */
+
+typedef struct ftc_policy {
+    const char *name;
+    /* Reads its parameters; -1 with an exception. */
+    int (*prepare)(PyObject *parameters);
+    /* Who goes on: one of `enabled`, which has two members at least, or one where `me` cannot go on. */
+    int (*choose)(ftc_worker *me, uint64_t enabled, enum ftc_why why);
+    /* A worker has come into being / is about to do what is pending.  May be NULL. */
+    void (*born)(ftc_worker *who, ftc_worker *parent);
+    void (*executes)(ftc_worker *who);
+    int every_sync;                  /* releasing a lock is a point as well */
+} ftc_policy;
+
+enum ftc_outcome { FTC_COMPLETE, FTC_DEADLOCK, FTC_TOO_LONG, FTC_TOO_MANY, FTC_INTERRUPTED, FTC_REDUNDANT };
+
+typedef struct {
+    long number;                     /* how many runs there were before */
+    int active, abandoning;
+    enum ftc_outcome outcome;
+    int workers;                     /* ids in use */
+    uint64_t enabled, live;
+    uint64_t unjoined;               /* threads that have not been joined */
+    uint64_t before;                 /* who could run at the last decision; 0 once that is used */
+    int64_t clock;                   /* virtual nanoseconds since the run began */
+    long steps, limit, stay_limit;
+    int only_hot;                    /* decide only at blocking calls and where accesses were seen to conflict */
+    long decisions, switches, preemptions;
+    const ftc_policy *policy;
+    uint64_t random;
+    PyObject *on_deadlock;           /* called before the blocked are released */
+} ftc_run;
+
+extern ftc_run ftc_the;              /* the run */
+extern ftc_worker ftc_workers[FTC_MAX_WORKERS];
+extern _Thread_local ftc_worker *ftc_me;          /* the calling thread's worker, or NULL: not under control */
+extern PyObject *ftc_abandoned;      /* the exception that unwinds the workers of a run that is given up */
+
+/* --- sched.c ---------------------------------------------------------------------------------- */
+
+/* The calling worker is about to do `pending`: perhaps somebody else goes first.  -1: the run is given up. */
+int ftc_point(ftc_worker *me, enum ftc_why why);
+/* The same in two steps, for what may have to block in between. */
+int ftc_stop(ftc_worker *me, enum ftc_why why);
+void ftc_execute(ftc_worker *me);
+/* The calling worker cannot go on; `wait` and what belongs to it are set.  0: it can; 1: timed out; -1: given up. */
+int ftc_block(ftc_worker *me, int64_t timeout);
+/* Those who wait for this lock or queue can try again / cannot after all. */
+void ftc_can(const void *what);
+void ftc_cannot(const void *what);
+ftc_worker *ftc_new_worker(ftc_worker *parent);
+void ftc_wait_for_turn(ftc_worker *me);
+void ftc_let_unwind(ftc_worker *me); /* in a run that is given up: another one first */
+void ftc_leave(ftc_worker *me);      /* it has ended: gives the token away for good */
+int ftc_dependent(const ftc_op *a, const ftc_op *b);
+uint64_t ftc_random(void);
+double ftc_uniform(void);            /* [0, 1) */
+
+PyObject *ftc_begin_run(PyObject *module, PyObject *args, PyObject *names);
+PyObject *ftc_end_run(PyObject *module, PyObject *ignored);
+int ftc_sched_init(PyObject *module);
+
+/* --- points.c, ops.c, calls.c ----------------------------------------------------------------- */
+
+enum ftc_site {                      /* what an instruction may touch; the names are those of explore/sites.py */
+    SITE_NONE, SITE_LOAD_ATTR, SITE_STORE_ATTR, SITE_GLOBAL_READ, SITE_GLOBAL_WRITE, SITE_CELL_READ, SITE_CELL_WRITE,
+    SITE_GET_ITEM, SITE_SET_ITEM, SITE_DELETE_ITEM, SITE_CONTAINS, SITE_NEXT, SITE_ITERATE, SITE_IN_PLACE, SITE_CALL,
+    SITE_CALL_KW, SITE_SLICE, SITE_SET_SLICE, SITE_ANY, SITE_DELETE_ATTR, SITE_DELETE_GLOBAL, SITE_DELETE_CELL,
+    SITE_RETURN, SITE_READ_ONE, SITE_READ_TWO, SITE_YIELD,
+};
+
+PyObject *ftc_watch_code(PyObject *module, PyObject *args);
+PyObject *ftc_instruction(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ftc_classify(PyObject *module, PyObject *args);
+/* Whether a code object is in scope, and the site and argument of the instruction at this offset; 0: it is not. */
+int ftc_site_at(PyObject *code, int offset, int *site, int *arg);
+void ftc_classify_own(PyMethodDef *definition);
+int ftc_points_init(PyObject *module);
+/* Where in the code under test the caller is: `code` and `offset` of the worker. 1: it is in the middle of what starts or
+ * ends a thread (threading.py), where nothing is worth a decision. */
+int ftc_find_caller(ftc_worker *me);
+/* Accesses there were seen to conflict: see `only_hot` of a run. */
+void ftc_heat(PyObject *code, int offset);
+PyObject *ftc_quiet_code(PyObject *module, PyObject *code);
+void ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code);
+int ftc_is_constant(PyObject *object);
+uintptr_t ftc_key(PyObject *key);
+void ftc_call_operation(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssize_t nargs);
+
+/* --- policy.c and the policies ---------------------------------------------------------------- */
+
+const ftc_policy *ftc_policy_named(const char *name);
+int ftc_lowest(uint64_t set);
+int ftc_pick(uint64_t set);          /* one of them, all equally likely */
+int ftc_most_urgent(uint64_t set);   /* the one with the highest priority */
+int ftc_unplanned(ftc_worker *me, uint64_t enabled, enum ftc_why why);     /* plan.c: who goes on if nobody decides */
+int ftc_after(uint64_t set, int id); /* the next one after `id`, in turn */
+PyObject *ftc_unmatched(PyObject *module, PyObject *ignored);    /* plan.c: entries that were not followed */
+extern const ftc_policy ftc_plan, ftc_walk, ftc_pct, ftc_pos, ftc_surw, ftc_tree;
+
+/* --- tree.c, dpor.c: systematic search -------------------------------------------------------- */
+
+/* A state of the search: before the n-th operation that was chosen. */
+typedef struct {
+    uint64_t enabled, sleep;         /* who could run; of whom nothing new would come */
+    uint64_t backtrack, done;        /* whom to choose here in some run; whom runs have chosen */
+    int chosen, previous, cost;      /* previous: who had run before; cost: preemptions up to here */
+} ftc_node;
+
+PyObject *ftc_tree_reset(PyObject *module, PyObject *args);
+PyObject *ftc_tree_advance(PyObject *module, PyObject *ignored);
+/* Adds to `backtrack` of the nodes what the last run's races ask for. -1 with an exception. */
+int ftc_dpor_analyse(ftc_node *nodes, long count);
+void ftc_give_up(enum ftc_outcome outcome);
+
+/* --- locks.c, squeue.c, threads.c, clock.c: what blocks ---------------------------------------- */
+
+PyObject *ftc_take_control(PyObject *module, PyObject *ignored);
+PyObject *ftc_give_back(PyObject *module, PyObject *ignored);
+int ftc_locks_control(int on);
+int ftc_queues_control(int on);
+int ftc_threads_control(int on);
+int ftc_clocks_control(int on);
+/* Replaces a method in a type's dict, for objects that exist already; keeps the original for putting it back. */
+typedef struct { PyTypeObject *type; PyMethodDef *definition; PyObject *original; } ftc_method;
+int ftc_replace_methods(ftc_method *methods, int count, int on);
+PyObject *ftc_serve(PyObject *module, PyObject *ignored);
+PyObject *ftc_run_bodies(PyObject *module, PyObject *bodies);
+PyObject *ftc_pool(PyObject *module, PyObject *count);
+
+/* --- trace.c ---------------------------------------------------------------------------------- */
+
+enum ftc_record { FTC_NO_LOG = 0, FTC_LOG_SWITCHES = 1, FTC_LOG_DECISIONS = 2, FTC_LOG_OPS = 4, FTC_LOG_VALUES = 8 };
+
+void ftc_trace_reset(int what);
+int ftc_trace_wants(int what);
+PyObject *ftc_value(int site, int arg, PyCodeObject *code);          /* values.c: what is read or written, as text */
+void ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why);
+void ftc_trace_decision(ftc_worker *me, uint64_t enabled, int chosen, enum ftc_why why);
+void ftc_trace_op(ftc_worker *me);
+PyObject *ftc_trace(PyObject *module, PyObject *ignored);
+
+/* enabled: who could run when this operation was chosen to be next; 0: it was not chosen, it came with the one before. */
+typedef struct { int thread, offset; long step; ftc_op op; PyObject *code, *value; uint64_t enabled; } ftc_event;
+const ftc_event *ftc_events(long *count);            /* the log of operations of the last run */
+
+/* --- before.c: happens-before ------------------------------------------------------------------ */
+
+PyObject *ftc_unordered(PyObject *module, PyObject *ignored);
+
+#endif

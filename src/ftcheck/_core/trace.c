@@ -1,0 +1,115 @@
+/* What happened in a run, for those who ask: its switches, its decisions, its operations.
+ *
+ * The switches are the schedule: what plan.c needs to run it again.  A choice that plan.c would make by itself is not noted.
+ */
+#include "sched.h"
+#include <stdlib.h>
+
+typedef struct { int thread, why, to; long step; } change;
+typedef struct { int thread, why, chosen; long step; uint64_t enabled; long op; } decision;
+
+#define GROWING(type, name) static type *name; static long name##_used, name##_room
+GROWING(change, changes);
+GROWING(decision, decisions);
+GROWING(ftc_event, events);
+static int wanted, incomplete;
+
+static void *
+grow(void *array, long *room, size_t size)
+{
+    long more = *room ? *room * 2 : 256;
+    void *bigger = realloc(array, (size_t)more * size);
+    if (bigger == NULL) {
+        incomplete = 1;
+        return array;
+    }
+    *room = more;
+    return bigger;
+}
+
+#define APPEND(name, ...) do { \
+    if (name##_used == name##_room) { name = grow(name, &name##_room, sizeof *name); } \
+    if (name##_used < name##_room) { name[name##_used++] = __VA_ARGS__; } } while (0)
+
+void
+ftc_trace_reset(int what)
+{
+    for (long i = 0; i < events_used; i++) {
+        Py_XDECREF(events[i].value);
+    }
+    wanted = what;
+    changes_used = decisions_used = events_used = 0;
+    incomplete = 0;
+}
+
+void
+ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why)
+{
+    if (wanted & FTC_LOG_SWITCHES) {
+        APPEND(changes, (change){.thread = from->id, .why = why, .to = to, .step = from->step});
+    }
+}
+
+void
+ftc_trace_decision(ftc_worker *me, uint64_t enabled, int chosen, enum ftc_why why)
+{
+    if (wanted & FTC_LOG_DECISIONS) {
+        APPEND(decisions, (decision){me->id, why, chosen, me->step, enabled, events_used});
+    }
+}
+
+void
+ftc_trace_op(ftc_worker *me)
+{
+    if (wanted & FTC_LOG_OPS) {
+        APPEND(events, (ftc_event){me->id, me->offset, me->step, me->pending, me->code, me->value, ftc_the.before});
+        me->value = NULL;                              /* the log's from now on */
+    }
+}
+
+int
+ftc_trace_wants(int what)
+{
+    return wanted & what;
+}
+
+const ftc_event *
+ftc_events(long *count)
+{
+    *count = events_used;
+    return events;
+}
+
+/* (switches, decisions, operations, complete) */
+PyObject *
+ftc_trace(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *switches = PyList_New(0), *choices = PyList_New(0), *ops = PyList_New(0);
+    int failed = switches == NULL || choices == NULL || ops == NULL;
+#define ADD(list, ...) do { \
+    PyObject *row = Py_BuildValue(__VA_ARGS__); \
+    failed = row == NULL || PyList_Append(list, row) < 0; \
+    Py_XDECREF(row); } while (0)
+    for (long i = 0; !failed && i < changes_used; i++) {
+        change *c = &changes[i];
+        ADD(switches, "(ilii)", c->thread, c->step, c->why, c->to);
+    }
+    for (long i = 0; !failed && i < decisions_used; i++) {
+        decision *d = &decisions[i];
+        ADD(choices, "(iliKil)", d->thread, d->step, d->why, (unsigned long long)d->enabled, d->chosen, d->op);
+    }
+    for (long i = 0; !failed && i < events_used; i++) {
+        ftc_event *e = &events[i];
+        ADD(ops, "(iliiKKKKKOiO)", e->thread, e->step, e->op.kind, e->op.typed, (unsigned long long)e->op.object,
+            (unsigned long long)e->op.key, (unsigned long long)e->op.also, (unsigned long long)e->op.also_key,
+            (unsigned long long)e->op.place, e->code == NULL ? Py_None : e->code, e->offset,
+            e->value == NULL ? Py_None : e->value);
+    }
+    if (failed) {
+        Py_XDECREF(switches);
+        Py_XDECREF(choices);
+        Py_XDECREF(ops);
+        return NULL;
+    }
+    return Py_BuildValue("NNNi", switches, choices, ops, !incomplete);
+}

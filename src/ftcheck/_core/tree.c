@@ -1,0 +1,149 @@
+/* Systematic search: a tree of decisions, walked depth first by running again from the start each time.
+ *
+ * A state stands before each operation that is chosen to be next.  A run follows the choices of the states it shares with
+ * the run before it, makes a new choice in the last of them, and from there on goes on without preemptions.  Which choices
+ * are to be made in a state:
+ *
+ *   without reduction   everyone who can run, as far as the bound on preemptions allows: brute force, or iterative context
+ *                       bounding (Musuvathi, Qadeer: Iterative context bounding for systematic testing of multithreaded
+ *                       programs, PLDI 2007), where a choice costs 1 if it stops a thread that could have gone on.
+ *   with reduction      those that dpor.c finds necessary; and sleep sets (Godefroid: Partial-order methods for the
+ *                       verification of concurrent systems, 1996): a thread whose next operation was explored from this
+ *                       state already sleeps until something dependent with it is done.
+ *
+ * Deviations: a thread that stays for long while others wait gives way, at no cost (loops that wait would never end); with a
+ * bound there is no reduction, because the two together lose interleavings (Coons, Musuvathi, McKinley: Bounded
+ * partial-order reduction, OOPSLA 2013).
+ */
+#include "sched.h"
+#include <stdlib.h>
+
+static ftc_node *nodes;
+static long used, room;              /* states of the last run; the first `prefix` of them are to be gone through again */
+static long prefix, at;
+static int bound, reduce, diverged, running;
+static uint64_t asleep;
+
+PyObject *
+ftc_tree_reset(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    if (!PyArg_ParseTuple(args, "ip:tree_reset", &bound, &reduce)) {
+        return NULL;
+    }
+    used = prefix = 0;
+    Py_RETURN_NONE;
+}
+
+static int
+prepare(PyObject *Py_UNUSED(parameters))
+{
+    at = 0;
+    asleep = 0;
+    diverged = 0;
+    running = -1;
+    used = prefix;
+    return 0;
+}
+
+static int
+cheapest(uint64_t enabled, ftc_worker *me, enum ftc_why why)
+{
+    uint64_t awake = enabled & ~asleep;
+    if (awake == 0) {
+        ftc_give_up(FTC_REDUNDANT);
+        return ftc_lowest(enabled);
+    }
+    int next = ftc_unplanned(me, enabled, why);
+    return awake & FTC_BIT(next) ? next : ftc_lowest(awake);
+}
+
+static int
+choose(ftc_worker *me, uint64_t enabled, enum ftc_why why)
+{
+    running = why == FTC_FREE ? me->id : -1;           /* whom it costs to stop */
+    if (at >= prefix) {
+        return cheapest(enabled, me, why);
+    }
+    int next = nodes[at].chosen;
+    if (!(enabled & FTC_BIT(next))) {
+        diverged = 1;
+        return ftc_lowest(enabled);
+    }
+    return next;
+}
+
+static void
+executes(ftc_worker *who)
+{
+    uint64_t me = FTC_BIT(who->id);
+    if (at < prefix) {
+        diverged |= nodes[at].chosen != who->id;
+        if (at == prefix - 1 && reduce) {
+            asleep = (nodes[at].sleep | nodes[at].done) & ~me;
+        }
+    }
+    else {
+        if (used == room) {
+            long more = room * 2 + 256;
+            ftc_node *bigger = realloc(nodes, (size_t)more * sizeof *nodes);
+            if (bigger == NULL) {
+                ftc_give_up(FTC_TOO_LONG);
+                return;
+            }
+            nodes = bigger;
+            room = more;
+        }
+        int cost = used == 0 ? 0 : nodes[used - 1].cost;
+        cost += used > 0 && nodes[used - 1].previous >= 0 && nodes[used - 1].previous != nodes[used - 1].chosen;
+        nodes[used++] = (ftc_node){
+            .enabled = ftc_the.before, .sleep = asleep, .backtrack = reduce ? me : ftc_the.before, .done = 0,
+            .chosen = who->id, .previous = running, .cost = cost,
+        };
+        if (asleep & me) {
+            ftc_give_up(FTC_REDUNDANT);
+        }
+    }
+    at++;
+    running = -1;
+    if (asleep != 0) {
+        for (uint64_t set = asleep; set != 0; set &= set - 1) {
+            int q = ftc_lowest(set);
+            if (ftc_dependent(&ftc_workers[q].pending, &who->pending)) {
+                asleep &= ~FTC_BIT(q);
+            }
+        }
+    }
+}
+
+/* Which choices in this state are within the bound. */
+static uint64_t
+affordable(const ftc_node *n)
+{
+    return bound < 0 || n->previous < 0 || n->cost < bound ? FTC_ALL : FTC_BIT(n->previous);
+}
+
+PyObject *
+ftc_tree_advance(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (diverged) {
+        Py_RETURN_NONE;
+    }
+    if (reduce && ftc_dpor_analyse(nodes, used) < 0) {
+        return NULL;
+    }
+    while (used > 0) {
+        ftc_node *n = &nodes[used - 1];
+        n->done |= FTC_BIT(n->chosen);
+        uint64_t left = n->backtrack & n->enabled & ~n->done & ~n->sleep & affordable(n);
+        if (left) {
+            n->chosen = ftc_lowest(left);
+            prefix = used;
+            Py_RETURN_TRUE;
+        }
+        used--;
+    }
+    prefix = 0;
+    Py_RETURN_FALSE;
+}
+
+const ftc_policy ftc_tree = {"tree", prepare, choose, NULL, executes, 1};

@@ -1,0 +1,59 @@
+"""What calls of builtins do to containers: whether they read or write, and which argument is the object, which the item.
+
+A read and a write of different items of one dict do not disturb each other; two reads never do. What is not listed here is
+taken for a write to its object (``_core/calls.c``), which costs a scheduling point where none is needed, and no bug.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from ftcheck import _core
+
+NOTHING, READ, WRITE = 0, 1, 2
+"""``enum ftc_kind``."""
+
+_READS: dict[type, str] = {
+    list: "copy count index __len__ __iter__ __contains__ __reversed__",
+    dict: "copy items keys values __len__ __iter__ __reversed__",
+    set: "copy difference intersection isdisjoint issubset issuperset symmetric_difference union __contains__ __len__",
+    collections.deque: "copy count index __len__ __contains__",
+    bytearray: "copy count decode endswith find hex index join lower startswith upper",
+}
+_WITH_KEY: dict[type, dict[str, int]] = {
+    dict: {"get": READ, "__getitem__": READ, "__contains__": READ, "pop": WRITE, "setdefault": WRITE, "__setitem__": WRITE},
+    list: {},
+}
+_READING_FUNCTIONS = "len sum min max any all sorted iter enumerate repr hash id format print getattr hasattr isinstance"
+_HARMLESS = "isinstance id callable issubclass type hash globals locals print open input exec eval compile __import__"
+
+
+def classify() -> None:
+    """Tell the core about all of them; to be called once."""
+    for kind, names in _READS.items():
+        for name in names.split():
+            _method(kind, name, READ, -1)
+    for kind, keyed in _WITH_KEY.items():
+        for name, what in keyed.items():
+            _method(kind, name, what, 1)
+    for name in _READING_FUNCTIONS.split():
+        _function(getattr(builtins, name), READ)
+    for name in _HARMLESS.split():
+        _function(getattr(builtins, name), NOTHING)
+
+
+def _method(kind: type, name: str, what: int, key: int) -> None:
+    _classify(getattr(kind, name, None), what, key)
+
+
+def _function(function: Callable[..., Any], what: int) -> None:
+    _classify(function, what, -1)
+
+
+def _classify(callable: object, what: int, key: int) -> None:
+    with contextlib.suppress(TypeError):  # a class, or a slot wrapper: C code reaches it by its slot
+        _core.classify(callable, what, 0, key)

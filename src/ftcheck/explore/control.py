@@ -1,0 +1,319 @@
+"""Under control: the state of the process in which schedules can be run, and the running of one.
+
+While a :class:`Control` is entered, the blocking calls of the interpreter are replaced (for the threads of a run only), a
+pool of threads waits for bodies, the process is bound to one CPU (two threads of which one runs at a time need no more, and
+are handed over to faster there), and the garbage collector runs between runs only, since where it runs depends on how much
+was allocated before. Code in scope has its scheduling points from the first instruction on: it is found before the first
+run, and code that is new in a run (a module that is imported in it) is noted, so that nobody trusts that run.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import enum
+import gc
+import os
+import sys
+import sysconfig
+import threading
+import types
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ftcheck import _core, workload
+from ftcheck.explore import builtin_calls, sites
+from ftcheck.explore.schedule import Schedule
+from ftcheck.explore.sites import Granularity
+
+POOL = 24
+"""Threads for the bodies of concurrently(); a test with more bodies gets more."""
+_COLLECT_EVERY = 2_000
+"""Runs between two garbage collections."""
+
+
+class Ending(enum.IntEnum):
+    """How a run ended; ``enum ftc_outcome`` in ``_core/sched.h``."""
+
+    COMPLETE = 0
+    DEADLOCK = 1
+    TOO_LONG = 2
+    """More scheduling points than allowed: a livelock, perhaps, or just long."""
+    TOO_MANY_THREADS = 3
+    INTERRUPTED = 4
+    REDUNDANT = 5
+    """Given up by a systematic search: it would have been equivalent to an earlier run."""
+
+
+class Log(enum.IntFlag):
+    """What a run is to note."""
+
+    NOTHING = 0
+    SWITCHES = 1
+    DECISIONS = 2
+    OPERATIONS = 4
+    VALUES = 8
+    """With the operations: what each reads or writes, as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one run is scheduled.
+
+    :param policy: ``plan``, ``walk``, ``pct``, ``pos`` or ``surw``; see the C file of that name.
+    :param parameters: what that policy takes.
+    :param seed: of all its random choices.
+    :param only_hot: decide only at blocking calls and where accesses were seen to conflict.
+    :param strategy: whose attempt it is, for the statistics.
+    """
+
+    policy: str
+    parameters: Any = None
+    seed: int = 0
+    only_hot: bool = False
+    strategy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A thread of a deadlock, as it stood."""
+
+    thread: int
+    stack: types.FrameType | None
+    waits_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of one run.
+
+    :param failure: what the test raised, or None.
+    :param steps: scheduling points passed; **decisions**: those at which another thread could have gone on.
+    :param preemptions: times a thread was stopped although it could have gone on.
+    :param seconds: virtual time that passed in sleeps and timeouts.
+    :param new_code: code came into scope in this run: it may not have stopped where the next one does.
+    """
+
+    ending: Ending
+    failure: BaseException | None
+    steps: int
+    decisions: int
+    switches: int
+    preemptions: int
+    threads: int
+    seconds: float
+    schedule: Schedule | None
+    new_code: bool
+
+    @property
+    def failed(self) -> bool:
+        """Whether this run shows a bug."""
+        return self.failure is not None or self.ending is Ending.DEADLOCK
+
+
+class Scope:
+    """Which code is explored: that of some files and folders, and of no installed package.
+
+    :param paths: absolute paths of files, or of folders with a separator at the end.
+    """
+
+    def __init__(self, paths: Collection[str]) -> None:
+        self._paths = tuple(paths)
+        found = sysconfig.get_paths()
+        self._outside = tuple({found[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {_HOME})
+
+    def __contains__(self, file: str) -> bool:
+        if not file.startswith(self._paths):
+            return False
+        return not file.startswith(self._outside) or any(path.startswith(self._outside) for path in self._paths)
+
+
+class Control:
+    """Entered once per test; then :meth:`run` runs it under one schedule after the other.
+
+    :param limit: scheduling points after which a run is given up.
+    :param stay: points for which a thread may go on while others could run; then it gives way, because it may be waiting
+        for them in a loop.
+    :raises RuntimeError: the process is under control already, or every tool id of ``sys.monitoring`` is taken.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        granularity: Granularity = Granularity.ACCESSES,
+        limit: int = 100_000,
+        stay: int = 1_000,
+    ) -> None:
+        self._scope, self._granularity, self._limit, self._stay = scope, granularity, limit, stay
+        self._watched: dict[types.CodeType, None] = {}
+        self._cached: set[str] = set()
+        self._threads: list[threading.Thread] = []
+        self._tool = -1
+        self._runs = 0
+        self._new_code = False
+        self._cpus: set[int] | None = None
+        self._collecting = False
+
+    def __enter__(self) -> Self:
+        monitoring = sys.monitoring
+        free = [number for number in (4, 3, 5, 2, 0) if monitoring.get_tool(number) is None]
+        if not free:
+            raise RuntimeError("every tool id of sys.monitoring is in use (a debugger, coverage, a profiler)")
+        builtin_calls.classify()
+        sites.quiet_threading()
+        self._tool = free[0]
+        monitoring.use_tool_id(self._tool, "ftcheck")
+        monitoring.register_callback(self._tool, monitoring.events.INSTRUCTION, _core.instruction)
+        monitoring.register_callback(self._tool, monitoring.events.PY_START, self._started)
+        if hasattr(os, "sched_setaffinity"):
+            self._cpus = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, {min(self._cpus)})
+        self._collecting = gc.isenabled()
+        gc.collect()
+        gc.disable()
+        self._fill_pool(POOL)
+        for module in list(sys.modules.values()):
+            if isinstance(module, types.ModuleType) and getattr(module, "__file__", None) in _Files(self._scope):
+                for code in _codes_of(module):
+                    self._watch(code)
+                for kind in vars(module).values():
+                    self._cached |= sites.cached_names(kind) if isinstance(kind, type) else set()
+        self._place_points()
+        _core.take_control()
+        monitoring.set_events(self._tool, monitoring.events.PY_START)
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        monitoring = sys.monitoring
+        monitoring.set_events(self._tool, 0)
+        for code in self._watched:
+            monitoring.set_local_events(self._tool, code, 0)
+        _core.give_back()
+        self._fill_pool(0)
+        monitoring.register_callback(self._tool, monitoring.events.INSTRUCTION, None)
+        monitoring.register_callback(self._tool, monitoring.events.PY_START, None)
+        monitoring.free_tool_id(self._tool)
+        if self._cpus is not None:
+            os.sched_setaffinity(0, self._cpus)
+        if self._collecting:
+            gc.enable()
+
+    def _fill_pool(self, size: int) -> None:
+        _core.pool(size)
+        for thread in self._threads[size:]:
+            thread.join()
+        del self._threads[size:]
+        for number in range(len(self._threads), size):
+            thread = threading.Thread(target=_core.serve, args=(number,), name=f"concurrently-{number}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    # --- code in scope -------------------------------------------------------------------------------------------------
+
+    def _started(self, code: types.CodeType, offset: int) -> object:
+        if code.co_filename in self._scope and code not in self._watched:
+            self._watch(code)
+            self._new_code = True
+        return sys.monitoring.DISABLE
+
+    def _watch(self, code: types.CodeType) -> None:
+        for one in sites.nested(code):
+            if one not in self._watched and one.co_filename in self._scope:
+                self._watched[one] = None
+
+    def _place_points(self) -> None:
+        """Tables for all watched code; again when some was added, because it may set names that others read."""
+        stored = self._cached.union(*(sites.stored_names(code) for code in self._watched))
+        for code in self._watched:
+            _core.watch_code(code, *sites.table(code, self._granularity, stored))
+            sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.INSTRUCTION)
+        sys.monitoring.restart_events()
+
+    # --- runs ----------------------------------------------------------------------------------------------------------
+
+    def run(self, body: Callable[[], object], attempt: Attempt, log: Log = Log.SWITCHES) -> Run:
+        """Call the body under control.
+
+        :raises KeyboardInterrupt: Ctrl-C; nothing is left behind.
+        """
+        self._runs += 1
+        if self._runs % _COLLECT_EVERY == 0:
+            gc.collect()
+        self._new_code = False
+        context = contextvars.copy_context()
+        context.run(workload.supervisor.set, _SUPERVISOR)
+        failure: BaseException | None = None
+        _core.begin_run(
+            attempt.policy, attempt.parameters, attempt.seed, self._limit, self._stay, int(log), attempt.only_hot
+        )
+        try:
+            context.run(body)
+        except _core.Abandoned:
+            pass
+        except BaseException as raised:
+            failure = raised
+        ending, steps, decisions, switches, preemptions, threads, clock = _core.end_run()
+        if isinstance(failure, KeyboardInterrupt):
+            raise failure
+        schedule = Schedule.from_core(_core.trace()[0]) if log & Log.SWITCHES else None
+        new_code = self._new_code
+        if new_code:
+            self._place_points()
+        return Run(
+            Ending(ending), failure, steps, decisions, switches, preemptions, threads, clock / 1e9, schedule, new_code
+        )
+
+
+class _Bodies:
+    """What :func:`ftcheck.concurrently` finds in a run."""
+
+    def run_bodies(self, bodies: Sequence[Callable[[], object]]) -> list[tuple[int, BaseException]]:
+        context = contextvars.copy_context()
+        raised = _core.run_bodies([_InContext(context.copy(), body) for body in bodies])
+        return [(number, one) for number, one in enumerate(raised) if one is not None]
+
+
+class _InContext:
+    __slots__ = ("body", "context")
+
+    def __init__(self, context: contextvars.Context, body: Callable[[], object]) -> None:
+        self.context, self.body = context, body
+
+    def __call__(self) -> object:
+        return self.context.run(self.body)
+
+
+_SUPERVISOR = _Bodies()
+_HOME = __file__.rpartition("explore")[0]
+
+
+class _Files:
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __contains__(self, file: object) -> bool:
+        return isinstance(file, str) and file in self._scope
+
+
+def _codes_of(module: types.ModuleType) -> Iterator[types.CodeType]:
+    """The code of the functions and classes that a module holds."""
+    for value in list(vars(module).values()):
+        yield from _codes_in(value, 0)
+
+
+def _codes_in(value: object, depth: int) -> Iterator[types.CodeType]:
+    value = getattr(value, "__func__", value)  # a method
+    value = getattr(value, "fget", value)  # a property
+    code = getattr(getattr(value, "__wrapped__", value), "__code__", None)
+    if isinstance(code, types.CodeType):
+        yield code
+        for cell in getattr(value, "__closure__", None) or ():
+            if depth < 3:
+                try:
+                    yield from _codes_in(cell.cell_contents, depth + 1)
+                except ValueError:
+                    continue  # an empty cell
+    elif isinstance(value, type) and depth < 3:
+        for part in list(vars(value).values()):
+            yield from _codes_in(part, depth + 1)

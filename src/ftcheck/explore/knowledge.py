@@ -1,0 +1,88 @@
+"""What earlier runs have taught: how long a run is, who does what how often, and where accesses conflict.
+
+A preemption matters only where two threads touch the same thing and one of them writes, with nothing that orders the two.
+Such places are found by happens-before over the log of operations (``_core/before.c``), which also marks them, so that runs
+may decide there first. The strategies draw from the counts.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+from typing import Any
+
+from ftcheck import _core
+
+_ACQUIRE, _PUT, _GET = 3, 10, 11
+"""``enum ftc_kind``."""
+_STUDIED = 8
+"""So many runs in which nothing new conflicts, and the logs are no longer read at each run."""
+
+
+class Knowledge:
+    """Grows with each run whose log is read.
+
+    :ivar decisions: the most decisions that a run had.
+    :ivar steps: the most scheduling points that a run had.
+    :ivar conflicts: pairs of places in the code whose accesses nothing ordered, as (code, offset) pairs.
+    """
+
+    def __init__(self) -> None:
+        self.decisions = self.steps = 1
+        self.threads = 1
+        self.conflicts: set[frozenset[tuple[object, int]]] = set()
+        self._counts: dict[int, collections.Counter[int]] = {}
+        self._all: collections.Counter[int] = collections.Counter()
+        self._contested: set[int] = set()
+        self._unchanged = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether another log would hardly teach anything."""
+        return self._unchanged >= _STUDIED
+
+    @property
+    def places(self) -> list[int]:
+        """Places (kinds of objects and names; ``ftc_op.place``) at which threads meet, the busiest first."""
+        return sorted(self._contested, key=lambda place: (-sum(self._counts[place].values()), place))
+
+    def events(self, place: int) -> list[int]:
+        """How many operations each thread has done at this place, at most; place 0: everywhere."""
+        counts = self._counts[place] if place else self._all
+        return [counts[thread] for thread in range(self.threads)]
+
+    def note(self, decisions: int, steps: int, threads: int) -> None:
+        """The totals of a run."""
+        self.decisions = max(self.decisions, decisions)
+        self.steps = max(self.steps, steps)
+        self.threads = max(self.threads, threads)
+
+    def study(self) -> None:
+        """Read the log of the last run, which has noted its operations."""
+        pairs = _core.unordered()
+        operations: Sequence[tuple[Any, ...]] = _core.trace()[2]
+        counts: dict[int, collections.Counter[int]] = {}
+        users: dict[int, set[int]] = {}
+        total: collections.Counter[int] = collections.Counter()
+        blocking = set()
+        for operation in operations:
+            thread, kind, object, place = operation[0], operation[2], operation[4], operation[8]
+            if kind in (1, 2, _ACQUIRE, _PUT, _GET):
+                counts.setdefault(place, collections.Counter())[thread] += 1
+                total[thread] += 1
+                if kind in (_ACQUIRE, _PUT, _GET):
+                    users.setdefault(object, set()).add(thread)
+                    if len(users[object]) > 1:
+                        blocking.add(place)
+        before = len(self._contested), len(self.conflicts)
+        self._contested |= blocking
+        for first, second in pairs:
+            one, other = operations[first], operations[second]
+            self.conflicts.add(frozenset({(one[9], one[10]), (other[9], other[10])}))
+            self._contested |= {one[8], other[8]}
+        for place, counter in counts.items():
+            self._counts.setdefault(place, collections.Counter())
+            self._counts[place] |= counter
+        self._all |= total
+        self._contested &= self._counts.keys()
+        self._unchanged = self._unchanged + 1 if before == (len(self._contested), len(self.conflicts)) else 0

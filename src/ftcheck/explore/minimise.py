@@ -1,0 +1,117 @@
+"""The fewest preemptions that still fail: a failing schedule made small.
+
+First by leaving decisions out, as long as the failure stays the same (same kind, same place; Zeller, Hildebrandt:
+Simplifying and isolating failure-inducing input, IEEE TSE 28(2), 2002, in its simplest form: schedules are short). Then,
+where preemptions are left, by a systematic search for a failing schedule with fewer, within a budget of runs.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ftcheck import _core
+from ftcheck.explore.control import Attempt, Control, Log, Run
+from ftcheck.explore.schedule import Schedule, Why
+
+
+def identity(run: Run) -> tuple[object, ...]:
+    """What makes two failures the same: how the run ended, the type of what was raised, and the line that raised it."""
+    return run.ending, *_of(run.failure)
+
+
+def _of(failure: BaseException | None) -> tuple[object, ...]:
+    if failure is None:
+        return ()
+    if isinstance(failure, BaseExceptionGroup):
+        return (type(failure), frozenset(_of(one) for one in failure.exceptions))
+    frames = traceback.extract_tb(failure.__traceback__)
+    return (type(failure), (frames[-1].filename, frames[-1].lineno) if frames else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Minimised:
+    """A failing schedule that none of the tried ones undercuts.
+
+    :param runs: how many runs it took.
+    :param proved: every schedule with fewer preemptions was run, and none failed in this way.
+    """
+
+    schedule: Schedule
+    run: Run
+    runs: int
+    proved: bool
+
+
+def minimise(control: Control, body: Callable[[], object], failing: Run, budget: int = 2_000) -> Minimised | None:
+    """Make a failing run's schedule small.
+
+    :param budget: runs.
+    :returns: None if the failure does not come back when its own schedule is run again.
+    """
+    return _Shrinker(control, body, identity(failing), budget).shrink(failing)
+
+
+class _Shrinker:
+    def __init__(self, control: Control, body: Callable[[], object], wanted: tuple[object, ...], budget: int) -> None:
+        self._control, self._body, self._wanted, self._budget = control, body, wanted, budget
+        self._spent = 0
+
+    def shrink(self, failing: Run) -> Minimised | None:
+        best = self._attempt(_schedule(failing))
+        if best is None:
+            return None
+        best = self._leave_out(best)
+        proved = _schedule(best).preemptions == 0
+        for bound in range(_schedule(best).preemptions):
+            found, complete = self._search(bound)
+            if found is not None:
+                best, proved = self._leave_out(found), True
+                break
+            if not complete:
+                break
+            proved = bound == _schedule(best).preemptions - 1
+        return Minimised(_schedule(best), best, self._spent, proved)
+
+    def _attempt(self, schedule: Schedule) -> Run | None:
+        self._spent += 1
+        run = self._control.run(self._body, Attempt("plan", schedule.to_core()), Log.SWITCHES)
+        return run if identity(run) == self._wanted else None
+
+    def _leave_out(self, best: Run) -> Run:
+        shrunk = True
+        while shrunk:
+            shrunk = False
+            choices = _schedule(best).choices
+            for number in sorted(range(len(choices)), key=lambda n: (choices[n].why is not Why.PREEMPTED, -n)):
+                if self._spent >= self._budget:
+                    return best
+                run = self._attempt(_schedule(best).without(number))
+                if run is not None and _size(run) < _size(best):
+                    best, shrunk = run, True
+                    break
+        return best
+
+    def _search(self, bound: int) -> tuple[Run | None, bool]:
+        """The same failure with at most so many preemptions, and whether all such schedules were tried."""
+        _core.tree_reset(bound, False)
+        while self._spent < self._budget:
+            self._spent += 1
+            run = self._control.run(self._body, Attempt("tree"), Log.SWITCHES)
+            if identity(run) == self._wanted:
+                return run, False
+            if not _core.tree_advance():
+                return None, True
+        return None, False
+
+
+def _schedule(run: Run) -> Schedule:
+    assert run.schedule is not None
+    return run.schedule
+
+
+def _size(run: Run) -> tuple[int, int, int]:
+    """Fewer preemptions, then fewer decisions, then a shorter run."""
+    schedule = _schedule(run)
+    return schedule.preemptions, len(schedule.choices), run.steps

@@ -1,0 +1,169 @@
+"""The search: one schedule after the other until one fails, or everything was run, or the budget is spent.
+
+What comes of it says how much was covered, because "nothing found" means nothing without that: all inequivalent
+interleavings (where the systematic search came to its end), or so many sampled schedules and how probable it is that a bug
+of a given depth was missed (:func:`ftcheck.explore.strategies.pct.probability_of_missing`).
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ftcheck.explore.control import Attempt, Control, Ending, Log, Run
+from ftcheck.explore.knowledge import Knowledge
+from ftcheck.explore.minimise import Minimised, minimise
+from ftcheck.explore.strategies.pct import Pct, probability_of_missing
+from ftcheck.explore.strategies.portfolio import Portfolio
+
+_STUDY_EVERY = 25
+"""Once nothing new is learned from the logs, every so many runs one is read all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a search may cost.
+
+    :param schedules: runs of the test.
+    :param seconds: wall-clock time; None: no limit.
+    :param minimising: runs for making a failing schedule small.
+    """
+
+    schedules: int = 400
+    seconds: float | None = None
+    minimising: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Least, mean and most of something that each run has."""
+
+    least: int
+    mean: float
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """What a search came to.
+
+    :param failing: the first run that failed, or None.
+    :param minimised: the smallest schedule with the same failure; None if it did not come back when it was run again.
+    :param schedules: runs; **redundant**: of these, given up because an equivalent one had been run.
+    :param by_strategy: runs by strategy.
+    :param complete: all inequivalent interleavings were run, and there are so many: ``interleavings``.
+    :param limit: what ended the search: ``"found"``, ``"complete"``, ``"schedules"`` or ``"seconds"``.
+    :param missing: bug depth to the probability that a bug of that depth would have been missed, at most.
+    :param endings: how the runs ended, where not by themselves.
+    :param timed: some run slept or timed out: these end only when nothing else can run, so other orders were not tried.
+    :param deterministic: False: a run went another way than the same decisions had led before.
+    """
+
+    failing: Run | None
+    minimised: Minimised | None
+    schedules: int
+    redundant: int
+    by_strategy: Mapping[str, int]
+    complete: bool
+    interleavings: int
+    limit: str
+    missing: Mapping[int, float]
+    decisions: Spread
+    threads: int
+    endings: Mapping[str, int]
+    timed: bool
+    deterministic: bool
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Books:
+    schedules: int = 0
+    redundant: int = 0
+    sampled: int = 0
+    timed: bool = False
+    by_strategy: collections.Counter[str] = field(default_factory=collections.Counter)
+    endings: collections.Counter[str] = field(default_factory=collections.Counter)
+    decisions: list[int] = field(default_factory=list)
+
+    def enter(self, attempt: Attempt, run: Run) -> None:
+        self.schedules += 1
+        self.by_strategy[attempt.strategy] += 1
+        self.timed |= run.seconds > 0
+        self.sampled += attempt.strategy == Pct.name
+        if run.ending is Ending.REDUNDANT:
+            self.redundant += 1
+            return
+        self.decisions.append(run.decisions)
+        if run.ending not in (Ending.COMPLETE, Ending.DEADLOCK):
+            self.endings[run.ending.name.lower().replace("_", " ")] += 1
+
+    def spread(self) -> Spread:
+        seen = self.decisions or [0]
+        return Spread(min(seen), sum(seen) / len(seen), max(seen))
+
+
+def search(
+    control: Control,
+    body: Callable[[], object],
+    *,
+    budget: Budget,
+    seed: int,
+    progress: Callable[[int], object] = lambda schedules: None,
+) -> Exploration:
+    """Explore the interleavings of a test.
+
+    :param body: the test: makes everything afresh, runs its threads, and raises if something is wrong.
+    :param progress: called now and then with the number of runs so far.
+    """
+    dice = random.Random(seed)
+    knowledge, portfolio, books = Knowledge(), Portfolio(), _Books()
+    began = time.monotonic()
+    limit, failing = "schedules", None
+    while books.schedules < budget.schedules:
+        if budget.seconds is not None and time.monotonic() - began > budget.seconds:
+            limit = "seconds"
+            break
+        attempt = portfolio.next(knowledge, dice)
+        if attempt is None:
+            limit = "complete"
+            break
+        study = not knowledge.settled or books.schedules % _STUDY_EVERY == 0
+        log = Log.SWITCHES | (Log.OPERATIONS if study or attempt.policy == "tree" else Log.NOTHING)
+        run = control.run(body, attempt, log)
+        books.enter(attempt, run)
+        knowledge.note(run.decisions, run.steps, run.threads)
+        if run.failed:
+            limit, failing = "found", run
+            break
+        if study:
+            knowledge.study()
+        portfolio.learn(run)
+        if portfolio.dpor is not None and portfolio.dpor.complete and not books.timed:
+            limit = "complete"
+            break
+        if books.schedules % 64 == 0:
+            progress(books.schedules)
+    minimised = minimise(control, body, failing, budget.minimising) if failing is not None else None
+    return Exploration(
+        failing=failing,
+        minimised=minimised,
+        schedules=books.schedules,
+        redundant=books.redundant,
+        by_strategy=dict(books.by_strategy),
+        complete=limit == "complete" and not books.endings,
+        interleavings=portfolio.dpor.interleavings if portfolio.dpor is not None else 0,
+        limit=limit,
+        missing={
+            depth: probability_of_missing(depth, knowledge.threads, knowledge.decisions, books.sampled) for depth in (2, 3)
+        },
+        decisions=books.spread(),
+        threads=knowledge.threads,
+        endings=dict(books.endings),
+        timed=books.timed,
+        deterministic=portfolio.dpor is not None,
+        seconds=time.monotonic() - began,
+    )

@@ -1,0 +1,68 @@
+"""The default: several strategies in turn, because each is blind to something.
+
+The run without preemptions comes first: it is what the test does by itself, and teaches how long a run is; it is the first
+run of the systematic search, too, which ends small tests with certainty. Measured on the SCTBench programs, SURW needs the
+fewest schedules for most bugs, so it has most of the early turns; what it is slow at (the order of a few operations on
+several things) the systematic search finds in its first runs. After that all take turns. Samplers decide at blocking calls
+and where accesses were seen to conflict; some of their runs decide everywhere, for conflicts that no run has shown yet.
+"""
+
+from __future__ import annotations
+
+import random
+
+from ftcheck.explore.control import Attempt, Run
+from ftcheck.explore.knowledge import Knowledge
+from ftcheck.explore.strategies import Strategy
+from ftcheck.explore.strategies.pct import Pct
+from ftcheck.explore.strategies.pos import Pos
+from ftcheck.explore.strategies.surw import Surw
+from ftcheck.explore.strategies.systematic import Diverged, Dpor
+from ftcheck.explore.strategies.walk import Walk
+
+_OPENING = "D SSS D SSS D SSSS P SSSS D SSSS C".replace(" ", "")
+_THEN = "SSDSSPSSESSDSSCSSW"
+"""Turns, by letter: D systematic, S SURW, P POS, C PCT, W random walk, E one of the samplers deciding everywhere."""
+
+
+class Portfolio:
+    """Takes turns.
+
+    :param systematic: whether the systematic search is among them.
+    :ivar dpor: that search; None: it was not wanted, or the code under test is not deterministic.
+    """
+
+    name = "portfolio"
+
+    def __init__(self, *, systematic: bool = True) -> None:
+        self.dpor = Dpor() if systematic else None
+        self._one: dict[str, Strategy] = {"S": Surw(), "P": Pos(), "C": Pct(), "W": Walk()}
+        self._everywhere: list[Strategy] = [
+            Pos(only_hot=False),
+            Surw(only_hot=False),
+            Pct((3,), only_hot=False),
+            Walk(only_hot=False),
+        ]
+        self._turn = -1
+        self._last: Strategy | None = None
+
+    def next(self, knowledge: Knowledge, dice: random.Random) -> Attempt | None:
+        self._turn += 1
+        beyond = self._turn - len(_OPENING)
+        letter = _OPENING[self._turn] if beyond < 0 else _THEN[beyond % len(_THEN)]
+        if letter == "D":
+            if self.dpor is None or self.dpor.complete:
+                return self.next(knowledge, dice)
+            self._last = self.dpor
+        elif letter == "E":
+            self._last = self._everywhere[beyond // len(_THEN) % len(self._everywhere)]
+        else:
+            self._last = self._one[letter]
+        return self._last.next(knowledge, dice)
+
+    def learn(self, run: Run) -> None:
+        try:
+            if self._last is not None:
+                self._last.learn(run)
+        except Diverged:
+            self.dpor = None

@@ -1,0 +1,44 @@
+"""bluetooth_driver of SCTBench: a request looks whether the driver stops, and says only then that it is there."""
+
+import threading
+
+from ftcheck import concurrently
+
+
+class Driver:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.pending = 1  # the driver itself
+        self.stopping = False
+        self.idle = threading.Event()
+        self.stopped = False
+
+    def enter(self):
+        if self.stopping:
+            return False
+        with self.lock:
+            self.pending += 1
+        return True
+
+    def leave(self):
+        with self.lock:
+            self.pending -= 1
+            pending = self.pending
+        if pending == 0:
+            self.idle.set()
+
+    def request(self):
+        if self.enter():
+            assert not self.stopped
+        self.leave()
+
+    def stop(self):
+        self.stopping = True
+        self.leave()
+        self.idle.wait()
+        self.stopped = True
+
+
+def program():
+    driver = Driver()
+    concurrently(driver.request, driver.stop)

@@ -1,0 +1,5 @@
+"""InterlockedWorkStealQueue of SCTBench: see tests/programs/families/work_stealing.py."""
+
+from tests.programs.families import work_stealing
+
+program = work_stealing.make(work_stealing.SpinLock, fixed=False)

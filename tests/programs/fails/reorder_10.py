@@ -1,0 +1,5 @@
+"""reorder_10 of SCTBench: see tests/programs/families/reorder.py."""
+
+from tests.programs.families import reorder
+
+program = reorder.make(setters=9, checkers=1, fixed=False)

@@ -1,0 +1,5 @@
+"""reorder_20 of SCTBench: see tests/programs/families/reorder.py."""
+
+from tests.programs.families import reorder
+
+program = reorder.make(setters=10, checkers=10, fixed=False)

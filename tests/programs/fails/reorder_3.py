@@ -1,0 +1,5 @@
+"""reorder_3 of SCTBench: see tests/programs/families/reorder.py."""
+
+from tests.programs.families import reorder
+
+program = reorder.make(setters=2, checkers=1, fixed=False)

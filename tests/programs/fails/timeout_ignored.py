@@ -1,0 +1,31 @@
+"""``acquire(timeout=...)`` gives False when the time is up; who does not look goes in all the same, and releases it, too."""
+
+import threading
+import time
+
+from ftcheck import concurrently
+
+
+class Stock:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.count = 0
+
+    def order(self):
+        with self.lock:
+            count = self.count
+            time.sleep(0.02)  # asks the supplier
+            self.count = count + 1
+
+    def give_back(self):
+        self.lock.acquire(timeout=0.01)
+        try:
+            self.count += 1
+        finally:
+            self.lock.release()
+
+
+def program():
+    stock = Stock()
+    concurrently(stock.order, stock.give_back)
+    assert stock.count == 2

@@ -1,0 +1,26 @@
+"""The answer comes when the time is just up: cancelling the timer is too late, and the request ends twice."""
+
+import threading
+import time
+
+
+class Request:
+    def __init__(self):
+        self.state = "pending"
+        self.outcomes = []
+
+    def finish(self, outcome):
+        if self.state == "pending":
+            self.state = outcome
+            self.outcomes.append(outcome)
+
+
+def program():
+    request = Request()
+    timer = threading.Timer(0.01, request.finish, ["timed out"])
+    timer.start()
+    time.sleep(0.01)  # waits for the answer
+    request.finish("answered")
+    timer.cancel()
+    timer.join()
+    assert len(request.outcomes) == 1

@@ -1,0 +1,48 @@
+"""circular_buffer of SCTBench: both count the values, not their turns."""
+
+import threading
+
+from ftcheck import concurrently
+
+SIZE, TURNS = 10, 7
+
+
+class Buffer:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.slots = [0] * SIZE
+        self.first = self.next = 0
+        self.may_send, self.may_receive = True, False
+
+    def insert(self, value):
+        self.slots[self.next] = value
+        self.next = (self.next + 1) % SIZE
+
+    def remove(self):
+        if self.next > 0 and self.first < SIZE:
+            self.first += 1
+            return self.slots[self.first - 1]
+        return -1
+
+    def send(self):
+        value = 0
+        for _ in range(TURNS):
+            with self.lock:
+                if self.may_send:
+                    self.insert(value)
+                    value += 1
+                    self.may_send, self.may_receive = False, True
+
+    def receive(self):
+        value = 0
+        for _ in range(TURNS):
+            with self.lock:
+                if self.may_receive:
+                    assert self.remove() == value
+                    value += 1
+                    self.may_receive, self.may_send = False, True
+
+
+def program():
+    buffer = Buffer()
+    concurrently(buffer.send, buffer.receive)

@@ -1,0 +1,5 @@
+"""twostage of SCTBench, corrected: see tests/programs/families/twostage.py."""
+
+from tests.programs.families import twostage
+
+program = twostage.make(writers=1, readers=1, fixed=True)

@@ -1,0 +1,5 @@
+"""twostage_20 of SCTBench, corrected: see tests/programs/families/twostage.py."""
+
+from tests.programs.families import twostage
+
+program = twostage.make(writers=19, readers=1, fixed=True)

@@ -1,0 +1,5 @@
+"""wronglock of SCTBench, corrected: see tests/programs/families/wronglock.py."""
+
+from tests.programs.families import wronglock
+
+program = wronglock.make(checkers=1, adders=7, fixed=True)
