@@ -30,6 +30,7 @@ class Did(enum.Enum):
     """One call that is atomic, or blocks inside the standard library; ``name`` is the whole call."""
     ACQUIRE = "acquire"
     RELEASE = "release"
+    """With the ``value`` ``"exception"``: on the way out of a ``with`` block, because of one."""
     TRY = "try"
     """Tried to take a lock without waiting; ``value`` is ``"taken"`` or ``"held"``."""
     WAIT = "wait"

@@ -18,6 +18,7 @@ from ftcheck import interpreter
 DEFAULT_ROUNDS = 200
 DEFAULT_SECONDS = 1.0
 DEFAULT_TIMEOUT = 60.0
+DEFAULT_SCHEDULES = 400
 
 
 class SettingsError(ValueError):
@@ -39,6 +40,11 @@ class Settings:
     :param noise: probability (0 to 1) of a random delay at the start of each line of code in the test's own package.
     :param allow: changes of the whole process that do not make a test run alone: their names, or True for all of them.
     :param skip: why this test is left out, or None.
+    :param explore: run it under controlled interleavings instead of really in parallel.
+    :param schedules: interleavings that are run at most.
+    :param points: where threads may be stopped: ``"accesses"``, ``"instructions"`` or ``"lines"``.
+    :param scope: installed packages whose code is explored as well as the project's own.
+    :param replay: the token of the one interleaving to run, or None.
     """
 
     threads: int
@@ -49,6 +55,11 @@ class Settings:
     noise: float
     allow: Literal[True] | tuple[str, ...] = ()
     skip: str | None = None
+    explore: bool = False
+    schedules: int = 400
+    points: str = "accesses"
+    scope: tuple[str, ...] = ()
+    replay: str | None = None
 
     def shares(self, fixture: str) -> bool:
         """Whether the threads of a round share this function-scoped fixture."""
@@ -65,6 +76,7 @@ class Option:
 
     :param parse: turns the text of the command line or the ini file, or the value given to the marker, into the value
         that :class:`Settings` holds; raises ValueError with what is allowed.
+    :param flag: on the command line its name alone means yes.
     """
 
     name: str
@@ -73,6 +85,7 @@ class Option:
     help: str
     parse: Callable[[Any], Any]
     only_marker: bool = False
+    flag: bool = False
 
 
 def _threads(value: Any) -> int:
@@ -156,6 +169,36 @@ def _reason(value: Any) -> str:
     return value
 
 
+def _flag(value: Any) -> bool:
+    known = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
+    read = value if isinstance(value, bool) else known.get(str(value).lower())
+    if read is None:
+        raise ValueError("True or False")
+    return read
+
+
+POINTS = ("accesses", "instructions", "lines")
+
+
+def _points(value: Any) -> str:
+    if value not in POINTS:
+        raise ValueError(f"one of {', '.join(POINTS)}")
+    return str(value)
+
+
+def _packages(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    if names is None or names is True or not all(name.replace(".", "_").isidentifier() for name in names):
+        raise ValueError("names of packages, such as ['cachetools']")
+    return names
+
+
+def _token(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a replay token, as the report of a failing interleaving shows it")
+    return value.strip()
+
+
 OPTIONS: tuple[Option, ...] = (
     Option("threads", "N|auto", "auto", "how many threads run the test at the same time; auto: one per CPU, 2 to 8",
            _threads),
@@ -170,6 +213,15 @@ OPTIONS: tuple[Option, ...] = (
            "(0 to 1, default 0; seeded)", _probability),
     Option("allow", "NAMES|all", (), "calls that change the whole process and yet do not make a test run alone, such as "
            "os.chdir", _allow),
+    Option("explore", "yes|no", False, "run the test under controlled interleavings, one after the other, instead of "
+           "really in parallel: what fails is shown step by step and can be replayed", _flag, flag=True),
+    Option("schedules", "N", DEFAULT_SCHEDULES, f"with explore: run at most N interleavings (default {DEFAULT_SCHEDULES})",
+           _rounds),
+    Option("points", "|".join(POINTS), "accesses", "with explore: where threads may be stopped (default: before accesses to "
+           "what may be shared)", _points),
+    Option("scope", "PACKAGES", (), "with explore: installed packages whose code is explored besides the project's own",
+           _packages),
+    Option("replay", "TOKEN", None, "run the one interleaving that this token stands for", _token),
     Option("skip", "REASON", None, "leave this test out, and say why", _reason, only_marker=True),
 )  # fmt: skip
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -228,6 +280,14 @@ def command_line(settings: Settings, untyped: Settings | None = None) -> list[st
         words.append("--ftcheck-share=" + ("all" if settings.share is True else ",".join(settings.share)))
     if settings.allow:
         words.append("--ftcheck-allow=" + ("all" if settings.allow is True else ",".join(settings.allow)))
+    if settings.explore or plain.explore:
+        words.append("--ftcheck-explore" if settings.explore else "--ftcheck-explore=no")
+    if settings.explore and settings.schedules != plain.schedules:
+        words.append(f"--ftcheck-schedules={settings.schedules}")
+    if settings.explore and settings.points != plain.points:
+        words.append(f"--ftcheck-points={settings.points}")
+    if settings.explore and settings.scope != plain.scope:
+        words.append("--ftcheck-scope=" + ",".join(settings.scope))
     if settings.noise or plain.noise:
         words.append(f"--ftcheck-noise={_number(settings.noise)}")
     if settings.timeout != DEFAULT_TIMEOUT or settings.timeout != plain.timeout:

@@ -114,6 +114,28 @@ class FailureGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Interleavings:
+    """What the controlled engine has covered.
+
+    :param complete: all inequivalent interleavings were run, and there are so many: ``number``.
+    :param number: inequivalent interleavings that the systematic search has run.
+    :param missing: the probability, at most, that a bug of depth 2 (one preemption at the right place) was missed.
+    :param decisions: scheduling decisions of a run: least, mean, most.
+    :param timed: sleeps and timeouts took part; they end only when nothing else can run, so other orders were not tried.
+    :param cut: runs that were given up at a limit, so that what comes after it is not known.
+    :param deterministic: False: the code under test went another way than the same decisions had led before.
+    """
+
+    complete: bool
+    number: int
+    missing: float
+    decisions: tuple[int, float, int]
+    timed: bool = False
+    cut: int = 0
+    deterministic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """What was run to reach a verdict; a pass is always said with this.
 
@@ -125,6 +147,7 @@ class Coverage:
     :param seconds: wall-clock time of all rounds.
     :param limit: what ended the search: ``"rounds"``, ``"seconds"``, ``"failures"``, ``"settled"`` or ``"hang"``.
     :param gil: whether the GIL was on at the end, so that bodies took turns instead of running in parallel.
+    :param interleavings: of the controlled engine, whose rounds are schedules; None: the threads ran really in parallel.
     """
 
     threads: int
@@ -135,15 +158,36 @@ class Coverage:
     seconds: float
     limit: str
     gil: bool = False
+    interleavings: Interleavings | None = None
 
     @property
     def text(self) -> str:
         """One line for people: ``2 threads, 200 rounds, 198 overlapped``."""
+        if self.interleavings is not None:
+            return self._explored(self.interleavings)
         parts = [_count(self.threads, "thread"), _count(self.rounds, "round"), f"{self.overlapped} overlapped"]
         if self.limit == "seconds":
             parts.append("time budget reached")
         if self.gil:
             parts.append("GIL on")
+        return ", ".join(parts)
+
+    def _explored(self, seen: Interleavings) -> str:
+        if self.limit == "replay":
+            return "one interleaving replayed"
+        if seen.complete:
+            all_of = "the only interleaving" if seen.number == 1 else f"all {seen.number} inequivalent interleavings"
+            return f"{_count(self.threads, 'thread')}, {all_of}"
+        parts = [_count(self.threads, "thread"), f"{_count(self.rounds, 'schedule')} sampled"]
+        if self.limit != "found":
+            parts.append(f"P(a bug of depth 2 was missed) at most {seen.missing:.2g}")
+            parts.append("time budget reached" if self.limit == "seconds" else "schedule budget reached")
+        if seen.timed:
+            parts.append("sleeps and timeouts end only when nothing else can run")
+        if seen.cut:
+            parts.append(f"{_count(seen.cut, 'schedule')} given up at a limit")
+        if not seen.deterministic:
+            parts.append("not deterministic")
         return ", ".join(parts)
 
 
@@ -221,6 +265,7 @@ class Finding:
         end of the session), ``"end"`` (after it) or ``"exit"`` (of the interpreter).
     :param round: in which the process died or stopped making progress, from 1; 0 where it was in no round.
     :param reliance: what reruns say about the GIL; None where nobody asked for them, or they make no sense.
+    :param replay: the token of the interleaving in which it showed; empty where there is none.
     """
 
     verdict: Verdict
@@ -232,10 +277,13 @@ class Finding:
     detail: str = ""
     round: int = 0
     reliance: Reliance | None = None
+    replay: str = ""
 
     @property
     def can_be_classified(self) -> bool:
         """Whether it makes sense to run the test again to see if this relies on the GIL."""
+        if self.coverage is not None and self.coverage.interleavings is not None:
+            return False  # found under control, where it does not matter
         return len(self.tests) == 1 and self.verdict.rank <= Verdict.ERROR.rank and self.phase not in ("start", "collection")
 
     @property
@@ -314,12 +362,18 @@ def finding_from_plain(data: dict[str, Any]) -> Finding:
         detail=data["detail"],
         round=data["round"],
         reliance=_reliance_from_plain(data["reliance"]),
+        replay=data["replay"],
     )
 
 
 def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
     """The inverse of :func:`to_plain` for a :class:`Coverage` or ``None``."""
-    return None if data is None else Coverage(**data)
+    if data is None:
+        return None
+    seen = data.get("interleavings")
+    if seen is not None:
+        seen = Interleavings(**{**seen, "decisions": tuple(seen["decisions"])})
+    return Coverage(**{**data, "interleavings": seen})
 
 
 def _reliance_from_plain(data: dict[str, Any] | None) -> Reliance | None:

@@ -51,7 +51,12 @@ supervisor: contextvars.ContextVar[Supervisor | None] = contextvars.ContextVar("
 
 
 class BaseConcurrentFailures(BaseExceptionGroup[BaseException]):
-    """What :func:`concurrently` raises when a body raised something that is no :exc:`Exception`."""
+    """What :func:`concurrently` raises when a body raised something that is no :exc:`Exception`.
+
+    :ivar bodies: for each exception, the number of the body that raised it.
+    """
+
+    bodies: tuple[int, ...] = ()
 
     def __new__(cls, message: str, exceptions: Sequence[BaseException]) -> BaseConcurrentFailures:
         plain = all(isinstance(exception, Exception) for exception in exceptions)
@@ -105,7 +110,9 @@ def concurrently(*bodies: Callable[[], Any], threads: int | None = None) -> None
             with contextlib.suppress(Exception):
                 exception.add_note(f"in body {number} of {len(bodies)} that ran concurrently: {_name(bodies[number])}")
         message = f"{len(failures)} of {len(bodies)} concurrent bodies failed"
-        raise BaseConcurrentFailures(message, [exception for _, exception in failures])
+        group = BaseConcurrentFailures(message, [exception for _, exception in failures])
+        group.bodies = tuple(number for number, _ in failures)
+        raise group
 
 
 def _name(body: Callable[[], object]) -> str:

@@ -71,6 +71,7 @@ take(ftc_worker *me, PyObject *self, int64_t timeout)
     me->pending = (ftc_op){.kind = timeout == 0 ? FTC_TRY : FTC_ACQUIRE, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
     if (quiet) {
         me->pending.kind = FTC_NOTHING;
+        me->code = NULL;
     }
     int stop = !quiet;
     for (;;) {
@@ -158,6 +159,7 @@ release(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
         return original(which, self, args, nargs, names);
     }
     int quiet = ftc_find_caller(me);
+    me->code = quiet ? NULL : me->code;
     ftc_op op = {.kind = quiet ? FTC_NOTHING : FTC_RELEASE, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
     if (!ftc_the.policy->every_sync) {
         me->step += !quiet;                            /* so that a schedule means the same under all policies */
@@ -174,11 +176,12 @@ release(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
         Py_CLEAR(result);
     }
     if (result != NULL) {
+        op.kind = busy ? FTC_NOTHING : op.kind;        /* an RLock that was taken several times */
         me->pending = op;
         if (ftc_the.policy->every_sync && !quiet) {
             ftc_execute(me);
         }
-        else {
+        else if (!busy) {
             ftc_trace_op(me);
         }
         if (!busy) {

@@ -45,6 +45,8 @@ static PyMethodDef methods[] = {
      "end_run()\n--\n\n(outcome, steps, decisions, switches, preemptions, threads, virtual nanoseconds) of the run."},
     {"trace", ftc_trace, METH_NOARGS,
      "trace()\n--\n\n(switches, decisions, operations, complete) of the last run, as far as its `log` asked for them."},
+    {"unfinished", ftc_unfinished, METH_NOARGS,
+     "unfinished()\n--\n\nWhat each thread was about to do when the last run was given up: rows like those of the log."},
     {"unordered", ftc_unordered, METH_NOARGS,
      "unordered()\n--\n\nPairs of operations of the last run (numbers into its log) that meet and that nothing orders; one "
      "for each pair of places in the code.\nThese places are decided at in runs with `only_hot` from now on."},

@@ -249,6 +249,17 @@ operation_in(ftc_op *op, int site, int arg, PyCodeObject *code, _PyInterpreterFr
         case SITE_CALL_KW:
             call(op, top - 1, arg);                    /* the names of the keyword arguments lie on top */
             break;
+        case SITE_CALL_EX: {                           /* callable, NULL, arguments, names */
+            PyObject *callable = operand(top, 4), *all = operand(top, 2), *args[4];
+            Py_ssize_t given = 0;
+            for (Py_ssize_t i = 0; all != NULL && PyTuple_CheckExact(all) && i < PyTuple_GET_SIZE(all) && i < 4; i++) {
+                args[given++] = PyTuple_GET_ITEM(all, i);
+            }
+            if (callable != NULL) {
+                ftc_call_operation(op, callable, args, given);
+            }
+            break;
+        }
         default:
             op->kind = FTC_READ;                       /* SITE_ANY: a point without an operation */
             break;
@@ -256,7 +267,14 @@ operation_in(ftc_op *op, int site, int arg, PyCodeObject *code, _PyInterpreterFr
 }
 
 /* A function returns to code that is not in scope (functools, a C function), which may now store the result somewhere: in
- * what the code in scope has called or looked up there. */
+ * what the code in scope has called or looked up there.  By now that instruction's operands may be gone, so what it was
+ * about to do was kept, under its frame. */
+static ftc_open *
+kept_for(const _PyInterpreterFrame *frame)
+{
+    return &ftc_me->open[((uintptr_t)frame >> 5) % FTC_OPEN];
+}
+
 static void
 return_to(ftc_op *op, _PyInterpreterFrame *frame)
 {
@@ -266,14 +284,15 @@ return_to(ftc_op *op, _PyInterpreterFrame *frame)
             foreign = 1;                               /* C code in between */
             continue;
         }
-        PyCodeObject *code = _PyFrame_GetCode(frame);
-        if (!ftc_site_at((PyObject *)code, _PyInterpreterFrame_LASTI(frame) * 2, &site, &arg)) {
+        int offset = _PyInterpreterFrame_LASTI(frame) * 2;
+        if (!ftc_site_at((PyObject *)_PyFrame_GetCode(frame), offset, &site, &arg)) {
             foreign = 1;
             continue;
         }
-        if (foreign && site != SITE_NONE && site != SITE_RETURN && frame->stackpointer != NULL) {
-            operation_in(op, site, arg, code, frame);
-            op->kind = op->kind == FTC_NOTHING ? FTC_NOTHING : FTC_WRITE;
+        const ftc_open *kept = kept_for(frame);
+        if (foreign && kept->frame == frame && kept->offset == offset) {
+            *op = kept->op;
+            op->kind = FTC_WRITE;
         }
         return;
     }
@@ -290,14 +309,16 @@ ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code)
     if (frame->owner == FRAME_OWNED_BY_GENERATOR && (site == SITE_RETURN || site == SITE_YIELD)) {
         PyObject *generator = (PyObject *)_PyGen_GetGeneratorFromFrame(frame);         /* from here on it can be resumed */
         *op = (ftc_op){.kind = FTC_WRITE, .object = (uintptr_t)generator, .place = (uintptr_t)Py_TYPE(generator)};
-    }
-    else if (site == SITE_RETURN) {
-        return_to(op, frame->previous);
-    }
-    else if (site == SITE_YIELD) {
         return;
     }
-    else {
-        operation_in(op, site, arg, code, frame);
+    if (site == SITE_RETURN || site == SITE_YIELD) {
+        if (site == SITE_RETURN) {
+            return_to(op, frame->previous);
+        }
+        return;
+    }
+    operation_in(op, site, arg, code, frame);
+    if (op->kind != FTC_NOTHING && (site == SITE_CALL || site == SITE_CALL_KW || site == SITE_CALL_EX || site == SITE_LOAD_ATTR)) {
+        *kept_for(frame) = (ftc_open){frame, _PyInterpreterFrame_LASTI(frame) * 2, *op};
     }
 }

@@ -147,6 +147,7 @@ ftc_find_caller(ftc_worker *me)
     _PyInterpreterFrame *frame = PyThreadState_GET()->current_frame;
     PyObject *file = NULL;
     int runs = 0;                                      /* a thread's run() is between: what it does is worth watching */
+    int found = -1;                                    /* whether it is quiet, once that is known */
     me->code = NULL;
     for (int depth = 0; frame != NULL && depth < FAR; frame = frame->previous) {
         if (frame->owner == FRAME_OWNED_BY_INTERPRETER) {
@@ -156,17 +157,18 @@ ftc_find_caller(ftc_worker *me)
         PyCodeObject *code = _PyFrame_GetCode(frame);
         if (PyUnstable_Code_GetExtra((PyObject *)code, slot, &extra) == 0 && extra != NULL) {
             if (extra == &quiet) {
-                return !runs && (file == NULL || file == code->co_filename);
+                found = found >= 0 ? found : !runs && (file == NULL || file == code->co_filename);
+                continue;
             }
             me->code = (PyObject *)code;
             me->offset = _PyInterpreterFrame_LASTI(frame) * 2;
-            return 0;
+            return found > 0;
         }
         runs |= PyUnicode_EqualToUTF8(code->co_name, "run");
         file = code->co_filename;
         depth++;
     }
-    return 0;
+    return found > 0;
 }
 
 int

@@ -85,7 +85,10 @@ give_up(enum ftc_outcome outcome)
         ftc_the.abandoning = 1;
         ftc_the.outcome = outcome;
         for (int i = 0; i < ftc_the.workers; i++) {
-            ftc_workers[i].unfinished = ftc_the.live & FTC_BIT(i) ? ftc_workers[i].pending : (ftc_op){0};
+            ftc_worker *w = &ftc_workers[i];
+            w->unfinished = ftc_the.live & FTC_BIT(i) ? w->pending : (ftc_op){0};
+            w->unfinished_code = w->code;
+            w->unfinished_offset = w->offset;
         }
     }
     return -1;

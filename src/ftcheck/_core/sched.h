@@ -54,6 +54,13 @@ typedef struct {
 
 enum ftc_wait { FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_SLEEPS, FTC_ENDED };
 
+#define FTC_OPEN 8
+typedef struct {                     /* an operation of a call that may still be under way; see ops.c */
+    const void *frame;
+    int offset;
+    ftc_op op;
+} ftc_open;
+
 typedef struct {
     int id;
     enum ftc_wait wait;
@@ -65,11 +72,14 @@ typedef struct {
     long step;                       /* points passed */
     long stay;                       /* points since somebody else ran while others could have */
     ftc_op pending, unfinished;      /* unfinished: what was pending when the run was given up */
+    PyObject *unfinished_code;       /* where that was; borrowed */
+    int unfinished_offset;
     PyObject *value;                 /* what is read or written, as text, if the log asks for it */
     PyObject *code;                  /* of the pending operation, borrowed, or NULL */
     int offset, cold;                /* cold: an instruction at which no conflict was ever seen */
     PyThreadState *tstate;
     const PyObject *handle;          /* the _ThreadHandle of a thread that the code under test started; not owned */
+    ftc_open open[FTC_OPEN];
     sem_t go;
     double priority;                 /* of the policy's own use, as are these */
     long low, left;
@@ -143,7 +153,7 @@ enum ftc_site {                      /* what an instruction may touch; the names
     SITE_NONE, SITE_LOAD_ATTR, SITE_STORE_ATTR, SITE_GLOBAL_READ, SITE_GLOBAL_WRITE, SITE_CELL_READ, SITE_CELL_WRITE,
     SITE_GET_ITEM, SITE_SET_ITEM, SITE_DELETE_ITEM, SITE_CONTAINS, SITE_NEXT, SITE_ITERATE, SITE_IN_PLACE, SITE_CALL,
     SITE_CALL_KW, SITE_SLICE, SITE_SET_SLICE, SITE_ANY, SITE_DELETE_ATTR, SITE_DELETE_GLOBAL, SITE_DELETE_CELL,
-    SITE_RETURN, SITE_READ_ONE, SITE_READ_TWO, SITE_YIELD,
+    SITE_RETURN, SITE_READ_ONE, SITE_READ_TWO, SITE_YIELD, SITE_CALL_EX,
 };
 
 PyObject *ftc_watch_code(PyObject *module, PyObject *args);
@@ -216,6 +226,7 @@ void ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why);
 void ftc_trace_decision(ftc_worker *me, uint64_t enabled, int chosen, enum ftc_why why);
 void ftc_trace_op(ftc_worker *me);
 PyObject *ftc_trace(PyObject *module, PyObject *ignored);
+PyObject *ftc_unfinished(PyObject *module, PyObject *ignored);
 
 /* enabled: who could run when this operation was chosen to be next; 0: it was not chosen, it came with the one before. */
 typedef struct { int thread, offset; long step; ftc_op op; PyObject *code, *value; uint64_t enabled; } ftc_event;

@@ -93,6 +93,7 @@ ftc_run_bodies(PyObject *Py_UNUSED(module), PyObject *bodies)
         children |= FTC_BIT(w->id);
         sem_post(&pool[p].job);
     }
+    ftc_find_caller(me);
     me->pending = (ftc_op){.kind = FTC_JOIN, .also = children};
     me->step++;
     me->wait = FTC_WAITS_WORKERS;

@@ -61,7 +61,7 @@ ftc_trace_decision(ftc_worker *me, uint64_t enabled, int chosen, enum ftc_why wh
 void
 ftc_trace_op(ftc_worker *me)
 {
-    if (wanted & FTC_LOG_OPS) {
+    if (wanted & FTC_LOG_OPS && !ftc_the.abandoning) {
         APPEND(events, (ftc_event){me->id, me->offset, me->step, me->pending, me->code, me->value, ftc_the.before});
         me->value = NULL;                              /* the log's from now on */
     }
@@ -112,4 +112,27 @@ ftc_trace(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     return Py_BuildValue("NNNi", switches, choices, ops, !incomplete);
+}
+
+/* What each thread was about to do when the run was given up: rows like those of the log. */
+PyObject *
+ftc_unfinished(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *rows = PyList_New(0);
+    int failed = rows == NULL;
+    for (int i = 0; !failed && ftc_the.outcome != FTC_COMPLETE && i < ftc_the.workers; i++) {
+        const ftc_worker *w = &ftc_workers[i];
+        if (w->unfinished.kind == FTC_NOTHING) {
+            continue;
+        }
+        ADD(rows, "(iliiKKKKKOiO)", w->id, w->step, w->unfinished.kind, w->unfinished.typed,
+            (unsigned long long)w->unfinished.object, (unsigned long long)w->unfinished.key,
+            (unsigned long long)w->unfinished.also, (unsigned long long)w->unfinished.also_key,
+            (unsigned long long)w->unfinished.place, w->unfinished_code == NULL ? Py_None : w->unfinished_code,
+            w->unfinished_offset, Py_None);
+    }
+    if (failed) {
+        Py_CLEAR(rows);
+    }
+    return rows;
 }

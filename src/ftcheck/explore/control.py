@@ -9,6 +9,7 @@ run, and code that is new in a run (a module that is imported in it) is noted, s
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import enum
 import gc
@@ -25,6 +26,7 @@ from ftcheck import _core, workload
 from ftcheck.explore import builtin_calls, sites
 from ftcheck.explore.schedule import Schedule
 from ftcheck.explore.sites import Granularity
+from ftcheck.stress import stray
 
 POOL = 24
 """Threads for the bodies of concurrently(); a test with more bodies gets more."""
@@ -112,25 +114,26 @@ class Run:
 
 
 class Scope:
-    """Which code is explored: that of some files and folders, and of no installed package.
+    """Which code is explored: that of some folders, without what is installed in them, and that of named packages.
 
-    :param paths: absolute paths of files, or of folders with a separator at the end.
+    :param folders: absolute paths, with a separator at the end.
+    :param packages: absolute paths of installed packages (with a separator at the end) or modules that are wanted as well.
     """
 
-    def __init__(self, paths: Collection[str]) -> None:
-        self._paths = tuple(paths)
+    def __init__(self, folders: Collection[str], packages: Collection[str] = ()) -> None:
+        self._folders, self._packages = tuple(folders), tuple(packages)
         found = sysconfig.get_paths()
-        self._outside = tuple({found[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {_HOME})
+        installed = {found[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+        self._outside = (*installed, _HOME)
 
     def __contains__(self, file: str) -> bool:
-        if not file.startswith(self._paths):
-            return False
-        return not file.startswith(self._outside) or any(path.startswith(self._outside) for path in self._paths)
+        return file.startswith(self._packages) or (file.startswith(self._folders) and not file.startswith(self._outside))
 
 
 class Control:
     """Entered once per test; then :meth:`run` runs it under one schedule after the other.
 
+    :param around: what it gives is entered before each run and left after it, outside of control.
     :param limit: scheduling points after which a run is given up.
     :param stay: points for which a thread may go on while others could run; then it gives way, because it may be waiting
         for them in a loop.
@@ -142,10 +145,12 @@ class Control:
         scope: Scope,
         *,
         granularity: Granularity = Granularity.ACCESSES,
+        around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
         limit: int = 100_000,
         stay: int = 1_000,
     ) -> None:
         self._scope, self._granularity, self._limit, self._stay = scope, granularity, limit, stay
+        self._around = around
         self._watched: dict[types.CodeType, None] = {}
         self._cached: set[str] = set()
         self._threads: list[threading.Thread] = []
@@ -187,7 +192,7 @@ class Control:
     def __exit__(self, *args: object) -> None:
         monitoring = sys.monitoring
         monitoring.set_events(self._tool, 0)
-        for code in self._watched:
+        for code in [*self._watched, *sites.callers()]:
             monitoring.set_local_events(self._tool, code, 0)
         _core.give_back()
         self._fill_pool(0)
@@ -228,34 +233,50 @@ class Control:
         for code in self._watched:
             _core.watch_code(code, *sites.table(code, self._granularity, stored))
             sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.INSTRUCTION)
+        for code in sites.callers():
+            _core.watch_code(code, *sites.calls_only(code))
+            sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.INSTRUCTION)
         sys.monitoring.restart_events()
 
     # --- runs ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def codes(self) -> Collection[types.CodeType]:
+        """The code in scope."""
+        return self._watched.keys()
 
     def run(self, body: Callable[[], object], attempt: Attempt, log: Log = Log.SWITCHES) -> Run:
         """Call the body under control.
 
         :raises KeyboardInterrupt: Ctrl-C; nothing is left behind.
         """
+        with self._around():
+            return self._run(body, attempt, log)
+
+    def _run(self, body: Callable[[], object], attempt: Attempt, log: Log) -> Run:
         self._runs += 1
         if self._runs % _COLLECT_EVERY == 0:
             gc.collect()
         self._new_code = False
         context = contextvars.copy_context()
-        context.run(workload.supervisor.set, _SUPERVISOR)
+        context.run(workload.supervisor.set, SUPERVISOR)
         failure: BaseException | None = None
-        _core.begin_run(
-            attempt.policy, attempt.parameters, attempt.seed, self._limit, self._stay, int(log), attempt.only_hot
-        )
-        try:
-            context.run(body)
-        except _core.Abandoned:
-            pass
-        except BaseException as raised:
-            failure = raised
-        ending, steps, decisions, switches, preemptions, threads, clock = _core.end_run()
+        strays: list[BaseException] = []
+        with stray.collect(strays.append):
+            _core.begin_run(
+                attempt.policy, attempt.parameters, attempt.seed, self._limit, self._stay, int(log), attempt.only_hot
+            )
+            try:
+                context.run(body)
+            except _core.Abandoned:
+                pass
+            except BaseException as raised:
+                failure = raised
+            ending, steps, decisions, switches, preemptions, threads, clock = _core.end_run()
         if isinstance(failure, KeyboardInterrupt):
             raise failure
+        if failure is None and ending != Ending.REDUNDANT:
+            failure = next((one for one in strays if not isinstance(one, _core.Abandoned)), None)
         schedule = Schedule.from_core(_core.trace()[0]) if log & Log.SWITCHES else None
         new_code = self._new_code
         if new_code:
@@ -284,7 +305,7 @@ class _InContext:
         return self.context.run(self.body)
 
 
-_SUPERVISOR = _Bodies()
+SUPERVISOR = _Bodies()
 _HOME = __file__.rpartition("explore")[0]
 
 

@@ -15,6 +15,9 @@ from ftcheck import _core
 from ftcheck.explore.control import Attempt, Control, Log, Run
 from ftcheck.explore.schedule import Schedule, Why
 
+_PLAINER = 300
+"""Runs that may be spent on a schedule that is as short but easier to read."""
+
 
 def identity(run: Run) -> tuple[object, ...]:
     """What makes two failures the same: how the run ended, the type of what was raised, and the line that raised it."""
@@ -72,6 +75,7 @@ class _Shrinker:
             if not complete:
                 break
             proved = bound == _schedule(best).preemptions - 1
+        best = self._plainer(best)
         return Minimised(_schedule(best), best, self._spent, proved)
 
     def _attempt(self, schedule: Schedule) -> Run | None:
@@ -91,6 +95,17 @@ class _Shrinker:
                 if run is not None and _size(run) < _size(best):
                     best, shrunk = run, True
                     break
+        return best
+
+    def _plainer(self, best: Run) -> Run:
+        """As few preemptions, but with the threads in their usual order, where that fails as well."""
+        if len(_schedule(best).choices) > _schedule(best).preemptions:
+            self._budget = min(self._budget, self._spent + _PLAINER)
+            found, _ = self._search(_schedule(best).preemptions)
+            if found is not None:
+                self._budget += _PLAINER
+                found = self._leave_out(found)
+                best = min(best, found, key=_size)
         return best
 
     def _search(self, bound: int) -> tuple[Run | None, bool]:

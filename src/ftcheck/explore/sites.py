@@ -14,6 +14,7 @@ import dis
 import enum
 import struct
 import sys
+import threading
 import types
 from collections.abc import Iterator
 
@@ -52,6 +53,8 @@ class Site(enum.IntEnum):
     READ_TWO = 24
     YIELD = 25
     """Of a generator, which can be resumed by any thread from then on."""
+    CALL_EX = 26
+    """With ``*arguments``."""
 
 
 class Granularity(enum.StrEnum):
@@ -97,6 +100,7 @@ _BY_NAME = {
     "RETURN_VALUE": Site.RETURN,
     "CALL": Site.CALL,
     "CALL_KW": Site.CALL_KW,
+    "CALL_FUNCTION_EX": Site.CALL_EX,
 }
 _NAMED = {Site.LOAD_ATTR, Site.STORE_ATTR, Site.DELETE_ATTR, Site.GLOBAL_READ, Site.GLOBAL_WRITE, Site.DELETE_GLOBAL}
 _WRITING = {Site.STORE_ATTR, Site.DELETE_ATTR, Site.GLOBAL_WRITE, Site.DELETE_GLOBAL}
@@ -190,6 +194,21 @@ def table(code: types.CodeType, granularity: Granularity, stored: set[str] | Non
 _NO_EVENT = {"CACHE", "RESUME", "EXTENDED_ARG", "NOP", "MAKE_CELL", "COPY_FREE_VARS", "RETURN_GENERATOR"}
 
 
+def calls_only(code: types.CodeType) -> tuple[bytes, bytes]:
+    """The table of code that is not in scope, but calls what may be: only calls with ``*arguments`` are points."""
+    sites, arguments = table(code, Granularity.ACCESSES, set())
+    return bytes(site if site == Site.CALL_EX else Site.NONE for site in sites), arguments
+
+
+def callers() -> list[types.CodeType]:
+    """The code of the standard library that calls the functions which threads are made for."""
+    functions = [threading.Thread.run, threading.Timer.run]
+    executor = sys.modules.get("concurrent.futures.thread")
+    if executor is not None:
+        functions.append(executor._WorkItem.run)
+    return [function.__code__ for function in functions]
+
+
 def nested(code: types.CodeType) -> Iterator[types.CodeType]:
     """A code object and those of the functions, classes and comprehensions inside it."""
     yield code
@@ -200,6 +219,5 @@ def nested(code: types.CodeType) -> Iterator[types.CodeType]:
 
 def quiet_threading() -> None:
     """Starting and ending a thread takes locks of the standard library that are nobody's bug: no points there."""
-    threading = sys.modules["threading"]
     for name in ("start", "_bootstrap", "_bootstrap_inner", "join", "_delete", "is_alive"):
         _core.quiet_code(getattr(threading.Thread, name).__code__)

@@ -176,6 +176,7 @@ def add(parser: pytest.Parser) -> None:
             default=None,
             metavar=option.metavar,
             help=option.help,
+            **({"nargs": "?", "const": "yes"} if option.flag else {}),
         )
         parser.addini(f"ftcheck_{option.name}", f"{option.help} (--ftcheck-{option.name})", default=None)
     parser.addini("ftcheck", "rerun every test in several threads at once (--ftcheck)", type="bool", default=False)
@@ -203,7 +204,14 @@ def read(config: pytest.Config) -> RunOptions:
         raise pytest.UsageError("--no-ftcheck contradicts --ftcheck: give one of them")
     if option.ftcheck and option.ftcheck_marked:
         raise pytest.UsageError("--ftcheck (every test) contradicts --ftcheck-marked (only marked tests): give one")
-    everything = not off and (bool(option.ftcheck) or (not option.ftcheck_marked and bool(config.getini("ftcheck"))))
+    replay = getattr(option, "ftcheck_replay", None)
+    if replay and off:
+        raise pytest.UsageError("--no-ftcheck contradicts --ftcheck-replay: give one of them")
+    if replay:
+        check_token(replay, "--ftcheck-replay")
+    everything = not off and (
+        bool(option.ftcheck) or bool(replay) or (not option.ftcheck_marked and bool(config.getini("ftcheck")))
+    )
     refused = run_parallel.refusal(config) if asked or everything else ""
     if refused:
         raise pytest.UsageError(f"{'--ftcheck' if asked else 'ftcheck = true'} together with {refused}")
@@ -225,6 +233,19 @@ def read(config: pytest.Config) -> RunOptions:
         unsafe_fixtures=run_parallel.unsafe_fixtures(config),
         unsafe_functions=run_parallel.unsafe_functions(config, strict=(asked or everything) and not off),
     )
+
+
+def check_token(text: str, where: str) -> None:
+    """Complain of a malformed replay token before anything is run.
+
+    :raises pytest.UsageError: it is none.
+    """
+    from ftcheck.explore.token import Token, TokenError  # not before it is asked for
+
+    try:
+        Token.parse(text)
+    except TokenError as error:
+        raise pytest.UsageError(f"{where}: {error}") from None
 
 
 def needs_worker(config: pytest.Config) -> bool:

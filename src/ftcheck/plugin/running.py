@@ -24,7 +24,7 @@ from _pytest.outcomes import Exit, Skipped, XFailed
 from _pytest.python import Function
 
 from ftcheck import interpreter, stress, workload
-from ftcheck.plugin import clones, given
+from ftcheck.plugin import clones, exploring, given
 from ftcheck.plugin.output import Kind, Output
 from ftcheck.plugin.own_fixtures import SubtestFailures
 from ftcheck.plugin.parameters import Parameters
@@ -93,6 +93,9 @@ class ConcurrentRun:
         if parameters.why_alone:
             self._run_alone(subject, parameters.why_alone)
             return
+        if self.settings.explore or self.settings.replay:
+            self._explore(subject, output)
+            return
         given.adapt(item.obj)
         gil_before = interpreter.gil_enabled()
 
@@ -124,6 +127,28 @@ class ConcurrentRun:
             self._judge(outcome.failures)
         finally:
             output.add_sections(item, {failure.round for _, failure in self._groups})
+
+    def _explore(self, subject: ItemWorkload, output: Output) -> None:
+        __tracebackhide__ = True
+        own_threads = _calls_concurrently(self.item.obj)
+        with _streams_restored(), output.kept_apart(self.item.config):
+            seen = exploring.explore_item(self.item, subject, self.settings, self._seed, own_threads, lambda schedules: None)
+        self.used, self.coverage = subject.used, seen.coverage
+        try:
+            if seen.failures:
+                self._judge(seen.failures)
+            elif seen.deadlock:
+                self.finding = Finding(Verdict.DEADLOCK, (self.item.nodeid,), seen.headline, coverage=seen.coverage)
+                raise DeadlockError(seen.headline)
+            self.not_checked = seen.not_checked
+        finally:
+            output.add_sections(self.item, set())
+            if self.finding is not None:
+                verdict = Verdict.DEADLOCK if seen.deadlock else self.finding.verdict
+                self.finding = dataclasses.replace(
+                    self.finding, verdict=verdict, headline=seen.headline, detail=seen.text, replay=seen.token
+                )
+                self.item.add_report_section("call", "interleaving", seen.text)
 
     def _run_alone(self, subject: ItemWorkload, reason: str) -> None:
         __tracebackhide__ = True
@@ -177,6 +202,8 @@ class ConcurrentRun:
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> str | TerminalRepr:
         """Each kind of failure with pytest's own rendering, under a line that counts it."""
         render = types.MethodType(type(self.item).repr_failure, self.item)
+        if isinstance(excinfo.value, DeadlockError):
+            return str(excinfo.value)
         if isinstance(excinfo.value, StalledError) and self.finding is not None:
             return f"{self.finding.headline}\n\n{self.finding.detail}"
         if self.finding is None or not isinstance(excinfo.value, BaseExceptionGroup):
@@ -216,6 +243,10 @@ def _streams_restored() -> Iterator[None]:
         yield
     finally:
         sys.stdin, sys.stdout, sys.stderr = before
+
+
+class DeadlockError(Exception):
+    """An interleaving ends in a deadlock; its threads were let go."""
 
 
 class StalledError(Exception):

@@ -70,7 +70,11 @@ def to_json(report: RunReport, *, where: Callable[[str], str] = str) -> dict[str
             for test in report.tests
         ],
         "findings": [
-            {**to_plain(finding), "rate": finding.rate, "again": to_plain(report.again(where(finding.tests[0])))}
+            {
+                **to_plain(finding),
+                "rate": finding.rate,
+                "again": to_plain(report.again(where(finding.tests[0]), finding.replay)),
+            }
             for finding in findings
         ],
         "general": [place[finding] for finding in dict.fromkeys(report.general)],

@@ -90,11 +90,14 @@ class RunReport:
         asked = [test for test in self.tests if test.asked and test.verdict is not Verdict.SKIPPED]
         return Share(sum(test.concurrent for test in asked), len(asked))
 
-    def again(self, nodeid: str) -> str:
+    def again(self, nodeid: str, replay: str = "") -> str:
         """The command, as it is typed in a shell, that runs one test again under the same conditions.
 
         :param nodeid: as it is called in the folder where the command will be typed. What is no test has no such command.
+        :param replay: the token of an interleaving: run just that.
         """
+        if replay and "::" in nodeid:
+            return f"pytest {shlex.quote(nodeid)} --ftcheck-replay={shlex.quote(replay)}"
         return f"pytest {shlex.quote(nodeid)} {self.rerun}".rstrip() if "::" in nodeid else ""
 
 

@@ -6,14 +6,14 @@ import io
 import os
 import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ftcheck.report.model import RunReport
-from ftcheck.verdicts import Finding, TestVerdict, Verdict
+from ftcheck.verdicts import Coverage, Finding, TestVerdict, Verdict
 
 _STYLES = {
     Verdict.SKIPPED: "yellow",
@@ -93,9 +93,11 @@ def _counts(report: RunReport) -> Table:
 
 
 def _coverage_of(report: RunReport) -> str:
-    passed = [test.coverage for test in report.tests if test.verdict is Verdict.PASSED and test.coverage]
+    every = [test.coverage for test in report.tests if test.verdict is Verdict.PASSED and test.coverage]
+    explored = _explored([coverage for coverage in every if coverage.interleavings is not None])
+    passed = [coverage for coverage in every if coverage.interleavings is None]
     if not passed:
-        return _MEANING[Verdict.PASSED]
+        return explored or _MEANING[Verdict.PASSED]
     threads = Counter(coverage.threads for coverage in passed).most_common(1)[0][0]
     rounds = sum(coverage.rounds for coverage in passed)
     overlapped = sum(coverage.overlapped for coverage in passed)
@@ -103,7 +105,23 @@ def _coverage_of(report: RunReport) -> str:
     share = overlapped / max(1, rounds)
     percent = "<1%" if 0 < share < 0.01 else f"{share:.0%}"
     text = f"nothing found in {rounds:,} rounds of {threads} threads, {percent} overlapped"
-    return f"{text}\n({cut} of them ended by the time limit)" if cut else text
+    text = f"{text}\n({cut} of them ended by the time limit)" if cut else text
+    return f"{text}\n{explored}" if explored else text
+
+
+def _explored(coverages: Sequence[Coverage]) -> str:
+    """What the controlled engine covered: one test in its own words, several added up."""
+    if len(coverages) < 2:
+        return "".join(f"nothing found: {coverage.text}" for coverage in coverages)
+    seen = [coverage.interleavings for coverage in coverages if coverage.interleavings is not None]
+    complete, schedules = sum(one.complete for one in seen), sum(coverage.rounds for coverage in coverages)
+    text = f"nothing found in {schedules:,} controlled schedules; {complete} of {len(coverages)} tests: all interleavings"
+    notes = [
+        (sum(one.timed for one in seen), "with sleeps or timeouts, which end only when nothing else can run"),
+        (sum(one.cut > 0 for one in seen), "with schedules that were given up at a limit"),
+        (sum(not one.deterministic for one in seen), "not deterministic"),
+    ]
+    return "\n".join([text, *(f"({number} of them {note})" for number, note in notes if number)])
 
 
 def _finding(console: Console, report: RunReport, finding: Finding, number: int, where: Callable[[str], str]) -> None:
@@ -134,7 +152,7 @@ def _finding(console: Console, report: RunReport, finding: Finding, number: int,
         rows.append(("rate", finding.rate))
     if finding.reliance is not None:
         rows.append(("GIL", "\n".join(filter(None, [finding.reliance.text, finding.reliance.rates]))))
-    if again := report.again(first):
+    if again := report.again(first, finding.replay):
         rows.append(("again", again))
     labels = max(len(label) for label, _ in rows)
     for label, text in rows:

@@ -1,0 +1,184 @@
+"""The controlled engine: the interleavings of a workload, one after the other, until one fails.
+
+Usually as many copies of the body run at once as there are threads to be. A body that brings its own threads
+(:func:`ftcheck.concurrently`, ``threading.Thread``, an executor) runs once, as thread 0; whether it does is seen in a first
+run of it alone. Set-up and teardown of each copy happen outside of control, before and after each run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ftcheck import _core, workload
+from ftcheck.explore import control as controlled
+from ftcheck.explore.control import Attempt, Control, Log, Run, Scope
+from ftcheck.explore.minimise import Minimised
+from ftcheck.explore.search import Budget, Exploration, search
+from ftcheck.explore.sites import Granularity
+from ftcheck.explore.story import tell
+from ftcheck.explore.token import Token, TokenError, digest, python_tag
+from ftcheck.interleavings import Interleaving
+from ftcheck.workload import Workload
+
+
+class PhaseError(Exception):
+    """Set-up or teardown raised; there is nothing to explore.
+
+    :ivar phase: ``"set-up"`` or ``"teardown"``; **thread**: whose it was, -1 for what all share.
+    """
+
+    def __init__(self, phase: str, thread: int, failure: BaseException) -> None:
+        super().__init__(phase)
+        self.phase, self.thread, self.failure = phase, thread, failure
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to explore.
+
+    :param threads: copies of a body that brings no threads of its own.
+    :param own_threads: it is known to bring its own.
+    :param replay: run this interleaving, and no other.
+    """
+
+    scope: Scope
+    threads: int
+    budget: Budget
+    seed: int
+    granularity: Granularity = Granularity.ACCESSES
+    own_threads: bool = False
+    replay: Token | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A failing interleaving.
+
+    :param run: the failing run, as small as it was made.
+    :param interleaving: what happened in it, or None if it did not come back when it was run again.
+    """
+
+    run: Run
+    token: Token | None
+    interleaving: Interleaving | None
+    minimised: Minimised | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """What came of it.
+
+    :param exploration: None for a replay.
+    :param copies: of the body; 0: it brought its own threads.
+    :param followed: of a replay: every decision of the token was met.
+    """
+
+    exploration: Exploration | None
+    copies: int
+    found: Found | None = None
+    followed: bool = True
+
+
+def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = lambda schedules: None) -> Explored:
+    """Explore a workload.
+
+    :param progress: called now and then with the number of schedules so far.
+    :raises PhaseError: set-up or teardown failed.
+    :raises TokenError: the token to replay does not fit the code.
+    :raises RuntimeError: the process cannot be taken under control.
+    """
+    test = _Test(subject)
+    with Control(plan.scope, granularity=plan.granularity, around=test.around) as control:
+        if plan.replay is not None:
+            return _replay(control, test, plan.replay)
+        if not plan.own_threads and control.run(test, Attempt("plan", []), Log.NOTHING).threads == 1:
+            test.copies = plan.threads
+        exploration = search(control, test, budget=plan.budget, seed=plan.seed, progress=progress)
+        copies = test.copies if test.copies > 1 else 0
+        if exploration.failing is None:
+            return Explored(exploration, copies)
+        small = exploration.minimised
+        if small is None:
+            return Explored(exploration, copies, Found(exploration.failing, None, None, None))
+        token = Token(small.schedule, copies, plan.granularity, python_tag(), digest(control.codes))
+        run, interleaving, _ = _told(control, test, token)
+        return Explored(exploration, copies, Found(run if run.failed else small.run, token, interleaving, small))
+
+
+def _replay(control: Control, test: _Test, token: Token) -> Explored:
+    test.copies = max(token.copies, 1)
+    changed = token.changed(digest(control.codes))
+    if changed:
+        raise TokenError(f"the replay token does not fit: {changed}. Explore again for a new one")
+    run, interleaving, followed = _told(control, test, token)
+    found = Found(run, token, interleaving, None) if run.failed else None
+    return Explored(None, token.copies, found, followed)
+
+
+def _told(control: Control, test: _Test, token: Token) -> tuple[Run, Interleaving, bool]:
+    log = Log.SWITCHES | Log.DECISIONS | Log.OPERATIONS | Log.VALUES
+    run = control.run(test, Attempt("plan", token.schedule.to_core()), log)
+    followed = not _core.unmatched()
+    names = dict(enumerate(test.names, start=1)) if token.copies else {}
+    return run, tell(run, _core.trace(), names=names, unfinished=_core.unfinished()), followed
+
+
+@dataclass
+class _Test:
+    """The workload as one callable, with its set-up and teardown around each run."""
+
+    subject: Workload
+    copies: int = 1
+    _round: int = 0
+    _base: contextvars.Context = field(default_factory=contextvars.copy_context)
+    _bodies: list[Callable[[], object]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._base.run(workload.supervisor.set, controlled.SUPERVISOR)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return [f"copy {number}" for number in range(1, self.copies + 1)]
+
+    @contextlib.contextmanager
+    def around(self) -> Iterator[None]:
+        self._round += 1
+        shared = self._base.copy()
+        _phase("set-up", -1, functools.partial(shared.run, self.subject.open_round, self._round))
+        contexts = [shared.copy() for _ in range(self.copies)]
+        ready = 0
+        try:
+            self._bodies = []
+            for number, context in enumerate(contexts):
+                ready += 1
+                prepare = functools.partial(context.run, self.subject.prepare, number, self._round)
+                self._bodies.append(functools.partial(context.run, _phase("set-up", number, prepare)))
+            yield
+        finally:
+            for number in reversed(range(ready)):
+                cleanup = functools.partial(contexts[number].run, self.subject.cleanup, number, self._round)
+                _phase("teardown", number, cleanup)
+            _phase("teardown", -1, functools.partial(shared.run, self.subject.close_round, self._round))
+
+    def __call__(self) -> None:
+        if self.copies == 1:
+            self._bodies[0]()
+            return
+        raised = [(number, one) for number, one in enumerate(_core.run_bodies(self._bodies)) if one is not None]
+        if raised:
+            group = workload.BaseConcurrentFailures(
+                f"{len(raised)} of {self.copies} copies failed", [failure for _, failure in raised]
+            )
+            group.bodies = tuple(number for number, _ in raised)
+            raise group
+
+
+def _phase[T](phase: str, thread: int, step: Callable[[], T]) -> T:
+    try:
+        return step()
+    except Exception as failure:
+        raise PhaseError(phase, thread, failure) from failure

@@ -1,0 +1,80 @@
+"""The log of a run, row by row (``_core/trace.c``): who did what to what, in the order in which it was executed."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+
+class Kind(enum.IntEnum):
+    """``enum ftc_kind`` in ``_core/sched.h``."""
+
+    NOTHING = 0
+    """Waited for a lock until the timeout."""
+    READ = 1
+    WRITE = 2
+    ACQUIRE = 3
+    RELEASE = 4
+    START = 5
+    JOIN = 6
+    BEGIN = 7
+    END = 8
+    SLEEP = 9
+    PUT = 10
+    GET = 11
+    TRY = 12
+
+
+LOCKING = frozenset({Kind.NOTHING, Kind.ACQUIRE, Kind.RELEASE, Kind.TRY})
+QUEUEING = frozenset({Kind.PUT, Kind.GET})
+
+
+class Operation(NamedTuple):
+    """``ftc_op`` and ``ftc_event`` in ``_core/sched.h``.
+
+    :param key: which part of the object; 0: all of it.
+    :param also: something that is read besides. Of START and JOIN: a set of threads, as bits.
+    :param value: what was read, or what was to be written; None where it is not known.
+    """
+
+    thread: int
+    step: int
+    kind: int
+    typed: int
+    object: int
+    key: int
+    also: int
+    also_key: int
+    alike: int
+    code: Any
+    offset: int
+    value: str | None = None
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        """Of START and JOIN: which threads."""
+        return tuple(number for number in range(self.also.bit_length()) if self.also >> number & 1)
+
+
+def until_given_up(operations: Sequence[Operation]) -> Sequence[Operation]:
+    """Without what threads do only because the run is given up: leaving what they are in.
+
+    A thread's count of steps goes up by one with a release, and not at its end. Where it went up by more than that, the
+    thread was stopped at a point that is not in the log.
+    """
+    steps: dict[int, int] = {}
+    for number, one in enumerate(operations):
+        if one.kind in (Kind.RELEASE, Kind.END) and one.step > steps.get(one.thread, one.step) + (one.kind == Kind.RELEASE):
+            return operations[:number]
+        if one.kind != Kind.NOTHING or one.code is not None:  # those are of the interpreter's own locks, and take no step
+            steps[one.thread] = one.step
+    return operations
+
+
+def turns_of(operations: Sequence[Operation]) -> list[tuple[int, int]]:
+    """Where one thread was running: (first, one behind the last) for each turn."""
+    borders = [n for n in range(1, len(operations)) if operations[n].thread != operations[n - 1].thread]
+    edges = [0, *borders, len(operations)]
+    return [(begin, end) for begin, end in itertools.pairwise(edges) if begin < end]
