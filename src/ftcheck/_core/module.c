@@ -35,6 +35,8 @@ static PyMethodDef methods[] = {
      "quiet_code(code, /)\n--\n\nBlocking calls within this code are no points: it starts and ends threads."},
     {"instruction", (PyCFunction)(void (*)(void))ftc_instruction, METH_FASTCALL,
      "instruction(code, offset, /)\n--\n\nThe callback for sys.monitoring's INSTRUCTION events."},
+    {"cool", ftc_cool, METH_NOARGS,
+     "cool()\n--\n\nForget where accesses were seen to conflict: a new search begins."},
     {"classify", ftc_classify, METH_VARARGS,
      "classify(builtin, kind, subject, key, /)\n--\n\nA call of this builtin reads (1) or writes (2) its argument number "
      "`subject`, or does nothing (0);\n`key` is the number of the argument that names an item, or -1."},

@@ -13,12 +13,14 @@
 
 typedef struct {
     Py_ssize_t units;                /* of two bytes */
-    uint8_t *site, *hot;             /* enum ftc_site of each; whether accesses there were seen to conflict */
+    uint8_t *site;                   /* enum ftc_site of each */
     uint16_t *arg;
+    uint32_t *hot;                   /* the search in which accesses there were last seen to conflict */
 } table;
 
 static Py_ssize_t slot = -1;
 static PyObject *disable;
+static uint32_t this_search = 1;
 
 static table quiet;                  /* hangs on code that starts and ends threads */
 
@@ -46,7 +48,7 @@ ftc_watch_code(PyObject *Py_UNUSED(module), PyObject *args)
     if (!failed) {
         t->units = sites.len;
         t->site = malloc((size_t)sites.len + 1);
-        t->hot = calloc(1, (size_t)sites.len + 1);
+        t->hot = calloc((size_t)sites.len + 1, sizeof *t->hot);
         t->arg = malloc((size_t)arguments.len + 1);
         failed = t->site == NULL || t->hot == NULL || t->arg == NULL;
     }
@@ -88,7 +90,7 @@ ftc_instruction(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t P
     }
     me->code = code;
     me->offset = (int)unit * 2;
-    me->cold = !t->hot[unit];
+    me->cold = t->hot[unit] != this_search;
     int given_up = ftc_stop(me, FTC_FREE) < 0;
     me->cold = 0;
     if (given_up) {
@@ -122,9 +124,16 @@ ftc_heat(PyObject *code, int offset)
     if (code != NULL && PyUnstable_Code_GetExtra(code, slot, &extra) == 0 && extra != NULL && extra != &quiet) {
         const table *t = extra;
         if (offset / 2 < t->units) {
-            t->hot[offset / 2] = 1;
+            t->hot[offset / 2] = this_search;
         }
     }
+}
+
+PyObject *
+ftc_cool(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    this_search++;
+    Py_RETURN_NONE;
 }
 
 PyObject *

@@ -168,6 +168,7 @@ int ftc_points_init(PyObject *module);
 int ftc_find_caller(ftc_worker *me);
 /* Accesses there were seen to conflict: see `only_hot` of a run. */
 void ftc_heat(PyObject *code, int offset);
+PyObject *ftc_cool(PyObject *module, PyObject *ignored);
 PyObject *ftc_quiet_code(PyObject *module, PyObject *code);
 void ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code);
 int ftc_is_constant(PyObject *object);

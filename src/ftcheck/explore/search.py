@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ftcheck import _core
 from ftcheck.explore.control import Attempt, Control, Ending, Log, Run
 from ftcheck.explore.knowledge import Knowledge
 from ftcheck.explore.minimise import Minimised, minimise
@@ -120,6 +121,7 @@ def search(
     :param progress: called now and then with the number of runs so far.
     """
     dice = random.Random(seed)
+    _core.cool()
     knowledge, portfolio, books = Knowledge(), Portfolio(), _Books()
     began = time.monotonic()
     limit, failing = "schedules", None

@@ -17,14 +17,15 @@ import pytest
 from _pytest.python import Function
 
 from ftcheck import interpreter
+from ftcheck.plugin import exploring_given
+from ftcheck.plugin.subject import ItemWorkload
 from ftcheck.report.interleaving import render
 from ftcheck.settings import Settings, SettingsError
 from ftcheck.verdicts import Coverage, Interleavings, ThreadFailure
 
 if TYPE_CHECKING:
-    from ftcheck.explore.engine import Explored, Found
+    from ftcheck.explore.engine import Explored, Found, Plan
     from ftcheck.explore.search import Exploration
-    from ftcheck.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,12 @@ class Seen:
 
 
 def explore_item(
-    item: Function, subject: Workload, settings: Settings, seed: int, own_threads: bool, heartbeat: Callable[[int], object]
+    item: Function,
+    subject: ItemWorkload,
+    settings: Settings,
+    seed: int,
+    own_threads: bool,
+    heartbeat: Callable[[int], object],
 ) -> Seen:
     """Explore one test, or run the one interleaving that was asked for.
 
@@ -75,6 +81,8 @@ def explore_item(
             own_threads=own_threads,
             replay=replay,
         )
+        if exploring_given.is_given(item):
+            return _explore_given(item, subject, plan)
         try:
             seen = engine.explore(subject, plan, heartbeat)
         except token.TokenError as error:
@@ -91,6 +99,39 @@ def explore_item(
     if seen.found is None:
         return Seen(coverage, not_checked=_why_not_checked(seen, coverage))
     return _failed(item, seen, seen.found, coverage)
+
+
+def _explore_given(item: Function, subject: ItemWorkload, plan: Plan) -> Seen:
+    """Hypothesis calls the test, once for each example; each example is a small search of its own."""
+    from ftcheck.explore.examples import BATCH, Examples
+
+    failure: BaseException | None = None
+    with Examples(dataclasses.replace(plan, budget=BATCH)) as examples:
+        with exploring_given.replaced_body(item, examples, plan.seed):
+            try:
+                subject.run_alone()
+            except Exception as raised:
+                failure = raised
+        seen = examples.explored(failed=failure is not None)
+        if seen is None:
+            if failure is not None:
+                raise failure
+            return Seen(Coverage(plan.threads, 0, 0, 0, 0, 0.0, "schedules"), not_checked="Hypothesis ran no example")
+        coverage = dataclasses.replace(
+            _coverage(seen),
+            rounds=examples.schedules,
+            overlapped=examples.schedules if examples.threads else 0,
+            calls=examples.schedules * examples.threads,
+            limit="complete" if examples.complete else "schedules",
+            interleavings=examples.coverage(),
+            failed=int(failure is not None),
+        )
+    if failure is None:
+        return Seen(coverage, not_checked=_why_not_checked(seen, coverage))
+    if seen.found is None:  # Hypothesis itself complains: a health check, say
+        return Seen(coverage, [ThreadFailure(-1, coverage.rounds, "body", failure)])
+    shown = _failed(item, seen, seen.found, coverage)
+    return dataclasses.replace(shown, failures=[ThreadFailure(-1, coverage.rounds, "body", failure)])
 
 
 def _failed(item: Function, seen: Explored, found: Found, coverage: Coverage) -> Seen:
