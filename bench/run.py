@@ -1,6 +1,6 @@
 """``make bench``: all measurements, on an idle machine. Writes ``bench/results/*.json`` and ``bench/README.md``.
 
-python bench/run.py [overlap] [off_cost] [rerun_cost] [classify_cost] [samples]
+python bench/run.py [PART ...], where the parts are those of PARTS below
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import classify_cost, off_cost, overlap, rerun_cost, samples  # noqa: E402  # the folder is no installed package
+from bench import (  # noqa: E402  # the folder is no installed package
+    classify_cost,
+    explore_first_bug,
+    explore_speed,
+    off_cost,
+    overlap,
+    rerun_cost,
+    samples,
+)
 from ftcheck import interpreter  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results"
@@ -25,6 +33,8 @@ PARTS: dict[str, tuple[str, ModuleType]] = {
     "off_cost": ("What does the plugin cost where nobody asks for it?", off_cost),
     "rerun_cost": ("What does it cost to rerun a test in threads?", rerun_cost),
     "classify_cost": ("What does it cost to classify failing tests?", classify_cost),
+    "explore_speed": ("How fast is the controlled engine?", explore_speed),
+    "explore_first_bug": ("How many schedules until the first bug?", explore_first_bug),
     "samples": ("How is each sample found?", samples),
 }
 

@@ -244,10 +244,23 @@ def parse(values: Mapping[str, Any], where: str, *, marker: bool = False) -> dic
             parsed[name] = _BY_NAME[name].parse(value)
         except ValueError as error:
             raise SettingsError(f"{where}: {name} must be {error}, not {value!r}.") from None
-    if parsed.get("skip") is not None and len(parsed) > 1:
-        others = ", ".join(sorted(set(parsed) - {"skip"}))
-        raise SettingsError(f"{where}: skip contradicts {others}: a test that is left out takes no other option.")
+    refuse_contradictions(parsed, where)
     return parsed
+
+
+def refuse_contradictions(values: Mapping[str, Any], where: str) -> None:
+    """Options of one layer that cannot both have their effect.
+
+    :raises SettingsError: two of them contradict each other.
+    """
+    if values.get("skip") is not None and len(values) > 1:
+        others = ", ".join(sorted(set(values) - {"skip"}))
+        raise SettingsError(f"{where}: skip contradicts {others}: a test that is left out takes no other option.")
+    controlled = next((name for name in ("explore", "replay") if values.get(name)), "")
+    if controlled and values.get("noise"):
+        raise SettingsError(f"{where}: {controlled} contradicts noise: a controlled interleaving has no random delays.")
+    if controlled and values.get("rounds") is not None:
+        raise SettingsError(f"{where}: {controlled} contradicts rounds: the limit for interleavings is schedules.")
 
 
 def resolve(layers: Iterable[Mapping[str, Any]]) -> Settings:
@@ -280,8 +293,9 @@ def command_line(settings: Settings, untyped: Settings | None = None) -> list[st
         words.append("--ftcheck-share=" + ("all" if settings.share is True else ",".join(settings.share)))
     if settings.allow:
         words.append("--ftcheck-allow=" + ("all" if settings.allow is True else ",".join(settings.allow)))
-    if settings.explore or plain.explore:
-        words.append("--ftcheck-explore" if settings.explore else "--ftcheck-explore=no")
+    if settings.explore or settings.replay is not None or plain.explore:
+        explored = settings.explore or settings.replay is not None  # a token is given with the command, or does not fit
+        words.append("--ftcheck-explore" if explored else "--ftcheck-explore=no")
     if settings.explore and settings.schedules != plain.schedules:
         words.append(f"--ftcheck-schedules={settings.schedules}")
     if settings.explore and settings.points != plain.points:

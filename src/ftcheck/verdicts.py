@@ -174,12 +174,12 @@ class Coverage:
 
     def _explored(self, seen: Interleavings) -> str:
         if self.limit == "replay":
-            return "one interleaving replayed"
+            return "one interleaving replayed" if self.rounds else "nothing was run"
         if seen.complete:
             all_of = "the only interleaving" if seen.number == 1 else f"all {seen.number} inequivalent interleavings"
             return f"{_count(self.threads, 'thread')}, {all_of}"
         parts = [_count(self.threads, "thread"), f"{_count(self.rounds, 'schedule')} sampled"]
-        if self.limit != "found":
+        if self.limit in ("schedules", "seconds"):
             parts.append(f"P(a bug of depth 2 was missed) at most {seen.missing:.2g}")
             parts.append("time budget reached" if self.limit == "seconds" else "schedule budget reached")
         if seen.timed:
@@ -291,6 +291,8 @@ class Finding:
         """How often it showed: ``failed in 17 of 200 rounds``, ``died in round 3``; empty where it came in no round."""
         if self.round:
             return f"{_SHOWED.get(self.verdict, 'failed')} in round {self.round}"
+        if self.coverage is not None and self.coverage.interleavings is not None:
+            return ""  # the first one that fails ends the search; the headline says which
         rounds = {number for group in self.groups for number in group.rounds if number}
         return f"failed in {len(rounds)} of {_count(self.coverage.rounds, 'round')}" if rounds and self.coverage else ""
 
@@ -320,7 +322,8 @@ class TestVerdict:
         """Whether it was run in several threads, with or without luck in bringing them together, and did not skip itself."""
         if self.verdict is Verdict.SKIPPED:
             return False
-        several = self.coverage is not None and self.coverage.threads > 1
+        own = self.coverage is not None and self.coverage.interleavings is not None  # threads besides the test's own
+        several = self.coverage is not None and self.coverage.threads > (0 if own else 1)
         return several or any(finding.round for finding in self.findings)
 
     @property

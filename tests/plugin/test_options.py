@@ -352,10 +352,12 @@ def test_help_text(calls):
     """pytest --help explains every option, on the command line and in the ini file."""
     run = calls["--help"]
     assert run.status == 0
-    for name in ("threads", "rounds", "seconds", "timeout", "share", "noise", "isolate", "seed"):
+    per_project = ("threads", "rounds", "seconds", "timeout", "share", "noise", "allow", "schedules", "points", "scope")
+    for name in (*per_project, "isolate", "seed", "replay"):
         run.lines.re_match_lines_random([rf"  --ftcheck-{name}=\S+( .*)?"])
-    for name in ("threads", "rounds", "seconds", "timeout", "share", "noise", "isolate"):
+    for name in (*per_project, "isolate"):
         run.lines.re_match_lines_random([rf"  ftcheck_{name} \(string\):( .*)?"])
+    run.lines.re_match_lines_random([r"  --ftcheck-explore=\[yes\|no\]( .*)?", r"  ftcheck_explore \(string\):( .*)?"])
     run.lines.re_match_lines_random([r"  --ftcheck( .*)?", r"  --no-ftcheck( .*)?", r"  --ftcheck-marked( .*)?"])
 
 

@@ -198,8 +198,11 @@ ftc_unordered(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         clocks[t][t]++;
         switch (e->op.kind) {
             case FTC_ACQUIRE:
+            case FTC_TRY:
             case FTC_GET:
-                hear(clocks[t], told(e->op.object));
+                if (e->op.kind != FTC_TRY || e->op.typed) {
+                    hear(clocks[t], told(e->op.object));
+                }
                 break;
             case FTC_RELEASE:
             case FTC_PUT:

@@ -29,7 +29,7 @@ typedef struct teller {              /* what orders: a lock, a queue, a variable
     struct teller *next;
     long clock[FTC_MAX_WORKERS];
 } teller;
-enum { LOCK, WRITES, ACCESSES };
+enum { LOCK, TRIES, WRITES, ACCESSES };
 #define BUCKETS 1024
 static teller *tellers[BUCKETS];
 
@@ -93,11 +93,19 @@ happen(const ftc_event *e, long *mine)
 {
     const ftc_op *op = &e->op;
     switch (op->kind) {
-        case FTC_ACQUIRE: case FTC_TRY: case FTC_GET: case FTC_PUT:
+        case FTC_TRY:
+            if (!op->typed) {                          /* in vain: it saw that the lock was taken */
+                hear_object(mine, LOCK, op->object, FTC_WHOLE);
+                return tell(mine, TRIES, op->object, FTC_WHOLE);
+            }
+            /* fall through */
+        case FTC_ACQUIRE: case FTC_GET: case FTC_PUT:
             hear_object(mine, LOCK, op->object, FTC_WHOLE);
             hear_object(mine, ACCESSES, op->object, FTC_WHOLE);        /* of those who look at it: lock.locked() */
-            /* fall through */
+            return tell(mine, LOCK, op->object, FTC_WHOLE) < 0 ? -1 : tell(mine, WRITES, op->object, FTC_WHOLE);
         case FTC_RELEASE:
+            hear_object(mine, TRIES, op->object, FTC_WHOLE);
+            hear_object(mine, ACCESSES, op->object, FTC_WHOLE);
             return tell(mine, LOCK, op->object, FTC_WHOLE) < 0 ? -1 : tell(mine, WRITES, op->object, FTC_WHOLE);
         case FTC_READ:
             hear_object(mine, WRITES, op->object, op->key);
@@ -137,6 +145,16 @@ happen(const ftc_event *e, long *mine)
         default:
             return 0;
     }
+}
+
+/* Dependent, in this order: to take a lock after somebody has tried in vain is not to disturb that. */
+static int
+race(const ftc_op *first, const ftc_op *second)
+{
+    if (first->kind == FTC_TRY && !first->typed && (second->kind == FTC_ACQUIRE || second->kind == FTC_TRY)) {
+        return 0;
+    }
+    return ftc_dependent(first, second);
 }
 
 static int
@@ -181,14 +199,14 @@ find_races(ftc_node *nodes, long count, int thread, const ftc_op *op, const long
 {
     for (long i = count - 1; i >= 0; i--) {
         const step *s = &steps[i];
-        if (s->event->thread == thread || known[s->event->thread] >= s->local || !ftc_dependent(&s->event->op, op)) {
+        if (s->event->thread == thread || known[s->event->thread] >= s->local || !race(&s->event->op, op)) {
             continue;
         }
         int immediate = 1;
         for (long k = i + 1; k < count && immediate; k++) {
             const step *later = &steps[k];
             immediate = !(later->event->thread != thread && known[later->event->thread] < later->local
-                          && ftc_dependent(&later->event->op, op) && before(s, later));
+                          && race(&later->event->op, op) && before(s, later));
         }
         if (!immediate) {
             continue;

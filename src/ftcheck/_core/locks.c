@@ -68,6 +68,7 @@ take(ftc_worker *me, PyObject *self, int64_t timeout)
     }
     int quiet = ftc_find_caller(me);
     int64_t deadline = timeout > 0 ? ftc_the.clock + timeout : -1;
+    ftc_the.timed |= timeout > 0;
     me->pending = (ftc_op){.kind = timeout == 0 ? FTC_TRY : FTC_ACQUIRE, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
     if (quiet) {
         me->pending.kind = FTC_NOTHING;
@@ -85,7 +86,11 @@ take(ftc_worker *me, PyObject *self, int64_t timeout)
                 me->wait = FTC_WAITS_LOCK;             /* until it is our turn the lock may be taken, and given back */
                 me->waits_on = self;
             }
+            me->deadline = deadline;                   /* somebody may take it first, and keep it */
             got = stop ? ftc_stop(me, FTC_FREE) : 0;
+            me->deadline = -1;
+            got = got < 0 ? got : me->timed_out;
+            me->timed_out = 0;
             stop = 0;
         }
         else if (!ftc_the.abandoning) {
@@ -104,6 +109,7 @@ take(ftc_worker *me, PyObject *self, int64_t timeout)
         if (taken != 0 || timeout == 0 || got == 1) {
             if (taken > 0) {
                 ftc_cannot(self);
+                me->pending.typed = me->pending.kind == FTC_TRY;               /* not in vain */
             }
             else if (me->pending.kind == FTC_ACQUIRE) {
                 me->pending.kind = FTC_NOTHING;        /* timed out: it heard nothing of who holds the lock */

@@ -44,7 +44,7 @@ static PyMethodDef methods[] = {
      "begin_run(policy, parameters, seed, limit, stay_limit, log, only_hot, on_deadlock=None)\n--\n\nFrom here on the calling thread "
      "is worker 0 of a controlled run."},
     {"end_run", ftc_end_run, METH_NOARGS,
-     "end_run()\n--\n\n(outcome, steps, decisions, switches, preemptions, threads, virtual nanoseconds) of the run."},
+     "end_run()\n--\n\n(outcome, steps, decisions, switches, preemptions, threads, virtual nanoseconds, whether anybody slept or\nwaited with a timeout) of the run."},
     {"trace", ftc_trace, METH_NOARGS,
      "trace()\n--\n\n(switches, decisions, operations, complete) of the last run, as far as its `log` asked for them."},
     {"unfinished", ftc_unfinished, METH_NOARGS,
@@ -60,8 +60,9 @@ static PyMethodDef methods[] = {
      "prefix says."},
     {"unmatched", ftc_unmatched, METH_NOARGS,
      "unmatched()\n--\n\nEntries of the last run's plan that it could not follow."},
-    {"run_bodies", ftc_run_bodies, METH_O,
-     "run_bodies(bodies, /)\n--\n\nRun each callable on a pooled thread, under control; what each raised, or None."},
+    {"run_bodies", ftc_run_bodies, METH_VARARGS,
+     "run_bodies(bodies, called=..., /)\n--\n\nRun each callable on a pooled thread, under control; what each raised, or None.\n"
+     "`called`: what each of them calls, where that may be a builtin."},
     {"serve", ftc_serve, METH_O, "serve(number, /)\n--\n\nWhat a pooled thread does until it is sent home."},
     {"pool", ftc_pool, METH_O, "pool(count, /)\n--\n\nMake places for so many pooled threads; send the others home."},
     {"take_control", ftc_take_control, METH_NOARGS,

@@ -91,10 +91,16 @@ ftc_instruction(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t P
     me->code = code;
     me->offset = (int)unit * 2;
     me->cold = t->hot[unit] != this_search;
+    long switches = ftc_the.switches;
     int given_up = ftc_stop(me, FTC_FREE) < 0;
     me->cold = 0;
     if (given_up) {
         return NULL;
+    }
+    if (ftc_the.switches != switches) {                /* the others may have changed what it is about */
+        ftc_op op;
+        ftc_operation(&op, t->site[unit], t->arg[unit], (PyCodeObject *)code);
+        me->pending = op.kind == FTC_NOTHING ? me->pending : op;
     }
     if (ftc_trace_wants(FTC_LOG_VALUES)) {
         me->value = ftc_value(t->site[unit], t->arg[unit], (PyCodeObject *)code);

@@ -9,6 +9,8 @@
  */
 #include "sched.h"
 #include <errno.h>
+#include <time.h>
+#include <unistd.h>
 
 ftc_run ftc_the;
 ftc_worker ftc_workers[FTC_MAX_WORKERS];
@@ -123,18 +125,37 @@ look_for_signals(ftc_worker *me)
     }
 }
 
+/* After Ctrl-C the thread that has the token is to come to a point soon.  If it is blocked where it cannot be reached (in
+ * recv(), say), all that is left is to end the process. */
+static int
+wait_a_second(ftc_worker *me)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    return sem_timedwait(&me->go, &until) == 0;
+}
+
 void
 ftc_wait_for_turn(ftc_worker *me)
 {
+    long seen = -1;
+    int patience = 3;                                  /* seconds without any progress */
     for (;;) {
-        int got;
+        int got, hurry = me->id == 0 && interruption != NULL;
         Py_BEGIN_ALLOW_THREADS
-        got = sem_wait(&me->go) == 0;
+        got = hurry ? wait_a_second(me) : sem_wait(&me->go) == 0;
         Py_END_ALLOW_THREADS
         if (got) {
             return;
         }
         look_for_signals(me);
+        if (hurry && seen == ftc_the.steps && --patience <= 0) {
+            ftc_write(2, "\nftcheck: interrupted, but a thread is blocked outside of control; the process ends\n");
+            _exit(130);
+        }
+        patience = seen == ftc_the.steps ? patience : 3;
+        seen = ftc_the.steps;
     }
 }
 
@@ -284,6 +305,7 @@ ftc_block(ftc_worker *me, int64_t deadline)
 {
     me->deadline = deadline;
     me->timed_out = 0;
+    ftc_the.timed |= deadline >= 0;
     ftc_the.enabled &= ~FTC_BIT(me->id);
     int next = ftc_the.abandoning ? -1 : successor(me, FTC_BLOCKED);
     if (next < 0 && !ftc_the.abandoning) {
@@ -457,13 +479,20 @@ ftc_end_run(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         interruption = NULL;
         return NULL;
     }
-    return Py_BuildValue("illlliL", (int)ftc_the.outcome, ftc_the.steps, ftc_the.decisions, ftc_the.switches,
-                         ftc_the.preemptions, ftc_the.workers, (long long)ftc_the.clock);
+    return Py_BuildValue("illlliLi", (int)ftc_the.outcome, ftc_the.steps, ftc_the.decisions, ftc_the.switches,
+                         ftc_the.preemptions, ftc_the.workers, (long long)ftc_the.clock, ftc_the.timed);
 }
+
+static int controlled;
 
 PyObject *
 ftc_take_control(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
+    if (controlled) {
+        PyErr_SetString(PyExc_RuntimeError, "this process is under control already");
+        return NULL;
+    }
+    controlled = 1;
     if (ftc_locks_control(1) < 0 || ftc_queues_control(1) < 0 || ftc_threads_control(1) < 0 || ftc_clocks_control(1) < 0) {
         return NULL;
     }
@@ -473,6 +502,7 @@ ftc_take_control(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 PyObject *
 ftc_give_back(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
+    controlled = 0;
     if (ftc_locks_control(0) < 0 || ftc_queues_control(0) < 0 || ftc_threads_control(0) < 0 || ftc_clocks_control(0) < 0) {
         return NULL;
     }

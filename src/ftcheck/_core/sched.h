@@ -37,7 +37,7 @@ enum ftc_kind {
     FTC_ACQUIRE, FTC_RELEASE,                      /* a lock */
     FTC_START, FTC_JOIN, FTC_BEGIN, FTC_END, FTC_SLEEP,                /* START, JOIN: `also` is the set of threads */
     FTC_PUT, FTC_GET,                              /* of a SimpleQueue */
-    FTC_TRY,                                       /* to take a lock, without waiting */
+    FTC_TRY,                                       /* to take a lock, without waiting; `typed`: it was free */
 };
 
 typedef struct {
@@ -111,6 +111,7 @@ typedef struct {
     uint64_t before;                 /* who could run at the last decision; 0 once that is used */
     int64_t clock;                   /* virtual nanoseconds since the run began */
     long steps, limit, stay_limit;
+    int timed;                       /* somebody slept, or waited with a timeout */
     int only_hot;                    /* decide only at blocking calls and where accesses were seen to conflict */
     long decisions, switches, preemptions;
     const ftc_policy *policy;
@@ -193,6 +194,8 @@ typedef struct {
     uint64_t enabled, sleep;         /* who could run; of whom nothing new would come */
     uint64_t backtrack, done;        /* whom to choose here in some run; whom runs have chosen */
     int chosen, previous, cost;      /* previous: who had run before; cost: preemptions up to here */
+    int kind, offset;                /* of the chosen operation, and where it stands: the same in each run that comes here */
+    const PyObject *code;
 } ftc_node;
 
 PyObject *ftc_tree_reset(PyObject *module, PyObject *args);

@@ -83,6 +83,7 @@ get(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
     }
     ftc_find_caller(me);
     int64_t deadline = timeout > 0 ? ftc_the.clock + timeout : -1;
+    ftc_the.timed |= timeout > 0;
     me->pending = (ftc_op){.kind = FTC_GET, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
     for (int stop = 1;; stop = 0) {
         long size = size_of(self);
@@ -95,7 +96,11 @@ get(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
                 me->wait = FTC_WAITS_QUEUE;
                 me->waits_on = self;
             }
+            me->deadline = deadline;                   /* somebody may come first */
             got = stop ? ftc_stop(me, FTC_FREE) : 0;
+            me->deadline = -1;
+            got = got < 0 ? got : me->timed_out;
+            me->timed_out = 0;
         }
         else {
             me->wait = FTC_WAITS_QUEUE;

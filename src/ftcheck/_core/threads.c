@@ -13,10 +13,10 @@ static struct {
     sem_t job;
     int used;                        /* there is a thread */
     ftc_worker *worker;              /* under which it is to run `body`; NULL: go home */
-    PyObject *body, *failure;
+    PyObject *body, *called, *failure;                 /* called: what the body calls, if that is known */
 } pool[FTC_MAX_WORKERS];
 
-static ftc_method join;
+static ftc_method handle_methods[2];  /* of _ThreadHandle: join, is_done */
 static PyMethodDef *starters[2];
 static PyCFunction original_starters[2];
 
@@ -51,7 +51,13 @@ ftc_serve(PyObject *Py_UNUSED(module), PyObject *number)
         if (!ftc_the.abandoning) {
             ftc_execute(me);                           /* its BEGIN */
             ftc_me = me;
-            PyObject *result = PyObject_CallNoArgs(pool[n].body);
+            if (pool[n].called != NULL) {
+                me->code = NULL;
+                me->pending = (ftc_op){0};
+                ftc_call_operation(&me->pending, pool[n].called, NULL, 0);
+            }
+            int given_up = me->pending.kind != FTC_BEGIN && me->pending.kind != FTC_NOTHING && ftc_point(me, FTC_FREE) < 0;
+            PyObject *result = given_up ? NULL : PyObject_CallNoArgs(pool[n].body);
             ftc_me = NULL;
             Py_XDECREF(result);
             pool[n].failure = result == NULL ? PyErr_GetRaisedException() : NULL;
@@ -63,10 +69,14 @@ ftc_serve(PyObject *Py_UNUSED(module), PyObject *number)
 
 /* Runs each of these callables on a pooled thread, waits for all, and gives what each raised, or None. */
 PyObject *
-ftc_run_bodies(PyObject *Py_UNUSED(module), PyObject *bodies)
+ftc_run_bodies(PyObject *Py_UNUSED(module), PyObject *args)
 {
     ftc_worker *me = ftc_me;
-    if (me == NULL || !PyList_Check(bodies)) {
+    PyObject *bodies, *called = NULL;
+    if (!PyArg_ParseTuple(args, "O!|O!:run_bodies", &PyList_Type, &bodies, &PyList_Type, &called)) {
+        return NULL;
+    }
+    if (me == NULL || (called != NULL && PyList_GET_SIZE(called) != PyList_GET_SIZE(bodies))) {
         PyErr_SetString(PyExc_RuntimeError, "bodies run under control only");
         return NULL;
     }
@@ -89,6 +99,7 @@ ftc_run_bodies(PyObject *Py_UNUSED(module), PyObject *bodies)
         int p = places[i];
         pool[p].worker = w;
         pool[p].body = Py_NewRef(PyList_GET_ITEM(bodies, i));
+        pool[p].called = called == NULL ? NULL : Py_NewRef(PyList_GET_ITEM(called, i));
         pool[p].failure = NULL;
         children |= FTC_BIT(w->id);
         sem_post(&pool[p].job);
@@ -107,6 +118,7 @@ ftc_run_bodies(PyObject *Py_UNUSED(module), PyObject *bodies)
     for (Py_ssize_t i = 0; i < count; i++) {
         int p = places[i];
         Py_CLEAR(pool[p].body);
+        Py_CLEAR(pool[p].called);
         PyObject *failure = pool[p].failure == NULL ? Py_NewRef(Py_None) : pool[p].failure;
         pool[p].failure = NULL;
         if (result != NULL) {
@@ -276,9 +288,22 @@ handle_join(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
             Py_RETURN_NONE;                            /* timed out */
         }
     }
-    return PyObject_Vectorcall(join.original, all, (size_t)nargs + 1, NULL);
+    return PyObject_Vectorcall(handle_methods[0].original, all, (size_t)nargs + 1, NULL);
 }
 
+/* _ThreadHandle.is_done(): Thread.is_alive() is to see the thread as the run does, not as the kernel does. */
+static PyObject *
+handle_is_done(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    for (int i = 0; ftc_me != NULL && i < ftc_the.workers; i++) {
+        if (ftc_workers[i].handle == self) {
+            return PyBool_FromLong(ftc_workers[i].wait == FTC_ENDED);
+        }
+    }
+    return PyObject_Vectorcall(handle_methods[1].original, &self, 1, NULL);
+}
+
+static PyMethodDef is_done_definition = {"is_done", handle_is_done, METH_NOARGS, NULL};
 static PyMethodDef join_definition = {"join", (PyCFunction)(void (*)(void))handle_join, METH_FASTCALL, NULL};
 
 int
@@ -286,10 +311,12 @@ ftc_threads_control(int on)
 {
     static const char *const names[2] = {"start_joinable_thread", "start_new_thread"};
     static const PyCFunction ours[2] = {(PyCFunction)(void (*)(void))start_joinable, start_new};
-    if (join.type == NULL) {
-        join = (ftc_method){(PyTypeObject *)PyImport_ImportModuleAttrString("_thread", "_ThreadHandle"), &join_definition, NULL};
+    if (wrapped_type == NULL) {
+        PyTypeObject *handle = (PyTypeObject *)PyImport_ImportModuleAttrString("_thread", "_ThreadHandle");
+        handle_methods[0] = (ftc_method){handle, &join_definition, NULL};
+        handle_methods[1] = (ftc_method){handle, &is_done_definition, NULL};
         wrapped_type = (PyTypeObject *)PyType_FromSpec(&wrapped_spec);
-        if (join.type == NULL || wrapped_type == NULL) {
+        if (handle == NULL || wrapped_type == NULL) {
             return -1;
         }
     }
@@ -307,5 +334,5 @@ ftc_threads_control(int on)
         }
         __atomic_store_n(&starters[i]->ml_meth, on ? ours[i] : original_starters[i], __ATOMIC_RELEASE);
     }
-    return ftc_replace_methods(&join, 1, on);
+    return ftc_replace_methods(handle_methods, 2, on);
 }

@@ -78,6 +78,12 @@ executes(ftc_worker *who)
     uint64_t me = FTC_BIT(who->id);
     if (at < prefix) {
         diverged |= nodes[at].chosen != who->id;
+        if (at < prefix - 1) {                         /* in the last one another thread is chosen than before */
+            diverged |= nodes[at].kind != who->pending.kind || nodes[at].code != who->code || nodes[at].offset != who->offset;
+        }
+        else {
+            nodes[at].kind = who->pending.kind, nodes[at].code = who->code, nodes[at].offset = who->offset;
+        }
         if (at == prefix - 1 && reduce) {
             asleep = (nodes[at].sleep | nodes[at].done) & ~me;
         }
@@ -98,6 +104,7 @@ executes(ftc_worker *who)
         nodes[used++] = (ftc_node){
             .enabled = ftc_the.before, .sleep = asleep, .backtrack = reduce ? me : ftc_the.before, .done = 0,
             .chosen = who->id, .previous = running, .cost = cost,
+            .kind = who->pending.kind, .code = who->code, .offset = who->offset,
         };
         if (asleep & me) {
             ftc_give_up(FTC_REDUNDANT);

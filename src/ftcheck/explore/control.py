@@ -29,7 +29,7 @@ from ftcheck.explore.sites import Granularity
 from ftcheck.stress import stray
 
 POOL = 24
-"""Threads for the bodies of concurrently(); a test with more bodies gets more."""
+"""Threads for the bodies of concurrently(): so many can run at a time."""
 _COLLECT_EVERY = 2_000
 """Runs between two garbage collections."""
 
@@ -93,6 +93,7 @@ class Run:
     :param steps: scheduling points passed; **decisions**: those at which another thread could have gone on.
     :param preemptions: times a thread was stopped although it could have gone on.
     :param seconds: virtual time that passed in sleeps and timeouts.
+    :param timed: somebody slept, or waited with a timeout.
     :param new_code: code came into scope in this run: it may not have stopped where the next one does.
     """
 
@@ -106,6 +107,7 @@ class Run:
     seconds: float
     schedule: Schedule | None
     new_code: bool
+    timed: bool = False
 
     @property
     def failed(self) -> bool:
@@ -165,6 +167,7 @@ class Control:
         free = [number for number in (4, 3, 5, 2, 0) if monitoring.get_tool(number) is None]
         if not free:
             raise RuntimeError("every tool id of sys.monitoring is in use (a debugger, coverage, a profiler)")
+        _core.take_control()
         builtin_calls.classify()
         sites.quiet_threading()
         self._tool = free[0]
@@ -185,7 +188,6 @@ class Control:
                 for kind in vars(module).values():
                     self._cached |= sites.cached_names(kind) if isinstance(kind, type) else set()
         self._place_points()
-        _core.take_control()
         monitoring.set_events(self._tool, monitoring.events.PY_START)
         return self
 
@@ -272,7 +274,7 @@ class Control:
                 pass
             except BaseException as raised:
                 failure = raised
-            ending, steps, decisions, switches, preemptions, threads, clock = _core.end_run()
+            ending, steps, decisions, switches, preemptions, threads, clock, timed = _core.end_run()
         if isinstance(failure, KeyboardInterrupt):
             raise failure
         if failure is None and ending != Ending.REDUNDANT:
@@ -282,7 +284,17 @@ class Control:
         if new_code:
             self._place_points()
         return Run(
-            Ending(ending), failure, steps, decisions, switches, preemptions, threads, clock / 1e9, schedule, new_code
+            Ending(ending),
+            failure,
+            steps,
+            decisions,
+            switches,
+            preemptions,
+            threads,
+            clock / 1e9,
+            schedule,
+            new_code,
+            bool(timed),
         )
 
 
@@ -291,7 +303,7 @@ class _Bodies:
 
     def run_bodies(self, bodies: Sequence[Callable[[], object]]) -> list[tuple[int, BaseException]]:
         context = contextvars.copy_context()
-        raised = _core.run_bodies([_InContext(context.copy(), body) for body in bodies])
+        raised = _core.run_bodies([_InContext(context.copy(), body) for body in bodies], list(bodies))
         return [(number, one) for number, one in enumerate(raised) if one is not None]
 
 
@@ -325,7 +337,10 @@ def _codes_of(module: types.ModuleType) -> Iterator[types.CodeType]:
 
 def _codes_in(value: object, depth: int) -> Iterator[types.CodeType]:
     value = getattr(value, "__func__", value)  # a method
-    value = getattr(value, "fget", value)  # a property
+    if isinstance(value, property):
+        for part in (value.fget, value.fset, value.fdel):
+            yield from _codes_in(part, depth)
+        return
     code = getattr(getattr(value, "__wrapped__", value), "__code__", None)
     if isinstance(code, types.CodeType):
         yield code

@@ -11,7 +11,7 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ftcheck import _core, workload
 from ftcheck.explore import control as controlled
@@ -20,7 +20,7 @@ from ftcheck.explore.minimise import Minimised
 from ftcheck.explore.search import Budget, Exploration, search
 from ftcheck.explore.sites import Granularity
 from ftcheck.explore.story import tell
-from ftcheck.explore.token import Token, TokenError, digest, python_tag
+from ftcheck.explore.token import Token, TokenError, digest_of, python_tag
 from ftcheck.interleavings import Interleaving
 from ftcheck.workload import Workload
 
@@ -97,34 +97,44 @@ def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = l
             return _replay(control, test, plan.replay)
         if not plan.own_threads and control.run(test, Attempt("plan", []), Log.NOTHING).threads == 1:
             test.copies = plan.threads
-        exploration = search(control, test, budget=plan.budget, seed=plan.seed, progress=progress)
+        exploration = search(
+            control,
+            test,
+            budget=plan.budget,
+            seed=plan.seed,
+            systematic=plan.granularity is not Granularity.LINES,
+            progress=progress,
+        )
         copies = test.copies if test.copies > 1 else 0
         if exploration.failing is None:
             return Explored(exploration, copies)
         small = exploration.minimised
         if small is None:
             return Explored(exploration, copies, Found(exploration.failing, None, None, None))
-        token = Token(small.schedule, copies, plan.granularity, python_tag(), digest(control.codes))
-        run, interleaving, _ = _told(control, test, token)
+        token = Token(small.schedule, copies, plan.granularity, python_tag(), "")
+        run, interleaving, _, code = _told(control, test, token)
+        token = replace(token, code=code)
         return Explored(exploration, copies, Found(run if run.failed else small.run, token, interleaving, small))
 
 
 def _replay(control: Control, test: _Test, token: Token) -> Explored:
     test.copies = max(token.copies, 1)
-    changed = token.changed(digest(control.codes))
+    run, interleaving, followed, code = _told(control, test, token)
+    changed = token.changed(code)
     if changed:
         raise TokenError(f"the replay token does not fit: {changed}. Explore again for a new one")
-    run, interleaving, followed = _told(control, test, token)
     found = Found(run, token, interleaving, None) if run.failed else None
     return Explored(None, token.copies, found, followed)
 
 
-def _told(control: Control, test: _Test, token: Token) -> tuple[Run, Interleaving, bool]:
+def _told(control: Control, test: _Test, token: Token) -> tuple[Run, Interleaving, bool, str]:
+    """Run it once more: what happened, whether all decisions were met, and the digest of the code that took part."""
     log = Log.SWITCHES | Log.DECISIONS | Log.OPERATIONS | Log.VALUES
     run = control.run(test, Attempt("plan", token.schedule.to_core()), log)
     followed = not _core.unmatched()
     names = dict(enumerate(test.names, start=1)) if token.copies else {}
-    return run, tell(run, _core.trace(), names=names, unfinished=_core.unfinished()), followed
+    trace = _core.trace()
+    return run, tell(run, trace, names=names, unfinished=_core.unfinished()), followed, digest_of(trace[2])
 
 
 @dataclass

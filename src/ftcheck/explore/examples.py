@@ -17,7 +17,7 @@ from ftcheck.explore.control import Attempt, Control, Log
 from ftcheck.explore.engine import Explored, Found, Plan
 from ftcheck.explore.search import Budget, Exploration, search
 from ftcheck.explore.story import tell
-from ftcheck.explore.token import Token, digest, python_tag
+from ftcheck.explore.token import Token, digest_of, python_tag
 from ftcheck.verdicts import Interleavings
 
 
@@ -75,11 +75,12 @@ class Examples:
         if small is None:
             return Found(exploration.failing, None, None, None)
         copies = self._copies if self._copies > 1 else 0
-        token = Token(small.schedule, copies, self._plan.granularity, python_tag(), digest(control.codes))
         log = Log.SWITCHES | Log.DECISIONS | Log.OPERATIONS | Log.VALUES
         run = control.run(test, Attempt("plan", small.schedule.to_core()), log)
         names = {number: f"copy {number}" for number in range(1, copies + 1)}
-        interleaving = tell(run, _core.trace(), names=names, unfinished=_core.unfinished())
+        trace = _core.trace()
+        interleaving = tell(run, trace, names=names, unfinished=_core.unfinished())
+        token = Token(small.schedule, copies, self._plan.granularity, python_tag(), digest_of(trace[2]))
         return Found(run if run.failed else small.run, token, interleaving, small)
 
     def explored(self, failed: bool) -> Explored | None:

@@ -93,7 +93,7 @@ class _Books:
     def enter(self, attempt: Attempt, run: Run) -> None:
         self.schedules += 1
         self.by_strategy[attempt.strategy] += 1
-        self.timed |= run.seconds > 0
+        self.timed |= run.timed
         self.sampled += attempt.strategy == Pct.name
         if run.ending is Ending.REDUNDANT:
             self.redundant += 1
@@ -113,18 +113,20 @@ def search(
     *,
     budget: Budget,
     seed: int,
+    systematic: bool = True,
     progress: Callable[[int], object] = lambda schedules: None,
 ) -> Exploration:
     """Explore the interleavings of a test.
 
     :param body: the test: makes everything afresh, runs its threads, and raises if something is wrong.
+    :param systematic: whether to search systematically, too; it needs to see all accesses.
     :param progress: called now and then with the number of runs so far.
     """
     dice = random.Random(seed)
     _core.cool()
-    knowledge, portfolio, books = Knowledge(), Portfolio(), _Books()
+    knowledge, portfolio, books = Knowledge(), Portfolio(systematic=systematic), _Books()
     began = time.monotonic()
-    limit, failing = "schedules", None
+    limit, failing, first = "schedules", None, ""
     while books.schedules < budget.schedules:
         if budget.seconds is not None and time.monotonic() - began > budget.seconds:
             limit = "seconds"
@@ -144,9 +146,13 @@ def search(
         if study:
             knowledge.study()
         portfolio.learn(run)
+        first = first or _what_happened()
         if portfolio.dpor is not None and portfolio.dpor.complete and not books.timed:
-            limit = "complete"
-            break
+            control.run(body, Attempt("plan", []), Log.OPERATIONS)
+            if _what_happened() == first:
+                limit = "complete"
+                break
+            portfolio.dpor, portfolio.diverged = None, True  # something was left behind by an earlier run
         if books.schedules % 64 == 0:
             progress(books.schedules)
     minimised = minimise(control, body, failing, budget.minimising) if failing is not None else None
@@ -166,6 +172,11 @@ def search(
         threads=knowledge.threads,
         endings=dict(books.endings),
         timed=books.timed,
-        deterministic=portfolio.dpor is not None,
+        deterministic=not portfolio.diverged,
         seconds=time.monotonic() - began,
     )
+
+
+def _what_happened() -> str:
+    """The last run's operations: who, what kind, where in the code."""
+    return repr([(row[0], row[1], row[2], id(row[9]), row[10]) for row in _core.trace()[2]])

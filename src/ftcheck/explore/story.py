@@ -54,11 +54,16 @@ def tell(
     :param unfinished: rows like those of the log: what each thread was about to do when the run was given up. Without them
         it is not known what the threads of a deadlock wait for.
     """
-    operations = [Operation(*row) for row in trace[2]]
+    operations = [_taken(Operation(*row)) for row in trace[2]]
     if run.ending is not Ending.COMPLETE:
         operations = list(until_given_up(operations))
     pending = [Operation(*row) for row in unfinished] if run.ending is Ending.DEADLOCK else []
     return _Story(run, operations, pending, trace[1], bool(trace[3])).told(names or {})
+
+
+def _taken(one: Operation) -> Operation:
+    """A lock that was tried and was free has been taken; ``typed`` says so there."""
+    return one._replace(kind=Kind.ACQUIRE, typed=0) if one.kind == Kind.TRY and one.typed else one
 
 
 class _Story:

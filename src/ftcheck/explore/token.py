@@ -15,6 +15,7 @@ import sysconfig
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ftcheck.explore.schedule import Schedule
 from ftcheck.explore.sites import Granularity
@@ -96,6 +97,11 @@ def digest(codes: Iterable[types.CodeType]) -> str:
     """Eight hexadecimal digits for the instructions, names and constants of some code objects, in any order."""
     parts = sorted(_content(code) for code in codes)
     return hashlib.sha256("\n".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:8]
+
+
+def digest_of(operations: Iterable[tuple[Any, ...]]) -> str:
+    """The same for the code that a run's log of operations names: all that took part in it."""
+    return digest({operation[9] for operation in operations if operation[9] is not None})
 
 
 def _content(code: types.CodeType) -> str:

@@ -13,6 +13,9 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``marked.py``           the same, until the first marked test is seen, in a run that was not asked for
 ``running.py``          one test, rerun; what its outcome means to pytest
 ``subject.py``          that test as an engine sees it
+``exploring.py``        one test, explored
+``exploring_skips.py``  skips and other ends that are no failures, in one that is explored
+``exploring_given.py``  Hypothesis tests, explored
 ``given.py``            Hypothesis tests: what is found once is found
 ``watches.py``          what must not be done by two threads at a time, watched
 ``clones.py``           a copy of a test for each thread, with fixtures of its own

@@ -57,6 +57,11 @@ def cannot_run_in_threads(item: Function) -> str:
     return ""
 
 
+def cannot_be_explored(item: Function) -> str:
+    """Why the interleavings of a coroutine test cannot be controlled; empty for all other tests."""
+    return "a coroutine: nobody controls what its event loop waits for" if is_coroutine_test(item) else ""
+
+
 def _has_coroutine_fixture(item: Function) -> bool:
     return any(
         inspect.iscoroutinefunction(one.func) or inspect.isasyncgenfunction(one.func)

@@ -7,20 +7,22 @@ traceback, the coverage, the interleaving as text, and the token with which it i
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pytest
 from _pytest.python import Function
 
 from ftcheck import interpreter
 from ftcheck.plugin import exploring_given
+from ftcheck.plugin.exploring_skips import SettledError, SortedOutcomes
+from ftcheck.plugin.options import folder_of
+from ftcheck.plugin.output import Output
 from ftcheck.plugin.subject import ItemWorkload
 from ftcheck.report.interleaving import render
-from ftcheck.settings import Settings, SettingsError
+from ftcheck.settings import DEFAULT_ROUNDS, DEFAULT_SECONDS, Settings
 from ftcheck.verdicts import Coverage, Interleavings, ThreadFailure
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ class Seen:
     :param deadlock: the failing interleaving ends in one.
     :param headline: one line for the finding; empty where there is none.
     :param text: the interleaving, for people; **token**: to run it again.
+    :param not_run: why nothing was run, which is an error.
+    :param output_of: the interleaving whose output is shown.
+    :param copies: of the test, that ran at once; 0: it brought its own threads.
     """
 
     coverage: Coverage
@@ -44,6 +49,15 @@ class Seen:
     text: str = ""
     token: str = ""
     not_checked: str = ""
+    not_run: str = ""
+    output_of: int = 1
+    copies: int = 0
+
+    def who_writes(self, copy: int, thread: str, interleaving: int) -> str:
+        """Whose output it is: that of a copy of the test, or of a thread that it has started."""
+        if not self.copies:
+            return thread or "the test"
+        return f"copy {copy + 1}{f', {thread}' if thread and not thread.startswith('concurrently-') else ''}"
 
 
 def explore_item(
@@ -52,53 +66,91 @@ def explore_item(
     settings: Settings,
     seed: int,
     own_threads: bool,
-    heartbeat: Callable[[int], object],
+    output: Output,
+    outcome_in: Callable[[BaseException], BaseException | None],
 ) -> Seen:
     """Explore one test, or run the one interleaving that was asked for.
 
-    :param own_threads: it is known to bring its own threads.
-    :param heartbeat: called with the number of schedules so far.
     A token that a marker pins and that no longer fits is no error: the test is explored instead, so that a regression test
-    stays one when the code it is about has been repaired.
+    stays one when the code it is about has been repaired. A warning says so.
 
-    :raises SettingsError: a package to explore that is not there.
-    :raises pytest.fail.Exception: the token of the command line does not fit the code.
+    :param own_threads: it is known to bring its own threads.
+    :param outcome_in: what an exception says of how a test ended, if it is no failure.
+    :raises SettingsError: a package to explore is not there.
     """
     from ftcheck.explore import engine, token  # not before it is asked for
     from ftcheck.explore.control import Scope
     from ftcheck.explore.search import Budget
     from ftcheck.explore.sites import Granularity
 
-    pinned = any(mark.kwargs.get("replay") == settings.replay for mark in item.iter_markers("ftcheck"))
     try:
         replay = token.Token.parse(settings.replay) if settings.replay else None
-        plan = engine.Plan(
-            scope=Scope([str(item.config.rootpath) + os.sep], [_folder_of(name) for name in settings.scope]),
-            threads=settings.threads,
-            budget=Budget(schedules=settings.schedules, seconds=settings.seconds if settings.rounds is None else None),
-            seed=seed,
-            granularity=Granularity(settings.points) if replay is None else replay.granularity,
-            own_threads=own_threads,
-            replay=replay,
-        )
-        if exploring_given.is_given(item):
-            return _explore_given(item, subject, plan)
-        try:
-            seen = engine.explore(subject, plan, heartbeat)
-        except token.TokenError as error:
-            if not pinned:
-                raise
-            item.add_report_section("call", "replay", f"{error}: explored instead")
-            seen = engine.explore(subject, dataclasses.replace(plan, replay=None), heartbeat)
     except token.TokenError as error:
-        pytest.fail(f"{item.nodeid}: {error}", pytrace=False)
+        return _not_run(error)
+    plan = engine.Plan(
+        scope=Scope([str(item.config.rootpath) + os.sep], [folder_of(name, "scope") for name in settings.scope]),
+        threads=settings.threads,
+        budget=Budget(schedules=settings.schedules, seconds=_seconds(settings)),
+        seed=seed,
+        granularity=Granularity(settings.points) if replay is None else replay.granularity,
+        own_threads=own_threads,
+        replay=replay,
+    )
+    if exploring_given.is_given(item):
+        return _explore_given(item, subject, plan)
+    test = SortedOutcomes(subject, output, outcome_in)
+    try:
+        try:
+            return _explored(item, test, engine.explore(test, plan))
+        except token.TokenError as error:
+            if not any(mark.kwargs.get("replay") == settings.replay for mark in item.iter_markers("ftcheck")):
+                return _not_run(error)
+            stale = str(error)
+        item.warn(StaleTokenWarning(f"{item.nodeid}: {stale}. This time it was explored instead"))
+        test = SortedOutcomes(subject, output, outcome_in)
+        plan = dataclasses.replace(plan, granularity=Granularity(settings.points), replay=None)
+        return _explored(item, test, engine.explore(test, plan))
+    except SettledError as settled:
+        return Seen(_so_far(test, plan, "settled"), [ThreadFailure(-1, test.round, "body", settled.outcome)])
     except engine.PhaseError as error:
-        failure = ThreadFailure(error.thread, 1, error.phase, error.failure)
-        return Seen(Coverage(settings.threads, 1, 0, 1, 0, 0.0, "failures"), [failure])
+        failures = [ThreadFailure(number, test.round, "body", failure) for number, failure in test.failures]
+        failures.append(ThreadFailure(error.thread, test.round, error.phase, error.failure))
+        return Seen(_so_far(test, plan, "failures", failed=1), failures, output_of=test.keep_output(failed=True))
+
+
+class StaleTokenWarning(UserWarning):
+    """A marker pins an interleaving of code that has changed since."""
+
+
+def _seconds(settings: Settings) -> float | None:
+    """The limit that somebody has set; the default one is that of rounds."""
+    return None if (settings.rounds, settings.seconds) == (DEFAULT_ROUNDS, DEFAULT_SECONDS) else settings.seconds
+
+
+def _not_run(error: ValueError) -> Seen:
+    nothing = Interleavings(False, 0, 1.0, (0, 0.0, 0))
+    return Seen(Coverage(0, 0, 0, 0, 0, 0.0, "replay", interleavings=nothing), not_run=str(error))
+
+
+def _so_far(test: SortedOutcomes, plan: Plan, limit: str, failed: int = 0) -> Coverage:
+    """What was run, where the engine was left before it could say."""
+    nothing = Interleavings(False, 0, 1.0, (0, 0.0, 0))
+    copies = 1 if plan.own_threads else plan.threads
+    return Coverage(copies, test.round, 0, failed, test.round, 0.0, limit, interleavings=nothing)
+
+
+def _explored(item: Function, test: SortedOutcomes, seen: Explored) -> Seen:
     coverage = _coverage(seen)
-    if seen.found is None:
-        return Seen(coverage, not_checked=_why_not_checked(seen, coverage))
-    return _failed(item, seen, seen.found, coverage)
+    if seen.found is not None:
+        shown = _failed(item, seen, seen.found, coverage)
+        output_of = test.keep_output(failed=seen.found.interleaving is not None)
+        return dataclasses.replace(shown, output_of=output_of, copies=seen.copies)
+    test.keep_output(failed=False)
+    outcomes = test.in_order()
+    if outcomes:
+        failures = [ThreadFailure(-1, coverage.rounds, "body", outcome) for outcome in outcomes]
+        return Seen(coverage, failures, copies=seen.copies)
+    return Seen(coverage, not_checked=_why_not_checked(seen, coverage), copies=seen.copies)
 
 
 def _explore_given(item: Function, subject: ItemWorkload, plan: Plan) -> Seen:
@@ -140,7 +192,7 @@ def _failed(item: Function, seen: Explored, found: Found, coverage: Coverage) ->
     failures = [] if run.failure is None else [ThreadFailure(-1, coverage.rounds, "body", run.failure)]
     text = ""
     if found.interleaving is not None:
-        command = f"pytest {item.nodeid!r} --ftcheck-replay={token}".replace("'", "" if " " not in item.nodeid else "'")
+        command = f"pytest {shlex.quote(_from_here(item))} --ftcheck-replay={token}"
         width = max(80, min(140, item.config.get_terminal_writer().fullwidth))
         text = render(found.interleaving, replay=command, pin=f'@pytest.mark.ftcheck(replay="{token}")', width=width)
     what = "deadlock" if deadlock else ""
@@ -149,6 +201,12 @@ def _failed(item: Function, seen: Explored, found: Found, coverage: Coverage) ->
         first = str(inside).partition("\n")[0]
         what = " and ".join(filter(None, [what, type(inside).__name__ + (f": {first}" if first else "")]))
     return Seen(coverage, failures, deadlock, f"{what} ({_how(seen, found, coverage)})", text, token)
+
+
+def _from_here(item: Function) -> str:
+    """A test's node id as it is typed in the folder where pytest was started."""
+    path, colons, name = item.nodeid.partition("::")
+    return f"{os.path.relpath(item.config.rootpath / path, item.config.invocation_params.dir)}{colons}{name}"
 
 
 def _how(seen: Explored, found: Found, coverage: Coverage) -> str:
@@ -168,8 +226,15 @@ def _why_not_checked(seen: Explored, coverage: Coverage) -> str:
     if seen.exploration.threads < 3 and not seen.copies and coverage.threads < 1:
         return "it started no thread"
     if sum(seen.exploration.endings.values()) >= seen.exploration.schedules:
-        return f"every schedule was given up: {', '.join(seen.exploration.endings)}"
+        return f"every schedule was given up: {', '.join(_GIVEN_UP.get(one, one) for one in seen.exploration.endings)}"
     return ""
+
+
+_GIVEN_UP = {
+    "too long": "it went on for ever, as in a livelock, or is longer than what is run of one",
+    "too many threads": "it starts more threads than can be controlled",
+}
+"""Endings of the engine, in words."""
 
 
 def _coverage(seen: Explored) -> Coverage:
@@ -204,15 +269,3 @@ def _interleavings(exploration: Exploration) -> Interleavings:
         cut=sum(exploration.endings.values()),
         deterministic=exploration.deterministic,
     )
-
-
-def _folder_of(package: str) -> str:
-    try:
-        spec = importlib.util.find_spec(package)
-    except ImportError, ValueError:
-        spec = None
-    if spec is None:
-        raise SettingsError(f"scope: there is no package {package!r} to explore; is it installed?")
-    if spec.submodule_search_locations:
-        return os.path.abspath(next(iter(spec.submodule_search_locations))) + os.sep
-    return os.path.abspath(spec.origin or "")

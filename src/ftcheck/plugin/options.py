@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import importlib.util
 import os
 import random
 import re
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 MARKER = "ftcheck"
 DEFAULT_CLASSIFY = "60"
 _PER_RUN = [option for option in OPTIONS if not option.only_marker]
+_PER_PROJECT = [option for option in _PER_RUN if option.name != "replay"]  # one interleaving of one test
 _MARKER_TEXT = (
     "ftcheck({options}): rerun this test in several threads at once, and report what fails, crashes or hangs "
     "(pytest-ftcheck). Without arguments: the run's settings. See `pytest --help`, group ftcheck, for their meaning."
@@ -178,6 +180,7 @@ def add(parser: pytest.Parser) -> None:
             help=option.help,
             **({"nargs": "?", "const": "yes"} if option.flag else {}),
         )
+    for option in _PER_PROJECT:
         parser.addini(f"ftcheck_{option.name}", f"{option.help} (--ftcheck-{option.name})", default=None)
     parser.addini("ftcheck", "rerun every test in several threads at once (--ftcheck)", type="bool", default=False)
     parser.addini("ftcheck_classify", "seconds, 0 for off (--ftcheck-classify)", default=DEFAULT_CLASSIFY)
@@ -248,10 +251,26 @@ def check_token(text: str, where: str) -> None:
         raise pytest.UsageError(f"{where}: {error}") from None
 
 
+def folder_of(package: str, where: str) -> str:
+    """The folder of a package, with a separator at its end, or the file of a module: what belongs to it begins with that.
+
+    :raises SettingsError: there is none.
+    """
+    try:
+        spec = importlib.util.find_spec(package)
+    except Exception:  # to find a part of a package, that is imported
+        spec = None
+    if spec is None or not (spec.submodule_search_locations or str(spec.origin).endswith(".py")):
+        raise SettingsError(f"{where}: there is no package {package!r} of Python code to explore. Is it installed?")
+    if spec.submodule_search_locations:
+        return os.path.abspath(next(iter(spec.submodule_search_locations))) + os.sep
+    return os.path.abspath(str(spec.origin))
+
+
 def needs_worker(config: pytest.Config) -> bool:
     """Before the first conftest.py: whether this run will get a worker of ours, so far as can be told."""
     option = config.known_args_namespace
-    asked = bool(option.ftcheck or option.ftcheck_marked or config.getini("ftcheck"))
+    asked = bool(option.ftcheck or option.ftcheck_marked or option.ftcheck_replay or config.getini("ftcheck"))
     try:
         return _isolation(config, option, asked and not option.ftcheck_off)[0]
     except pytest.UsageError:
@@ -260,7 +279,7 @@ def needs_worker(config: pytest.Config) -> bool:
 
 def _layer(config: pytest.Config, kind: Literal["ini", "line"]) -> Mapping[str, Any]:
     parsed: dict[str, Any] = {}
-    for option in _PER_RUN:
+    for option in _PER_RUN if kind == "line" else _PER_PROJECT:
         name = f"ftcheck_{option.name}"
         value = config.getini(name) if kind == "ini" else getattr(config.option, name)
         if value in (None, ""):
@@ -268,8 +287,14 @@ def _layer(config: pytest.Config, kind: Literal["ini", "line"]) -> Mapping[str, 
         where = f"{config.inipath or 'ini'}: {name}" if kind == "ini" else f"--ftcheck-{option.name}"
         try:
             parsed |= settings.parse({option.name: value}, where)
+            for package in parsed["scope"] if option.name == "scope" else ():
+                folder_of(package, where)
         except SettingsError as error:
             raise pytest.UsageError(str(error)) from None
+    try:
+        settings.refuse_contradictions(parsed, f"{config.inipath or 'ini'}" if kind == "ini" else "the command line")
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
     return parsed
 
 

@@ -53,6 +53,10 @@ class _Page:
         return dict(sorted(texts.items(), key=lambda pair: (pair[0][0], _KINDS.index(pair[0][1]))))
 
 
+def _thread_and_round(thread: int, name: str, round: int) -> str:
+    return f"thread {thread}{f', {name}' if name else ''}, round {round}"
+
+
 class Output:
     """The output of one test's threads.
 
@@ -104,16 +108,18 @@ class Output:
             for handler, each in zip(handlers, filters, strict=True):
                 handler.removeFilter(each)
 
-    def add_sections(self, item: pytest.Item, rounds: Collection[int]) -> None:
+    def add_sections(
+        self, item: pytest.Item, rounds: Collection[int], whose: Callable[[int, str, int], str] = _thread_and_round
+    ) -> None:
         """Put what was kept onto the test's report.
 
         :param rounds: those to show; the first one if there are none.
+        :param whose: called with the number of the thread, the name of the one that it started (or nothing), and the round.
         """
         for thread, number in sorted(self._kept, key=lambda key: (key[1], key[0])):
             if number in (rounds or (1,)):
                 for (name, kind), text in self._kept[thread, number].sections().items():
-                    who = f"thread {thread}{f', {name}' if name else ''}, round {number}"
-                    item.add_report_section("call", f"{kind} ({who})", text)
+                    item.add_report_section("call", f"{kind} ({whose(thread, name, number)})", text)
 
     def write(self, page: _Page, kind: Kind, text: str) -> None:
         """A thread has written something."""

@@ -132,9 +132,12 @@ class ConcurrentRun:
         __tracebackhide__ = True
         own_threads = _calls_concurrently(self.item.obj)
         with _streams_restored(), output.kept_apart(self.item.config):
-            seen = exploring.explore_item(self.item, subject, self.settings, self._seed, own_threads, lambda schedules: None)
+            seen = exploring.explore_item(self.item, subject, self.settings, self._seed, own_threads, output, _outcome_in)
         self.used, self.coverage = subject.used, seen.coverage
         try:
+            if seen.not_run:
+                self.finding = Finding(Verdict.ERROR, (self.item.nodeid,), seen.not_run, coverage=seen.coverage)
+                raise NotRunError(seen.not_run)
             if seen.failures:
                 self._judge(seen.failures)
             elif seen.deadlock:
@@ -142,13 +145,12 @@ class ConcurrentRun:
                 raise DeadlockError(seen.headline)
             self.not_checked = seen.not_checked
         finally:
-            output.add_sections(self.item, set())
-            if self.finding is not None:
+            output.add_sections(self.item, {seen.output_of}, seen.who_writes)
+            if self.finding is not None and seen.headline:
                 verdict = Verdict.DEADLOCK if seen.deadlock else self.finding.verdict
                 self.finding = dataclasses.replace(
                     self.finding, verdict=verdict, headline=seen.headline, detail=seen.text, replay=seen.token
                 )
-                self.item.add_report_section("call", "interleaving", seen.text)
 
     def _run_alone(self, subject: ItemWorkload, reason: str) -> None:
         __tracebackhide__ = True
@@ -173,10 +175,10 @@ class ConcurrentRun:
         __tracebackhide__ = True
         coverage = self.coverage
         assert coverage is not None
+        failures = [part for one in failures for part in _parts(one)]
         exits = [one.exception for one in failures if isinstance(one.exception, Exit)]
         if exits:
             raise exits[0]
-        failures = [part for one in failures for part in _parts(one)]
         real = [one for one in failures if not isinstance(one.exception, (*_SKIPS, XFailed))]
         if real:
             self._groups = group_failures(real, OUR_FOLDERS)
@@ -202,10 +204,8 @@ class ConcurrentRun:
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> str | TerminalRepr:
         """Each kind of failure with pytest's own rendering, under a line that counts it."""
         render = types.MethodType(type(self.item).repr_failure, self.item)
-        if isinstance(excinfo.value, DeadlockError):
-            return str(excinfo.value)
-        if isinstance(excinfo.value, StalledError) and self.finding is not None:
-            return f"{self.finding.headline}\n\n{self.finding.detail}"
+        if isinstance(excinfo.value, (DeadlockError, NotRunError, StalledError)) and self.finding is not None:
+            return "\n\n".join(filter(None, [self.finding.headline, self.finding.detail]))
         if self.finding is None or not isinstance(excinfo.value, BaseExceptionGroup):
             plain: str | TerminalRepr = render(excinfo)
             return plain
@@ -222,7 +222,10 @@ class ConcurrentRun:
                 chain.append((ReprTraceback([], str(rendered), "native"), None, None))
         location = self._groups[0][0].location
         crash = ReprFileLocation(location.file, location.line, self.finding.headline) if location else None
-        return ExceptionChainRepr([*chain, (blank, crash, None)])
+        shown = ExceptionChainRepr([*chain, (blank, crash, None)])
+        if self.finding.detail:
+            shown.addsection("interleaving", self.finding.detail, "-")
+        return shown
 
 
 def _parts(failure: ThreadFailure) -> list[ThreadFailure]:
@@ -233,6 +236,13 @@ def _parts(failure: ThreadFailure) -> list[ThreadFailure]:
     if not inside:
         return [failure]
     return [part for one in inside for part in _parts(dataclasses.replace(failure, exception=one))]
+
+
+def _outcome_in(raised: BaseException) -> BaseException | None:
+    """What an exception says of how a test ended, whatever it is wrapped in; None if there is a failure in it."""
+    parts = [one.exception for one in _parts(ThreadFailure(-1, 0, "body", raised))]
+    leaving = next((one for one in parts if isinstance(one, Exit)), None)
+    return leaving or (parts[0] if all(isinstance(one, (XFailed, *_SKIPS)) for one in parts) else None)
 
 
 @contextlib.contextmanager
@@ -247,6 +257,10 @@ def _streams_restored() -> Iterator[None]:
 
 class DeadlockError(Exception):
     """An interleaving ends in a deadlock; its threads were let go."""
+
+
+class NotRunError(Exception):
+    """Nothing was run, though it was asked for: a token does not fit."""
 
 
 class StalledError(Exception):
@@ -274,7 +288,9 @@ def stall_finding(nodeid: str, stall: stress.Stall, coverage: Coverage | None) -
 
 
 def how_often(groups: Sequence[FailureGroup], coverage: Coverage) -> str:
-    """``2 of 2 threads, 17 of 200 rounds``; for a test with its own threads only the rounds."""
+    """``2 of 2 threads, 17 of 200 rounds``; for a test with its own threads only the rounds; ``schedule 3`` if explored."""
+    if coverage.interleavings is not None:
+        return "replayed" if coverage.limit == "replay" else f"schedule {coverage.rounds}"
     rounds = {number for group in groups for number in group.rounds}
     threads = {number for group in groups for number in group.threads if number >= 0}
     text = f"{len(rounds)} of {coverage.rounds} rounds"

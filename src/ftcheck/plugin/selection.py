@@ -12,7 +12,7 @@ from _pytest.python import Function
 
 from ftcheck import settings
 from ftcheck.plugin import asynchronous, run_parallel
-from ftcheck.plugin.options import MARKER, RunOptions
+from ftcheck.plugin.options import MARKER, RunOptions, check_token, folder_of
 from ftcheck.settings import Settings, SettingsError
 
 ONE_AT_A_TIME = {
@@ -65,6 +65,8 @@ def plan(item: pytest.Item, run: RunOptions) -> Plan:
     if chosen.skip is not None:
         return Plan(None, f"skip: {chosen.skip}")
     reason = _cannot(item, run) or (theirs.why_alone if chosen.threads == 1 else "")
+    if not reason and (chosen.explore or chosen.replay) and isinstance(item, Function):
+        reason = asynchronous.cannot_be_explored(item)
     if not reason and chosen.rounds is None and "num_iterations" in getattr(item, "fixturenames", ()):
         reason = "uses num_iterations, and only time limits its rounds: give --ftcheck-rounds=N"
     if reason:
@@ -102,7 +104,8 @@ def _read_markers(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool, r
                 theirs.overruled(layers[-1])
             else:
                 theirs.add(mark, item.nodeid)
-    chosen = settings.resolve([*layers, theirs.layer])
+    typed = {name: value for name, value in run.layers[1].items() if name == "replay"}  # the one test's that was named
+    chosen = settings.resolve([*layers, theirs.layer, typed])
     threads = theirs.capped(chosen.threads)
     return (chosen if threads == chosen.threads else dataclasses.replace(chosen, threads=threads)), marked, theirs
 
@@ -116,7 +119,15 @@ def _parsed(mark: pytest.Mark, nodeid: str) -> dict[str, Any]:
         raise SettingsError(
             f"{where}: the options are given by name, such as threads=4, not {', '.join(map(repr, mark.args))}."
         )
-    return settings.parse(mark.kwargs, where, marker=True)
+    parsed = settings.parse(mark.kwargs, where, marker=True)
+    if "replay" in parsed:
+        try:
+            check_token(parsed["replay"], where)
+        except pytest.UsageError as error:
+            raise SettingsError(str(error)) from None
+    for package in parsed.get("scope", ()):
+        folder_of(package, where)
+    return parsed
 
 
 def _cannot(item: pytest.Item, run: RunOptions) -> str:

@@ -52,6 +52,7 @@ class SessionPlugin:
         self._gil_at_collection: dict[str, GilEvent] = {}
         self._gil_event: GilEvent | None = None
         self._restart = ""
+        self._wrong_selection = ""
         self._users = FixtureUsers()
         self._bystanders: frozenset[int] = frozenset()
         self._watches = Watches(run)
@@ -117,6 +118,21 @@ class SessionPlugin:
             report.longrepr = "\n".join(wrong)
             report.ftcheck = {"usage": True, "reason": "", "coverage": None, "findings": []}  # type: ignore[attr-defined]
         return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._run.layers[1].get("replay") is not None and len(items) > 1:
+            self._wrong_selection = (
+                f"--ftcheck-replay runs one test, and {len(items)} are selected. Name the one that the token is of, "
+                "as the line 'run it again' of its report does."
+            )
+            items.clear()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self) -> None:
+        """Not before xdist has sent what was collected, which its controlling process waits for."""
+        if self._wrong_selection:
+            raise pytest.UsageError(self._wrong_selection)
 
     def _wrong_marker(self, node: pytest.Item | pytest.Collector) -> str:
         if isinstance(node, pytest.Item) and not self._run.off and has_markers(node):

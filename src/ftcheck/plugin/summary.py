@@ -42,10 +42,12 @@ class SummaryPlugin:
         chosen = settings.resolve(run.layers)
         limits = [f"{chosen.rounds} rounds" if chosen.rounds else "", f"{chosen.seconds:g} s" if chosen.seconds else ""]
         where = "isolated in a worker process" if run.isolate else f"NOT isolated ({run.why_not_isolated})"
-        lines.append(
-            f"ftcheck: {chosen.threads} threads, up to {' or '.join(filter(None, limits))} per test, "
-            f"timeout {chosen.timeout:g} s, seed {run.seed}, {where}"
-        )
+        work = f"up to {' or '.join(filter(None, limits))} per test"
+        if chosen.explore:
+            work = f"up to {chosen.schedules} controlled interleavings per test"
+        if chosen.replay is not None:
+            work = "one interleaving again"
+        lines.append(f"ftcheck: {chosen.threads} threads, {work}, timeout {chosen.timeout:g} s, seed {run.seed}, {where}")
         return lines
 
     @pytest.hookimpl(optionalhook=True)

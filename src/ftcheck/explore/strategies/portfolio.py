@@ -17,7 +17,7 @@ from ftcheck.explore.strategies import Strategy
 from ftcheck.explore.strategies.pct import Pct
 from ftcheck.explore.strategies.pos import Pos
 from ftcheck.explore.strategies.surw import Surw
-from ftcheck.explore.strategies.systematic import Diverged, Dpor
+from ftcheck.explore.strategies.systematic import Diverged, Dpor, Endless
 from ftcheck.explore.strategies.walk import Walk
 
 _OPENING = "D SSS D SSS D SSSS P SSSS D SSSS C".replace(" ", "")
@@ -29,13 +29,15 @@ class Portfolio:
     """Takes turns.
 
     :param systematic: whether the systematic search is among them.
-    :ivar dpor: that search; None: it was not wanted, or the code under test is not deterministic.
+    :ivar dpor: that search; None: it was not wanted, or had to be given up.
+    :ivar diverged: it was given up because the code under test is not deterministic.
     """
 
     name = "portfolio"
 
     def __init__(self, *, systematic: bool = True) -> None:
         self.dpor = Dpor() if systematic else None
+        self.diverged = False
         self._one: dict[str, Strategy] = {"S": Surw(), "P": Pos(), "C": Pct(), "W": Walk()}
         self._everywhere: list[Strategy] = [
             Pos(only_hot=False),
@@ -50,6 +52,9 @@ class Portfolio:
         self._turn += 1
         beyond = self._turn - len(_OPENING)
         letter = _OPENING[self._turn] if beyond < 0 else _THEN[beyond % len(_THEN)]
+        if self._turn == 0 and self.dpor is None:
+            self._last = None
+            return Attempt("plan", [], strategy="no preemptions")
         if letter == "D":
             if self.dpor is None or self.dpor.complete:
                 return self.next(knowledge, dice)
@@ -65,4 +70,6 @@ class Portfolio:
             if self._last is not None:
                 self._last.learn(run)
         except Diverged:
+            self.dpor, self.diverged = None, True
+        except Endless:
             self.dpor = None

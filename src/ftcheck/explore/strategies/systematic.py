@@ -17,6 +17,10 @@ class Diverged(Exception):
     """A run went another way than the same decisions led before: the code under test is not deterministic."""
 
 
+class Endless(Exception):
+    """A run was given up at a limit: what comes after it is not known, and cannot be searched systematically."""
+
+
 class _Tree:
     """One search tree at a time: it lives in the core.
 
@@ -42,7 +46,10 @@ class _Tree:
         """Take the run in.
 
         :raises Diverged: it did not follow the decisions it was to repeat.
+        :raises Endless: it did not come to its end.
         """
+        if run.ending in (Ending.TOO_LONG, Ending.TOO_MANY_THREADS):
+            raise Endless
         self.interleavings += run.ending is not Ending.REDUNDANT
         more = _core.tree_advance()
         if more is None:

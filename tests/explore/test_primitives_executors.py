@@ -1,0 +1,223 @@
+"""Executors and futures, timers, and what belongs to one thread alone, under control."""
+
+import concurrent.futures
+import contextvars
+import threading
+import time
+
+import pytest
+
+from ftcheck import concurrently
+from ftcheck.explore.control import Ending
+from tests.explore.conftest import POLICIES
+
+LOCAL = threading.local()
+VARIABLE = contextvars.ContextVar("VARIABLE", default=0)
+
+
+class Total:
+    def __init__(self):
+        self.value = 0
+
+    def add(self):
+        self.value += 1
+
+
+# --- Timer -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_timer_comes_after_its_interval(holds):
+    def program():
+        seen = []
+        timer = threading.Timer(30, seen.append, ["rung"])
+        timer.start()
+        time.sleep(29)
+        assert seen == []
+        timer.join()
+        assert seen == ["rung"]
+
+    assert {round(run.seconds) for run in holds(program)} == {30}
+
+
+def test_a_cancelled_timer_never_comes(holds):
+    def program():
+        seen = []
+        timer = threading.Timer(30, seen.append, ["rung"])
+        timer.start()
+        time.sleep(1)
+        timer.cancel()
+        timer.join()
+        assert seen == []
+
+    assert {round(run.seconds) for run in holds(program)} == {1}
+
+
+def test_a_timer_that_is_cancelled_at_its_time_may_come_or_not(explore):
+    outcomes = set()
+
+    def program():
+        seen = []
+        timer = threading.Timer(30, lambda: seen.append("rung"))
+        timer.start()
+        time.sleep(30)
+        timer.cancel()
+        timer.join()
+        outcomes.add(tuple(seen))
+
+    assert not any(run.failed for run in explore(program))
+    assert outcomes == {(), ("rung",)}
+
+
+# --- executors ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_executor(holds):
+    def program():
+        with concurrent.futures.ThreadPoolExecutor(2) as executor:
+            first = executor.submit(pow, 2, 3)
+            assert list(executor.map(lambda x: 2 * x, [1, 2, 3])) == [2, 4, 6]
+            assert first.result() == 8
+            assert first.done()
+            assert not first.cancel()
+
+    holds(program, schedules=8)
+
+
+def test_futures_are_waited_for(holds):
+    def program():
+        with concurrent.futures.ThreadPoolExecutor(3) as executor:
+            slow, quick = executor.submit(time.sleep, 60), executor.submit(time.sleep, 30)
+            done, rest = concurrent.futures.wait([slow, quick], return_when=concurrent.futures.FIRST_COMPLETED)
+            assert (done, rest) == ({quick}, {slow})
+            assert list(concurrent.futures.as_completed([slow, quick])) == [quick, slow]
+            late = executor.submit(time.sleep, 100)
+            with pytest.raises(TimeoutError):
+                late.result(timeout=10)
+            assert concurrent.futures.wait([late], timeout=5).not_done == {late}
+
+    assert {round(run.seconds) for run in holds(program, schedules=4)} == {160}
+
+
+def test_what_a_task_raises_comes_out_of_its_future(holds):
+    def program():
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            future, calls = executor.submit(divmod, 1, 0), []
+            future.add_done_callback(calls.append)
+            assert type(future.exception()) is ZeroDivisionError
+            with pytest.raises(ZeroDivisionError):
+                future.result()
+        assert calls == [future]
+
+    holds(program, schedules=8)
+
+
+def test_shutdown_of_an_executor(holds):
+    def program():
+        executor = concurrent.futures.ThreadPoolExecutor(1)
+        first, second = executor.submit(time.sleep, 10), executor.submit(time.sleep, 10)
+        executor.shutdown(wait=False, cancel_futures=True)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            executor.submit(time.sleep, 1)
+        executor.shutdown()
+        assert second.cancelled()
+        assert first.cancelled() or first.done()
+
+    holds(program, schedules=8)
+
+
+def test_tasks_that_wait_for_tasks_of_a_small_executor_are_a_deadlock(explore):
+    def program():
+        executor = concurrent.futures.ThreadPoolExecutor(1)
+
+        def outer():
+            return executor.submit(pow, 2, 2).result()
+
+        with executor:
+            executor.submit(outer).result()
+
+    assert {run.ending for run in explore(program, schedules=3)} == {Ending.DEADLOCK}
+
+
+def test_a_bug_in_an_executor_is_found(explore):
+    def program():
+        total = Total()
+
+        def add():
+            for _ in range(4):
+                total.add()
+
+        with concurrent.futures.ThreadPoolExecutor(2) as executor:
+            for _ in range(2):
+                executor.submit(add)
+        assert total.value == 8
+
+    for policy in POLICIES[1:]:
+        assert any(run.failed for run in explore(program, [policy], schedules=100)), policy
+
+
+# --- values of a thread ------------------------------------------------------------------------------------------------
+
+
+def test_locals_are_fresh_in_each_body(holds):
+    """The bodies run on pooled threads, one after the other on the same one."""
+
+    def program():
+        def body():
+            assert not hasattr(LOCAL, "value")
+            LOCAL.value = threading.get_ident()
+            assert vars(LOCAL) == {"value": LOCAL.value}
+
+        concurrently(body, body)
+        concurrently(body, body)
+        threads = [threading.Thread(target=body) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    holds(program, schedules=5)
+
+
+def test_locals_of_the_test_itself_stay(holds):
+    def program():
+        LOCAL.mine = 1
+        concurrently(lambda: setattr(LOCAL, "mine", 2))
+        assert LOCAL.mine == 1
+        del LOCAL.mine
+
+    holds(program, schedules=2)
+
+
+def test_a_subclass_of_local_begins_anew_in_each_body(holds):
+    class Counted(threading.local):
+        def __init__(self, start):
+            self.count = start
+
+    def program():
+        own, counts = Counted(5), []
+
+        def body():
+            own.count += 1
+            counts.append(own.count)
+
+        concurrently(body, body, body)
+        assert counts == [6, 6, 6]
+        assert own.count == 5
+
+    holds(program, schedules=5)
+
+
+def test_context_variables_are_those_of_the_test_and_the_bodys_own(holds):
+    def program():
+        VARIABLE.set(1)
+
+        def body():
+            assert VARIABLE.get() == 1
+            VARIABLE.set(2)
+            assert VARIABLE.get() == 2
+
+        concurrently(body, body)
+        assert VARIABLE.get() == 1
+
+    holds(program, schedules=2)
+    assert VARIABLE.get() == 0
