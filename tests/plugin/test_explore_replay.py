@@ -119,12 +119,7 @@ def test_five_fresh_processes(found, mini, folder, hash_seed):
     run.lines.fnmatch_lines(["ftcheck: *, one interleaving again, *isolated in a worker process", "--- replayed ---"])
 
 
-LAZY = pytest.mark.xfail(
-    strict=True, reason="what is imported in the first run shifts its steps; nothing ran before a replay"
-)
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=LAZY) if name == "test_pool" else name for name in ALL[1:]])
+@pytest.mark.parametrize("name", ALL[1:])
 def test_every_kind_comes_back(found, mini, folder, name):
     """Of a test that runs in copies, one with its own threads, and one that ends in a deadlock."""
     arguments, _ = command(found, name)

@@ -119,6 +119,7 @@ def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = l
 
 def _replay(control: Control, test: _Test, token: Token) -> Explored:
     test.copies = max(token.copies, 1)
+    control.run(test, Attempt("plan", []), Log.NOTHING)  # what is imported at first use was imported when it was found, too
     run, interleaving, followed, code = _told(control, test, token)
     changed = token.changed(code)
     if changed:
