@@ -6,7 +6,22 @@ from setuptools import Extension, setup
 
 FILES = (
     *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals"),
-    *("sched", "points", "ops", "calls", "locks", "squeue", "threads", "clock", "trace", "values", "before"),
+    *(
+        "sched",
+        "run",
+        "depend",
+        "methods",
+        "points",
+        "ops",
+        "calls",
+        "locks",
+        "squeue",
+        "threads",
+        "clock",
+        "trace",
+        "values",
+        "before",
+    ),
     *("policy", "plan", "walk", "pct", "pos", "surw", "tree", "dpor"),
 )
 INCLUDE = sysconfig.get_path("include")

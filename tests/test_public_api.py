@@ -10,16 +10,27 @@ import ftcheck
 
 FOLDER = Path(ftcheck.__file__).parent
 FLOORS = {
-    "verdicts": (),
+    "verdicts": ("coverage",),
+    "coverage": (),
     "interpreter": (),
-    "settings": ("interpreter", "verdicts"),
-    "workload": ("_core", "settings", "interpreter", "verdicts"),
+    "settings": ("interpreter", "coverage", "verdicts"),
+    "workload": ("_core", "settings", "interpreter", "coverage", "verdicts"),
     "forked": (),
-    "reliance": ("verdicts",),
-    "interleavings": ("verdicts",),
-    "explore": ("_core", "workload", "settings", "interpreter", "verdicts", "interleavings", "stress", "explore"),
-    "stress": ("_core", "workload", "settings", "interpreter", "verdicts", "stress"),
-    "report": ("settings", "verdicts", "interleavings", "report"),
+    "reliance": ("coverage", "verdicts"),
+    "interleavings": ("coverage", "verdicts"),
+    "explore": (
+        "_core",
+        "workload",
+        "settings",
+        "interpreter",
+        "coverage",
+        "verdicts",
+        "interleavings",
+        "stress",
+        "explore",
+    ),
+    "stress": ("_core", "workload", "settings", "interpreter", "coverage", "verdicts", "stress"),
+    "report": ("settings", "coverage", "verdicts", "interleavings", "report"),
 }
 
 

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftcheck.coverage import Coverage, coverage_from_plain
 from ftcheck.verdicts import (
-    Coverage,
     FailureGroup,
     Finding,
     Location,
     ThreadFailure,
     Verdict,
-    coverage_from_plain,
     finding_from_plain,
     group_failures,
     location_of,

@@ -6,7 +6,8 @@ PYTEST_DONT_REWRITE: there is nothing to rewrite here, and where this package is
 reruns of the classification) pytest would warn; with ``-p ftcheck`` and ``filterwarnings = error`` it would stop.
 """
 
-from ftcheck.verdicts import Coverage, FailureGroup, Finding, Location, TestVerdict, Verdict
+from ftcheck.coverage import Coverage
+from ftcheck.verdicts import FailureGroup, Finding, Location, TestVerdict, Verdict
 from ftcheck.workload import concurrently
 
 __version__ = "0.1.0"

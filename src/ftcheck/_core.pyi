@@ -40,7 +40,6 @@ def begin_run(
     stay_limit: int,
     log: int,
     only_hot: bool,
-    on_deadlock: Callable[[], object] | None = ...,
 ) -> None: ...
 def end_run() -> tuple[int, int, int, int, int, int, int, int]: ...
 def trace() -> tuple[

@@ -1,9 +1,8 @@
-"""The words every room of ftcheck speaks: verdicts, failures of threads, coverage, findings.
+"""The words every room of ftcheck speaks: verdicts, failures of threads, findings; coverage has a file of its own.
 
-This is the ground floor: it imports nothing else of ours and knows neither pytest nor any engine. All values are frozen
-and made of plain data, so that they survive the way from a worker process to the one that prints them
-(:func:`to_plain`, :func:`from_plain`). Only :class:`ThreadFailure` holds a live exception; an engine turns those into
-:class:`FailureGroup` values before they travel.
+This is the ground floor: it knows neither pytest nor any engine. All values are frozen and made of plain data, so that they
+survive the way from a worker process to the one that prints them (:func:`to_plain`, :func:`finding_from_plain`). Only
+:class:`ThreadFailure` holds a live exception; an engine turns those into :class:`FailureGroup` values before they travel.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from ftcheck.coverage import Coverage, counted, coverage_from_plain
 
 
 class Verdict(enum.Enum):
@@ -113,88 +114,6 @@ class FailureGroup:
         return f"{self.kind}: {first}" if first else self.kind
 
 
-@dataclass(frozen=True, slots=True)
-class Interleavings:
-    """What the controlled engine has covered.
-
-    :param complete: all inequivalent interleavings were run, and there are so many: ``number``.
-    :param number: inequivalent interleavings that the systematic search has run.
-    :param missing: the probability, at most, that a bug of depth 2 (one preemption at the right place) was missed.
-    :param decisions: scheduling decisions of a run: least, mean, most.
-    :param timed: sleeps and timeouts took part; they end only when nothing else can run, so other orders were not tried.
-    :param cut: runs that were given up at a limit, so that what comes after it is not known.
-    :param deterministic: False: the code under test went another way than the same decisions had led before.
-    """
-
-    complete: bool
-    number: int
-    missing: float
-    decisions: tuple[int, float, int]
-    timed: bool = False
-    cut: int = 0
-    deterministic: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What was run to reach a verdict; a pass is always said with this.
-
-    :param threads: bodies at a time.
-    :param rounds: rounds that were run.
-    :param overlapped: rounds in which at least two bodies ran at the same moment.
-    :param failed: rounds in which any thread failed.
-    :param calls: calls of bodies, over all threads and rounds.
-    :param seconds: wall-clock time of all rounds.
-    :param limit: what ended the search: ``"rounds"``, ``"seconds"``, ``"failures"``, ``"settled"`` or ``"hang"``.
-    :param gil: whether the GIL was on at the end, so that bodies took turns instead of running in parallel.
-    :param interleavings: of the controlled engine, whose rounds are schedules; None: the threads ran really in parallel.
-    """
-
-    threads: int
-    rounds: int
-    overlapped: int
-    failed: int
-    calls: int
-    seconds: float
-    limit: str
-    gil: bool = False
-    interleavings: Interleavings | None = None
-
-    @property
-    def text(self) -> str:
-        """One line for people: ``2 threads, 200 rounds, 198 overlapped``."""
-        if self.interleavings is not None:
-            return self._explored(self.interleavings)
-        parts = [_count(self.threads, "thread"), _count(self.rounds, "round"), f"{self.overlapped} overlapped"]
-        if self.limit == "seconds":
-            parts.append("time budget reached")
-        if self.gil:
-            parts.append("GIL on")
-        return ", ".join(parts)
-
-    def _explored(self, seen: Interleavings) -> str:
-        if self.limit == "replay":
-            return "one interleaving replayed" if self.rounds else "nothing was run"
-        if seen.complete:
-            all_of = "the only interleaving" if seen.number == 1 else f"all {seen.number} inequivalent interleavings"
-            return f"{_count(self.threads, 'thread')}, {all_of}"
-        parts = [_count(self.threads, "thread"), f"{_count(self.rounds, 'schedule')} sampled"]
-        if self.limit in ("schedules", "seconds"):
-            parts.append(f"P(a bug of depth 2 was missed) at most {seen.missing:.2g}")
-            parts.append("time budget reached" if self.limit == "seconds" else "schedule budget reached")
-        if seen.timed:
-            parts.append("sleeps and timeouts end only when nothing else can run")
-        if seen.cut:
-            parts.append(f"{_count(seen.cut, 'schedule')} given up at a limit")
-        if not seen.deterministic:
-            parts.append("not deterministic")
-        return ", ".join(parts)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 class RelianceKind(enum.Enum):
     """What the reruns of a failing test say about its relation to the GIL; decided in :mod:`ftcheck.reliance`."""
 
@@ -231,7 +150,7 @@ class Rerun:
         remarks = [self.note] if self.note else []
         if self.mode != "alone" and not self.failed and self.overlapped < self.rounds:
             remarks.insert(0, f"{self.overlapped} overlapped")
-        text = f"{self.mode} {self.failed} of {_count(self.rounds, 'round')}"
+        text = f"{self.mode} {self.failed} of {counted(self.rounds, 'round')}"
         return f"{text} ({'; '.join(remarks)})" if remarks else text
 
 
@@ -294,7 +213,7 @@ class Finding:
         if self.coverage is not None and self.coverage.interleavings is not None:
             return ""  # the first one that fails ends the search; the headline says which
         rounds = {number for group in self.groups for number in group.rounds if number}
-        return f"failed in {len(rounds)} of {_count(self.coverage.rounds, 'round')}" if rounds and self.coverage else ""
+        return f"failed in {len(rounds)} of {counted(self.coverage.rounds, 'round')}" if rounds and self.coverage else ""
 
 
 _SHOWED = {Verdict.CRASH: "died", Verdict.HANG: "did not end", Verdict.DEADLOCK: "deadlocked"}
@@ -367,16 +286,6 @@ def finding_from_plain(data: dict[str, Any]) -> Finding:
         reliance=_reliance_from_plain(data["reliance"]),
         replay=data["replay"],
     )
-
-
-def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
-    """The inverse of :func:`to_plain` for a :class:`Coverage` or ``None``."""
-    if data is None:
-        return None
-    seen = data.get("interleavings")
-    if seen is not None:
-        seen = Interleavings(**{**seen, "decisions": tuple(seen["decisions"])})
-    return Coverage(**{**data, "interleavings": seen})
 
 
 def _reliance_from_plain(data: dict[str, Any] | None) -> Reliance | None:

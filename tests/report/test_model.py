@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftcheck.coverage import Coverage
 from ftcheck.report.model import Book, RunReport, Share
-from ftcheck.verdicts import Coverage, FailureGroup, Finding, TestVerdict, Verdict, worst
+from ftcheck.verdicts import FailureGroup, Finding, TestVerdict, Verdict, worst
 
 SOME = Coverage(threads=2, rounds=10, overlapped=9, failed=0, calls=20, seconds=0.1, limit="rounds")
 MORE = Coverage(threads=2, rounds=99, overlapped=9, failed=0, calls=20, seconds=0.1, limit="rounds")

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from ftcheck.coverage import Coverage
 from ftcheck.reliance import decide, failed_alone, not_classified
 from ftcheck.report.model import Ending, RunReport
 from ftcheck.report.terminal import render
-from ftcheck.verdicts import Coverage, FailureGroup, Finding, Location, Rerun, TestVerdict, Verdict
+from ftcheck.verdicts import FailureGroup, Finding, Location, Rerun, TestVerdict, Verdict
 
 RAN = Coverage(threads=2, rounds=200, overlapped=198, failed=0, calls=400, seconds=0.3, limit="rounds")
 FAILED = dataclasses.replace(RAN, rounds=21, overlapped=20, failed=20, limit="failures")

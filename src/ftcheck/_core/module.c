@@ -41,7 +41,7 @@ static PyMethodDef methods[] = {
      "classify(builtin, kind, subject, key, /)\n--\n\nA call of this builtin reads (1) or writes (2) its argument number "
      "`subject`, or does nothing (0);\n`key` is the number of the argument that names an item, or -1."},
     {"begin_run", (PyCFunction)(void (*)(void))ftc_begin_run, METH_VARARGS | METH_KEYWORDS,
-     "begin_run(policy, parameters, seed, limit, stay_limit, log, only_hot, on_deadlock=None)\n--\n\nFrom here on the calling thread "
+     "begin_run(policy, parameters, seed, limit, stay_limit, log, only_hot)\n--\n\nFrom here on the calling thread "
      "is worker 0 of a controlled run."},
     {"end_run", ftc_end_run, METH_NOARGS,
      "end_run()\n--\n\n(outcome, steps, decisions, switches, preemptions, threads, virtual nanoseconds, whether anybody slept or\nwaited with a timeout) of the run."},

@@ -1,4 +1,4 @@
-/* What all policies need: their names, and picking one worker of a set. */
+/* What all policies need: their names, chance, and picking one worker of a set. */
 #include "sched.h"
 #include <string.h>
 
@@ -14,6 +14,25 @@ ftc_policy_named(const char *name)
     }
     return NULL;
 }
+
+/* --- chance: splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014) ---------- */
+
+uint64_t
+ftc_random(void)
+{
+    uint64_t z = ftc_the.random += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+double
+ftc_uniform(void)
+{
+    return (double)(ftc_random() >> 11) * 0x1.0p-53;
+}
+
+/* --- sets of workers --------------------------------------------------------------------------------------------- */
 
 int
 ftc_lowest(uint64_t set)

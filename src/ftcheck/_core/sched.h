@@ -1,9 +1,12 @@
 /* The controlled scheduler: real threads, one of which runs at a time.
  *
  *   sched.c    the token: who may run, who is blocked on what, handing over, deadlocks, the virtual clock
+ *   run.c      a run as Python sees it: its beginning and its end
+ *   depend.c   which operations disturb each other
  *   points.c   the sys.monitoring callback: which instructions are scheduling points, and what each is about to do
  *   ops.c      from the operands of an instruction to an operation on an object
  *   calls.c    the same for calls of builtins: list.append(x) writes to the list, len(x) reads it
+ *   methods.c  replaces the methods of built-in types
  *   locks.c    _thread.lock and _thread.RLock, those that exist already included
  *   squeue.c   _queue.SimpleQueue
  *   threads.c  pooled threads for bodies, threads that the code under test starts itself, joining
@@ -116,12 +119,13 @@ typedef struct {
     long decisions, switches, preemptions;
     const ftc_policy *policy;
     uint64_t random;
-    PyObject *on_deadlock;           /* called before the blocked are released */
 } ftc_run;
 
 extern ftc_run ftc_the;              /* the run */
 extern ftc_worker ftc_workers[FTC_MAX_WORKERS];
 extern _Thread_local ftc_worker *ftc_me;          /* the calling thread's worker, or NULL: not under control */
+extern atomic_int ftc_interrupted;   /* a signal handler has raised, on the main thread, while it waited for its turn */
+extern PyObject *ftc_interruption;   /* what it raised */
 extern PyObject *ftc_abandoned;      /* the exception that unwinds the workers of a run that is given up */
 
 /* --- sched.c ---------------------------------------------------------------------------------- */
@@ -215,6 +219,8 @@ int ftc_clocks_control(int on);
 /* Replaces a method in a type's dict, for objects that exist already; keeps the original for putting it back. */
 typedef struct { PyTypeObject *type; PyMethodDef *definition; PyObject *original; } ftc_method;
 int ftc_replace_methods(ftc_method *methods, int count, int on);
+/* Calls the original with these arguments. */
+PyObject *ftc_original(const ftc_method *method, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names);
 PyObject *ftc_serve(PyObject *module, PyObject *ignored);
 PyObject *ftc_run_bodies(PyObject *module, PyObject *bodies);
 PyObject *ftc_pool(PyObject *module, PyObject *count);

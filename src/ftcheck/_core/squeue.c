@@ -7,16 +7,7 @@ static ftc_method methods[METHODS];
 static PyObject *
 original(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    PyObject *all[8] = {self};
-    Py_ssize_t total = nargs + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
-    if (total > 7) {
-        PyErr_SetString(PyExc_TypeError, "too many arguments");
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < total; i++) {
-        all[i + 1] = args[i];
-    }
-    return PyObject_Vectorcall(methods[which].original, all, (size_t)nargs + 1, names);
+    return ftc_original(&methods[which], self, args, nargs, names);
 }
 
 static long

@@ -77,15 +77,6 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
-    """A thread of a deadlock, as it stood."""
-
-    thread: int
-    stack: types.FrameType | None
-    waits_on: str
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """What came of one run.
 
@@ -241,11 +232,6 @@ class Control:
         sys.monitoring.restart_events()
 
     # --- runs ----------------------------------------------------------------------------------------------------------
-
-    @property
-    def codes(self) -> Collection[types.CodeType]:
-        """The code in scope."""
-        return self._watched.keys()
 
     def run(self, body: Callable[[], object], attempt: Attempt, log: Log = Log.SWITCHES) -> Run:
         """Call the body under control.

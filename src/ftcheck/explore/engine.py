@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ftcheck import _core, workload
@@ -108,13 +108,36 @@ def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = l
         copies = test.copies if test.copies > 1 else 0
         if exploration.failing is None:
             return Explored(exploration, copies)
-        small = exploration.minimised
-        if small is None:
-            return Explored(exploration, copies, Found(exploration.failing, None, None, None))
-        token = Token(small.schedule, copies, plan.granularity, python_tag(), "")
-        run, interleaving, _, code = _told(control, test, token)
-        token = replace(token, code=code)
-        return Explored(exploration, copies, Found(run if run.failed else small.run, token, interleaving, small))
+        return Explored(exploration, copies, show(control, test, exploration, copies, plan.granularity))
+
+
+def show(
+    control: Control, body: Callable[[], object], exploration: Exploration, copies: int, granularity: Granularity
+) -> Found:
+    """The failing interleaving of an exploration, run once more to be told.
+
+    :param copies: of the test, that ran at once; 0: it brought its own threads.
+    """
+    assert exploration.failing is not None
+    small = exploration.minimised
+    if small is None:
+        return Found(exploration.failing, None, None, None)
+    token = Token(small.schedule, copies, granularity, python_tag(), "")
+    run, interleaving, _, code = _told(control, body, token)
+    return Found(run if run.failed else small.run, replace(token, code=code), interleaving, small)
+
+
+def run_copies(bodies: list[Callable[[], object]]) -> None:
+    """Under control: run the copies of a test.
+
+    :raises BaseExceptionGroup: what they have raised.
+    """
+    raised = [(number, one) for number, one in enumerate(_core.run_bodies(bodies)) if one is not None]
+    if raised:
+        message = f"{len(raised)} of {len(bodies)} copies failed"
+        group = workload.BaseConcurrentFailures(message, [failure for _, failure in raised])
+        group.bodies = tuple(number for number, _ in raised)
+        raise group
 
 
 def _replay(control: Control, test: _Test, token: Token) -> Explored:
@@ -128,12 +151,12 @@ def _replay(control: Control, test: _Test, token: Token) -> Explored:
     return Explored(None, token.copies, found, followed)
 
 
-def _told(control: Control, test: _Test, token: Token) -> tuple[Run, Interleaving, bool, str]:
+def _told(control: Control, body: Callable[[], object], token: Token) -> tuple[Run, Interleaving, bool, str]:
     """Run it once more: what happened, whether all decisions were met, and the digest of the code that took part."""
     log = Log.SWITCHES | Log.DECISIONS | Log.OPERATIONS | Log.VALUES
-    run = control.run(test, Attempt("plan", token.schedule.to_core()), log)
+    run = control.run(body, Attempt("plan", token.schedule.to_core()), log)
     followed = not _core.unmatched()
-    names = dict(enumerate(test.names, start=1)) if token.copies else {}
+    names = {number: f"copy {number}" for number in range(1, token.copies + 1)}
     trace = _core.trace()
     return run, tell(run, trace, names=names, unfinished=_core.unfinished()), followed, digest_of(trace[2])
 
@@ -150,10 +173,6 @@ class _Test:
 
     def __post_init__(self) -> None:
         self._base.run(workload.supervisor.set, controlled.SUPERVISOR)
-
-    @property
-    def names(self) -> Sequence[str]:
-        return [f"copy {number}" for number in range(1, self.copies + 1)]
 
     @contextlib.contextmanager
     def around(self) -> Iterator[None]:
@@ -178,14 +197,8 @@ class _Test:
     def __call__(self) -> None:
         if self.copies == 1:
             self._bodies[0]()
-            return
-        raised = [(number, one) for number, one in enumerate(_core.run_bodies(self._bodies)) if one is not None]
-        if raised:
-            group = workload.BaseConcurrentFailures(
-                f"{len(raised)} of {self.copies} copies failed", [failure for _, failure in raised]
-            )
-            group.bodies = tuple(number for number, _ in raised)
-            raise group
+        else:
+            run_copies(self._bodies)
 
 
 def _phase[T](phase: str, thread: int, step: Callable[[], T]) -> T:

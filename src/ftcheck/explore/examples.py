@@ -9,16 +9,14 @@ from the first example to the last.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from typing import Self
 
-from ftcheck import _core, workload
+from ftcheck.coverage import Interleavings
 from ftcheck.explore.control import Attempt, Control, Log
-from ftcheck.explore.engine import Explored, Found, Plan
+from ftcheck.explore.engine import Explored, Found, Plan, run_copies, show
 from ftcheck.explore.search import Budget, Exploration, search
-from ftcheck.explore.story import tell
-from ftcheck.explore.token import Token, digest_of, python_tag
-from ftcheck.verdicts import Interleavings
 
 
 class Examples:
@@ -55,7 +53,7 @@ class Examples:
                 self._copies = self._plan.threads if alone.threads == 1 else 1
         if self._plan.replay is not None:
             self._copies = max(self._plan.replay.copies, 1)
-        test = _Copies(body, self._copies)
+        test = functools.partial(_run, body, self._copies)
         if self._plan.replay is not None:
             run = self._control.run(test, Attempt("plan", self._plan.replay.schedule.to_core()), Log.SWITCHES)
             if run.failed:
@@ -65,23 +63,10 @@ class Examples:
         self._explorations.append(exploration)
         if exploration.failing is None:
             return
-        self._found = self._show(self._control, test, exploration)
+        copies = self._copies if self._copies > 1 else 0
+        self._found = show(self._control, test, exploration, copies, self._plan.granularity)
         run = self._found.run
         raise run.failure if run.failure is not None else DeadlockedError("deadlock")
-
-    def _show(self, control: Control, test: _Copies, exploration: Exploration) -> Found:
-        assert exploration.failing is not None
-        small = exploration.minimised
-        if small is None:
-            return Found(exploration.failing, None, None, None)
-        copies = self._copies if self._copies > 1 else 0
-        log = Log.SWITCHES | Log.DECISIONS | Log.OPERATIONS | Log.VALUES
-        run = control.run(test, Attempt("plan", small.schedule.to_core()), log)
-        names = {number: f"copy {number}" for number in range(1, copies + 1)}
-        trace = _core.trace()
-        interleaving = tell(run, trace, names=names, unfinished=_core.unfinished())
-        token = Token(small.schedule, copies, self._plan.granularity, python_tag(), digest_of(trace[2]))
-        return Found(run if run.failed else small.run, token, interleaving, small)
 
     def explored(self, failed: bool) -> Explored | None:
         """What came of all of them; None if there was none.
@@ -134,27 +119,8 @@ class DeadlockedError(Exception):
     """An interleaving ended in a deadlock; its threads were let go."""
 
 
-class _Copies:
-    def __init__(self, body: Callable[[int], object], copies: int) -> None:
-        self._body, self._copies = body, copies
-
-    def __call__(self) -> None:
-        if self._copies == 1:
-            self._body(0)
-            return
-        bodies = [_Numbered(self._body, number) for number in range(self._copies)]
-        raised = [(number, one) for number, one in enumerate(_core.run_bodies([*bodies])) if one is not None]
-        if raised:
-            group = workload.BaseConcurrentFailures(
-                f"{len(raised)} of {self._copies} copies failed", [failure for _, failure in raised]
-            )
-            group.bodies = tuple(number for number, _ in raised)
-            raise group
-
-
-class _Numbered:
-    def __init__(self, body: Callable[[int], object], number: int) -> None:
-        self._body, self._number = body, number
-
-    def __call__(self) -> object:
-        return self._body(self._number)
+def _run(body: Callable[[int], object], copies: int) -> None:
+    if copies == 1:
+        body(0)
+    else:
+        run_copies([functools.partial(body, number) for number in range(copies)])

@@ -31,7 +31,7 @@ class Holds:
         for number, one in enumerate(operations):
             if one.kind == Kind.ACQUIRE or (one.kind == Kind.TRY and one.object not in begun):
                 begun[one.object] = number
-            elif one.kind == Kind.RELEASE and one.object in begun and not _released_again(operations, number):
+            elif one.kind == Kind.RELEASE and one.object in begun:
                 self._add(operations, begun.pop(one.object), number)
         for begin in begun.values():
             self._add(operations, begin, None)
@@ -59,12 +59,3 @@ class Holds:
         return sorted(
             (hold for all in self._by_lock.values() for hold in all if hold.end is None), key=lambda one: one.begin
         )
-
-
-def _released_again(operations: Sequence[Operation], number: int) -> bool:
-    """Of a lock that one thread can take several times only its first taking is in the log, but all of its releases."""
-    this = operations[number]
-    for one in operations[number + 1 :]:
-        if one.object == this.object and one.kind in (Kind.ACQUIRE, Kind.RELEASE, Kind.TRY):
-            return one.kind == Kind.RELEASE and one.thread == this.thread
-    return False

@@ -58,21 +58,6 @@ class Operation(NamedTuple):
         return tuple(number for number in range(self.also.bit_length()) if self.also >> number & 1)
 
 
-def until_given_up(operations: Sequence[Operation]) -> Sequence[Operation]:
-    """Without what threads do only because the run is given up: leaving what they are in.
-
-    A thread's count of steps goes up by one with a release, and not at its end. Where it went up by more than that, the
-    thread was stopped at a point that is not in the log.
-    """
-    steps: dict[int, int] = {}
-    for number, one in enumerate(operations):
-        if one.kind in (Kind.RELEASE, Kind.END) and one.step > steps.get(one.thread, one.step) + (one.kind == Kind.RELEASE):
-            return operations[:number]
-        if one.kind != Kind.NOTHING or one.code is not None:  # those are of the interpreter's own locks, and take no step
-            steps[one.thread] = one.step
-    return operations
-
-
 def turns_of(operations: Sequence[Operation]) -> list[tuple[int, int]]:
     """Where one thread was running: (first, one behind the last) for each turn."""
     borders = [n for n in range(1, len(operations)) if operations[n].thread != operations[n - 1].thread]

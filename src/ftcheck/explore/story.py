@@ -22,7 +22,7 @@ from ftcheck.explore.conflicts import Conflicts
 from ftcheck.explore.control import Ending, Run
 from ftcheck.explore.expressions import Reader, Spot
 from ftcheck.explore.holding import Holds
-from ftcheck.explore.log import LOCKING, QUEUEING, Kind, Operation, turns_of, until_given_up
+from ftcheck.explore.log import LOCKING, QUEUEING, Kind, Operation, turns_of
 from ftcheck.explore.naming import Names
 from ftcheck.explore.raising import raised_in
 from ftcheck.explore.schedule import Why
@@ -55,8 +55,6 @@ def tell(
         it is not known what the threads of a deadlock wait for.
     """
     operations = [_taken(Operation(*row)) for row in trace[2]]
-    if run.ending is not Ending.COMPLETE:
-        operations = list(until_given_up(operations))
     pending = [Operation(*row) for row in unfinished] if run.ending is Ending.DEADLOCK else []
     return _Story(run, operations, pending, trace[1], bool(trace[3])).told(names or {})
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from _pytest.python import Function
 
 from ftcheck import interpreter
+from ftcheck.coverage import Coverage, Interleavings
 from ftcheck.plugin import exploring_given
 from ftcheck.plugin.exploring_skips import SettledError, SortedOutcomes
 from ftcheck.plugin.options import folder_of
@@ -23,7 +24,7 @@ from ftcheck.plugin.output import Output
 from ftcheck.plugin.subject import ItemWorkload
 from ftcheck.report.interleaving import render
 from ftcheck.settings import DEFAULT_ROUNDS, DEFAULT_SECONDS, Settings
-from ftcheck.verdicts import Coverage, Interleavings, ThreadFailure
+from ftcheck.verdicts import ThreadFailure
 
 if TYPE_CHECKING:
     from ftcheck.explore.engine import Explored, Found, Plan

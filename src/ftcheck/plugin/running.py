@@ -24,13 +24,14 @@ from _pytest.outcomes import Exit, Skipped, XFailed
 from _pytest.python import Function
 
 from ftcheck import interpreter, stress, workload
+from ftcheck.coverage import Coverage
 from ftcheck.plugin import clones, exploring, given
 from ftcheck.plugin.output import Kind, Output
 from ftcheck.plugin.own_fixtures import SubtestFailures
 from ftcheck.plugin.parameters import Parameters
 from ftcheck.plugin.subject import ItemWorkload
 from ftcheck.settings import Settings
-from ftcheck.verdicts import Coverage, FailureGroup, Finding, ThreadFailure, Verdict, group_failures
+from ftcheck.verdicts import FailureGroup, Finding, ThreadFailure, Verdict, group_failures
 
 OUR_FOLDERS = (__file__.rpartition("plugin")[0], threading.__file__)
 _PACKAGE = sys.modules["ftcheck"]

@@ -14,9 +14,10 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 from ftcheck import interpreter, settings
+from ftcheck.coverage import Coverage, coverage_from_plain
 from ftcheck.plugin.options import RunOptions
 from ftcheck.report.model import Book, Ending, RunReport
-from ftcheck.verdicts import Coverage, Finding, Reliance, Verdict, coverage_from_plain, finding_from_plain, worst
+from ftcheck.verdicts import Finding, Reliance, Verdict, finding_from_plain, worst
 
 
 class SummaryPlugin:

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from ftcheck.coverage import Coverage
 from ftcheck.settings import Settings
-from ftcheck.verdicts import Coverage, Finding, Reliance, TestVerdict, Verdict, worst
+from ftcheck.verdicts import Finding, Reliance, TestVerdict, Verdict, worst
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ftcheck.coverage import Coverage
 from ftcheck.report.model import RunReport
-from ftcheck.verdicts import Coverage, Finding, TestVerdict, Verdict
+from ftcheck.verdicts import Finding, TestVerdict, Verdict
 
 _STYLES = {
     Verdict.SKIPPED: "yellow",

@@ -25,13 +25,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from ftcheck import _core, interpreter
+from ftcheck.coverage import Coverage
 from ftcheck.settings import Settings
 from ftcheck.stress import overlap, process_wide, stray
 from ftcheck.stress.noise import Noise
 from ftcheck.stress.process_wide import MustRunAlone, ProcessWatch, Watched
 from ftcheck.stress.replaced import GlobalsWatch
 from ftcheck.stress.stall import Stall, StallWatch
-from ftcheck.verdicts import Coverage, ThreadFailure
+from ftcheck.verdicts import ThreadFailure
 from ftcheck.workload import Workload, run_once, supervisor
 
 FAILING_ROUNDS = 20

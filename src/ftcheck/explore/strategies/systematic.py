@@ -1,7 +1,7 @@
-"""Systematic search: every interleaving once (``_core/tree.c``), up to equivalence (``_core/dpor.c``) or up to a bound.
+"""Systematic search: every interleaving once, up to equivalence (``_core/tree.c``, ``_core/dpor.c``).
 
-:class:`Dpor` ends when all inequivalent interleavings were run; :class:`Bounded` runs all with no preemption, then all with
-one, and so on, so the first failure it finds has the fewest preemptions that there can be.
+It ends when all inequivalent interleavings were run. The search with a bound on preemptions, which is in the same C file,
+makes schedules small (:mod:`ftcheck.explore.minimise`).
 """
 
 from __future__ import annotations
@@ -21,24 +21,23 @@ class Endless(Exception):
     """A run was given up at a limit: what comes after it is not known, and cannot be searched systematically."""
 
 
-class _Tree:
-    """One search tree at a time: it lives in the core.
+class Dpor:
+    """Source-DPOR with sleep sets. There is one search tree at a time: it lives in the core.
 
     :ivar interleavings: runs that were not equivalent to an earlier one.
     :ivar complete: everything was run.
     """
 
-    name = ""
+    name = "DPOR"
 
-    def __init__(self, bound: int, *, reduce: bool) -> None:
-        self.bound, self._reduce = bound, reduce
+    def __init__(self) -> None:
         self.interleavings = 0
         self.complete = False
         self._begun = False
 
     def next(self, knowledge: Knowledge, dice: random.Random) -> Attempt | None:
         if not self._begun:
-            _core.tree_reset(self.bound, self._reduce)
+            _core.tree_reset(-1, True)
             self._begun = True
         return None if self.complete else Attempt("tree", strategy=self.name)
 
@@ -55,31 +54,3 @@ class _Tree:
         if more is None:
             raise Diverged
         self.complete = not more
-
-
-class Dpor(_Tree):
-    """Source-DPOR with sleep sets."""
-
-    name = "DPOR"
-
-    def __init__(self) -> None:
-        super().__init__(-1, reduce=True)
-
-
-class Bounded(_Tree):
-    """Iterative context bounding: with no preemptions first.
-
-    :param most: the largest bound.
-    """
-
-    name = "preemption bounding"
-
-    def __init__(self, most: int = 2) -> None:
-        super().__init__(0, reduce=False)
-        self._most = most
-
-    def learn(self, run: Run) -> None:
-        super().learn(run)
-        if self.complete and self.bound < self._most:
-            self.bound += 1
-            self.complete = self._begun = False

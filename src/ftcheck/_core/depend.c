@@ -1,0 +1,41 @@
+/* Which operations disturb each other: that order of two of them matters. */
+#include "sched.h"
+
+static int
+meets(uintptr_t object, uintptr_t key, uintptr_t other, uintptr_t other_key)
+{
+    return object != 0 && object == other && (key == other_key || key == FTC_WHOLE || other_key == FTC_WHOLE);
+}
+
+/* What it does to its object, as far as reads and writes of that are concerned. */
+static int
+effect(const ftc_op *op)
+{
+    switch (op->kind) {
+        case FTC_ACQUIRE: case FTC_RELEASE: case FTC_TRY: case FTC_PUT: case FTC_GET:
+            return FTC_WRITE;
+        case FTC_READ: case FTC_WRITE:
+            return op->kind;
+        default:
+            return FTC_NOTHING;
+    }
+}
+
+int
+ftc_dependent(const ftc_op *a, const ftc_op *b)
+{
+    int a_data = a->kind == FTC_READ || a->kind == FTC_WRITE, b_data = b->kind == FTC_READ || b->kind == FTC_WRITE;
+    int a_does = effect(a), b_does = effect(b);
+    if (a_does == FTC_NOTHING || b_does == FTC_NOTHING || (a_does == FTC_READ && b_does == FTC_READ)) {
+        return 0;
+    }
+    if (!a_data && !b_data) {
+        /* to give a lock back matters to those who only try; the others it lets go on, and orders */
+        int released = (a->kind == FTC_RELEASE) + (b->kind == FTC_RELEASE);
+        int tries = a->kind == FTC_TRY || b->kind == FTC_TRY;
+        return a->object == b->object && (released == 0 || (released == 1 && tries));
+    }
+    return meets(a->object, a->key, b->object, b->key)
+        || (b_does == FTC_WRITE && meets(a->also, a->also_key, b->object, b->key))      /* `also` is only read */
+        || (a_does == FTC_WRITE && meets(a->object, a->key, b->also, b->also_key));
+}

@@ -1,0 +1,113 @@
+/* A run, as Python sees it: begin_run() and end_run() around the test's code, and who is under control at all. */
+#include "sched.h"
+
+PyObject *
+ftc_begin_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
+{
+    static char *keywords[] = {"policy", "parameters", "seed", "limit", "stay_limit", "log", "only_hot", NULL};
+    const char *policy;
+    PyObject *parameters;
+    unsigned long long seed;
+    long limit, stay_limit;
+    int log, only_hot;
+    if (!PyArg_ParseTupleAndKeywords(args, names, "sOKllip:begin_run", keywords, &policy, &parameters, &seed, &limit,
+                                     &stay_limit, &log, &only_hot)) {
+        return NULL;
+    }
+    const ftc_policy *chosen = ftc_policy_named(policy);
+    if (chosen == NULL) {
+        return PyErr_Format(PyExc_ValueError, "there is no policy %s", policy);
+    }
+    if (ftc_the.active) {
+        PyErr_SetString(PyExc_RuntimeError, "another run is under way in this process");
+        return NULL;
+    }
+    ftc_the = (ftc_run){
+        .number = ftc_the.number + 1, .policy = chosen, .limit = limit, .stay_limit = stay_limit, .random = seed, .only_hot = only_hot,
+    };
+    atomic_store(&ftc_interrupted, 0);
+    Py_CLEAR(ftc_interruption);
+    ftc_trace_reset(log);
+    ftc_worker *me = chosen->prepare(parameters) < 0 ? NULL : ftc_new_worker(NULL);
+    if (me == NULL) {
+            return NULL;
+    }
+    me->pending = (ftc_op){0};
+    me->tstate = PyThreadState_Get();
+    ftc_the.active = 1;
+    ftc_me = me;
+    Py_RETURN_NONE;
+}
+
+/* The test's own code is through.  Threads that nobody joined run to their end; daemon threads are given up. */
+PyObject *
+ftc_end_run(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    ftc_worker *me = ftc_me;
+    if (me == NULL || me->id != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "no run is under way on this thread");
+        return NULL;
+    }
+    uint64_t daemons = 0;
+    for (int i = 1; i < ftc_the.workers; i++) {
+        daemons |= ftc_workers[i].background ? FTC_BIT(i) : 0;
+    }
+    uint64_t awaited = ftc_the.live & ~daemons & ~FTC_BIT(0);
+    if (awaited && !ftc_the.abandoning) {
+        me->wait = FTC_WAITS_WORKERS;
+        me->waits_for = awaited;
+        if (ftc_block(me, -1) < 0) {
+            PyErr_Clear();
+        }
+        me->wait = FTC_RUNS;
+    }
+    while (ftc_the.live & ~FTC_BIT(0)) {
+        ftc_let_unwind(me);
+    }
+    ftc_me = NULL;
+    ftc_the.active = 0;
+    if (ftc_interruption != NULL) {
+        PyErr_SetRaisedException(ftc_interruption);
+        ftc_interruption = NULL;
+        return NULL;
+    }
+    return Py_BuildValue("illlliLi", (int)ftc_the.outcome, ftc_the.steps, ftc_the.decisions, ftc_the.switches,
+                         ftc_the.preemptions, ftc_the.workers, (long long)ftc_the.clock, ftc_the.timed);
+}
+
+static int controlled;
+
+PyObject *
+ftc_take_control(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (controlled) {
+        PyErr_SetString(PyExc_RuntimeError, "this process is under control already");
+        return NULL;
+    }
+    controlled = 1;
+    if (ftc_locks_control(1) < 0 || ftc_queues_control(1) < 0 || ftc_threads_control(1) < 0 || ftc_clocks_control(1) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+ftc_give_back(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    controlled = 0;
+    if (ftc_locks_control(0) < 0 || ftc_queues_control(0) < 0 || ftc_threads_control(0) < 0 || ftc_clocks_control(0) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+int
+ftc_sched_init(PyObject *module)
+{
+    ftc_abandoned = PyErr_NewExceptionWithDoc(
+        "ftcheck._core.Abandoned", "Unwinds the threads of a controlled run that is given up.", PyExc_BaseException, NULL);
+    for (int i = 0; i < FTC_MAX_WORKERS; i++) {
+        sem_init(&ftc_workers[i].go, 0, 0);
+    }
+    return ftc_abandoned == NULL ? -1 : PyModule_AddObjectRef(module, "Abandoned", ftc_abandoned);
+}

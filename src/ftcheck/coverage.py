@@ -1,0 +1,102 @@
+"""What was run to reach a verdict: rounds that were really parallel, or interleavings under control.
+
+Like :mod:`ftcheck.verdicts`, this is the ground floor: frozen values, made of plain data. A pass is always said with one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Interleavings:
+    """What the controlled engine has covered.
+
+    :param complete: all inequivalent interleavings were run, and there are so many: ``number``.
+    :param number: inequivalent interleavings that the systematic search has run.
+    :param missing: the probability, at most, that a bug of depth 2 (one preemption at the right place) was missed.
+    :param decisions: scheduling decisions of a run: least, mean, most.
+    :param timed: sleeps and timeouts took part; they end only when nothing else can run, so other orders were not tried.
+    :param cut: runs that were given up at a limit, so that what comes after it is not known.
+    :param deterministic: False: the code under test went another way than the same decisions had led before.
+    """
+
+    complete: bool
+    number: int
+    missing: float
+    decisions: tuple[int, float, int]
+    timed: bool = False
+    cut: int = 0
+    deterministic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What was run to reach a verdict; a pass is always said with this.
+
+    :param threads: bodies at a time.
+    :param rounds: rounds that were run.
+    :param overlapped: rounds in which at least two bodies ran at the same moment.
+    :param failed: rounds in which any thread failed.
+    :param calls: calls of bodies, over all threads and rounds.
+    :param seconds: wall-clock time of all rounds.
+    :param limit: what ended the search: ``"rounds"``, ``"seconds"``, ``"failures"``, ``"settled"`` or ``"hang"``.
+    :param gil: whether the GIL was on at the end, so that bodies took turns instead of running in parallel.
+    :param interleavings: of the controlled engine, whose rounds are schedules; None: the threads ran really in parallel.
+    """
+
+    threads: int
+    rounds: int
+    overlapped: int
+    failed: int
+    calls: int
+    seconds: float
+    limit: str
+    gil: bool = False
+    interleavings: Interleavings | None = None
+
+    @property
+    def text(self) -> str:
+        """One line for people: ``2 threads, 200 rounds, 198 overlapped``."""
+        if self.interleavings is not None:
+            return self._explored(self.interleavings)
+        parts = [counted(self.threads, "thread"), counted(self.rounds, "round"), f"{self.overlapped} overlapped"]
+        if self.limit == "seconds":
+            parts.append("time budget reached")
+        if self.gil:
+            parts.append("GIL on")
+        return ", ".join(parts)
+
+    def _explored(self, seen: Interleavings) -> str:
+        if self.limit == "replay":
+            return "one interleaving replayed" if self.rounds else "nothing was run"
+        if seen.complete:
+            all_of = "the only interleaving" if seen.number == 1 else f"all {seen.number} inequivalent interleavings"
+            return f"{counted(self.threads, 'thread')}, {all_of}"
+        parts = [counted(self.threads, "thread"), f"{counted(self.rounds, 'schedule')} sampled"]
+        if self.limit in ("schedules", "seconds"):
+            parts.append(f"P(a bug of depth 2 was missed) at most {seen.missing:.2g}")
+            parts.append("time budget reached" if self.limit == "seconds" else "schedule budget reached")
+        if seen.timed:
+            parts.append("sleeps and timeouts end only when nothing else can run")
+        if seen.cut:
+            parts.append(f"{counted(seen.cut, 'schedule')} given up at a limit")
+        if not seen.deterministic:
+            parts.append("not deterministic")
+        return ", ".join(parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 round``, ``2 rounds``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
+    """The inverse of :func:`to_plain` for a :class:`Coverage` or ``None``."""
+    if data is None:
+        return None
+    seen = data.get("interleavings")
+    if seen is not None:
+        seen = Interleavings(**{**seen, "decisions": tuple(seen["decisions"])})
+    return Coverage(**{**data, "interleavings": seen})
