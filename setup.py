@@ -8,6 +8,8 @@ FILES = (
     *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals"),
     *(
         "sched",
+        "gate",
+        "outside",
         "run",
         "depend",
         "methods",
@@ -16,6 +18,7 @@ FILES = (
         "calls",
         "locks",
         "squeue",
+        "pool",
         "threads",
         "clock",
         "trace",

@@ -19,6 +19,9 @@ class Interleavings:
     :param decisions: scheduling decisions of a run: least, mean, most.
     :param timed: sleeps and timeouts took part; they end only when nothing else can run, so other orders were not tried.
     :param cut: runs that were given up at a limit, so that what comes after it is not known.
+    :param uncontrolled: schedules in which a thread blocked outside of control; what came after that depended on more than
+        on decisions.
+    :param outside: where that was.
     :param deterministic: False: the code under test went another way than the same decisions had led before.
     """
 
@@ -29,6 +32,8 @@ class Interleavings:
     timed: bool = False
     cut: int = 0
     deterministic: bool = True
+    uncontrolled: int = 0
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,15 @@ class Coverage:
             parts.append(f"{counted(seen.cut, 'schedule')} given up at a limit")
         if not seen.deterministic:
             parts.append("not deterministic")
+        if seen.uncontrolled:
+            share = 1 - seen.uncontrolled / max(self.rounds, 1)
+            parts.append(f"{share:.0%} of them controlled throughout: threads blocked outside at {_listed(seen.outside)}")
         return ", ".join(parts)
+
+
+def _listed(places: tuple[str, ...], most: int = 3) -> str:
+    shown = "; ".join(places[:most])
+    return f"{shown} and {counted(len(places) - most, 'more place')}" if len(places) > most else shown
 
 
 def counted(number: int, noun: str) -> str:
@@ -98,5 +111,5 @@ def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
         return None
     seen = data.get("interleavings")
     if seen is not None:
-        seen = Interleavings(**{**seen, "decisions": tuple(seen["decisions"])})
+        seen = Interleavings(**{**seen, "decisions": tuple(seen["decisions"]), "outside": tuple(seen["outside"])})
     return Coverage(**{**data, "interleavings": seen})

@@ -35,6 +35,8 @@ class Did(enum.Enum):
     """Tried to take a lock without waiting; ``value`` is ``"taken"`` or ``"held"``."""
     WAIT = "wait"
     """Cannot go on: for a lock, for what a call waits for, or for threads to end."""
+    OUTSIDE = "outside"
+    """Blocks where nobody controls it: in a socket, a lock in C, a child process; ``value``: the function."""
     TIMEOUT = "timeout"
     """Waited for a lock for as long as it wanted to."""
     SLEEP = "sleep"

@@ -265,9 +265,6 @@ def test_concurrently_in_concurrently(holds):
     holds(program)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what start() gets is no Exception: the thread stays in threading's list of those in limbo"
-)
 def test_more_threads_than_there_can_be(control):
     def program():
         joined(*[lambda: None] * 100)
@@ -281,7 +278,6 @@ def test_more_threads_than_there_can_be(control):
     assert left == []
 
 
-@pytest.mark.xfail(strict=True, reason="the pool has as many threads as it begins with")
 def test_as_many_bodies_as_there_may_be_threads(holds):
     def program():
         seen = []

@@ -31,10 +31,14 @@ look(void)
 static PyObject *
 show(int which, PyObject *self, int64_t base, int in_seconds)
 {
-    if (ftc_me == NULL) {
+    if (ftc_my.worker == NULL) {
         return originals[which](self, NULL);
     }
+    if (ftc_enter() < 0) {
+        return NULL;
+    }
     int64_t now = base + look();
+    ftc_exit();
     return in_seconds ? PyFloat_FromDouble((double)now * 1e-9) : PyLong_FromLongLong(now);
 }
 
@@ -48,30 +52,32 @@ static PyObject *counter_ns(PyObject *s, PyObject *Py_UNUSED(n)) { return show(C
 static PyObject *
 sleep_(PyObject *self, PyObject *seconds)
 {
-    ftc_worker *me = ftc_me;
+    ftc_worker *me = ftc_my.worker;
     double length = me == NULL ? 0 : PyFloat_AsDouble(seconds);
-    if (me == NULL || length < 0 || PyErr_Occurred()) {
+    if (me == NULL || !(length >= 0 && length <= FTC_LONGEST) || PyErr_Occurred()) {
         PyErr_Clear();
         return originals[SLEEP](self, seconds);        /* which raises */
     }
+    if (ftc_enter() < 0) {
+        return NULL;
+    }
+    int got = 0;
     ftc_find_caller(me);
     me->pending = (ftc_op){.kind = FTC_SLEEP};
     if (ftc_the.unjoined != 0 && length == 0) {
-        if (ftc_point(me, FTC_YIELDED) < 0) {
-            return NULL;
-        }
+        got = ftc_point(me, FTC_YIELDED);
     }
     else if (length > 0) {
         me->step++;
         me->wait = FTC_SLEEPS;
-        int got = ftc_block(me, ftc_the.clock + (int64_t)(length * 1e9));
+        got = ftc_block(me, ftc_later((int64_t)(length * 1e9)));
         me->wait = FTC_RUNS;
-        if (got < 0) {
-            return NULL;
+        if (got >= 0) {
+            ftc_execute(me);
         }
-        ftc_execute(me);
     }
-    Py_RETURN_NONE;
+    ftc_exit();
+    return got < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 int

@@ -58,7 +58,7 @@ take(ftc_worker *me, PyObject *self, int64_t timeout)
         return taken;
     }
     int quiet = ftc_find_caller(me);
-    int64_t deadline = timeout > 0 ? ftc_the.clock + timeout : -1;
+    int64_t deadline = timeout > 0 ? ftc_later(timeout) : -1;
     ftc_the.timed |= timeout > 0;
     me->pending = (ftc_op){.kind = timeout == 0 ? FTC_TRY : FTC_ACQUIRE, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
     if (quiet) {
@@ -118,7 +118,7 @@ take(ftc_worker *me, PyObject *self, int64_t timeout)
 static PyObject *
 acquire(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    ftc_worker *me = ftc_me;
+    ftc_worker *me = ftc_my.worker;
     if (me == NULL) {
         return original(which, self, args, nargs, names);
     }
@@ -140,10 +140,14 @@ acquire(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     if (block < 0 || PyErr_Occurred()) {
         return NULL;
     }
-    if (nargs > 2 || (seconds < 0 && seconds != -1) || (!block && seconds != -1)) {
+    if (nargs > 2 || !((seconds >= 0 && seconds <= FTC_LONGEST) || seconds == -1) || (!block && seconds != -1)) {
         return original(which, self, args, nargs, names);              /* likewise */
     }
+    if (ftc_enter() < 0) {
+        return NULL;
+    }
     int taken = take(me, self, !block ? 0 : seconds < 0 ? -1 : (int64_t)(seconds * 1e9));
+    ftc_exit();
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
 
@@ -151,8 +155,12 @@ acquire(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
 static PyObject *
 release(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    ftc_worker *me = ftc_me;
+    ftc_worker *me = ftc_my.worker;
     if (me == NULL) {
+        return original(which, self, args, nargs, names);
+    }
+    if (ftc_enter() < 0) {                             /* a lock must be given back, whatever became of the run */
+        PyErr_Clear();
         return original(which, self, args, nargs, names);
     }
     int quiet = ftc_find_caller(me);
@@ -164,7 +172,7 @@ release(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     else if (!quiet && !ftc_the.abandoning) {
         me->pending = op;
         if (ftc_stop(me, FTC_FREE) < 0) {
-            PyErr_Clear();                             /* a lock must be given back, whatever becomes of the run */
+            PyErr_Clear();                             /* likewise */
         }
     }
     PyObject *result = original(which, self, args, nargs, names);
@@ -185,6 +193,7 @@ release(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
             ftc_can(self);
         }
     }
+    ftc_exit();
     return result;
 }
 
@@ -208,15 +217,20 @@ RELEASER(rlock_save, R_SAVE)
 static PyObject *
 rlock_restore(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    ftc_worker *me = ftc_me;
-    if (me != NULL) {
-        int taken = take(me, self, -1);
-        if (taken < 0) {
-            return NULL;
-        }
-        Py_XDECREF(original(R_RELEASE, self, NULL, 0, NULL));          /* it is ours alone now; the original counts */
+    ftc_worker *me = ftc_my.worker;
+    if (me == NULL) {
+        return original(R_RESTORE, self, args, nargs, names);
     }
-    return original(R_RESTORE, self, args, nargs, names);
+    if (ftc_enter() < 0) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    if (take(me, self, -1) >= 0) {
+        Py_XDECREF(original(R_RELEASE, self, NULL, 0, NULL));          /* it is ours alone now; the original counts */
+        result = original(R_RESTORE, self, args, nargs, names);
+    }
+    ftc_exit();
+    return result;
 }
 
 #define FAST(f) (PyCFunction)(void (*)(void))f, METH_FASTCALL | METH_KEYWORDS, NULL

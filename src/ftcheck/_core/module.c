@@ -44,7 +44,8 @@ static PyMethodDef methods[] = {
      "begin_run(policy, parameters, seed, limit, stay_limit, log, only_hot)\n--\n\nFrom here on the calling thread "
      "is worker 0 of a controlled run."},
     {"end_run", ftc_end_run, METH_NOARGS,
-     "end_run()\n--\n\n(outcome, steps, decisions, switches, preemptions, threads, virtual nanoseconds, whether anybody slept or\nwaited with a timeout) of the run."},
+     "end_run()\n--\n\n(outcome, steps, decisions, switches, preemptions, threads, virtual nanoseconds,\nwhether anybody slept or "
+     "waited with a timeout, how often a thread blocked outside of control, and where) of the run."},
     {"trace", ftc_trace, METH_NOARGS,
      "trace()\n--\n\n(switches, decisions, operations, complete) of the last run, as far as its `log` asked for them."},
     {"unfinished", ftc_unfinished, METH_NOARGS,
@@ -64,7 +65,21 @@ static PyMethodDef methods[] = {
      "run_bodies(bodies, called=..., /)\n--\n\nRun each callable on a pooled thread, under control; what each raised, or None.\n"
      "`called`: what each of them calls, where that may be a builtin."},
     {"serve", ftc_serve, METH_O, "serve(number, /)\n--\n\nWhat a pooled thread does until it is sent home."},
-    {"pool", ftc_pool, METH_O, "pool(count, /)\n--\n\nMake places for so many pooled threads; send the others home."},
+    {"claim_place", ftc_claim_place, METH_O,
+     "claim_place(thread, /)\n--\n\nA place in the pool for this thread, which is to serve() it: its number."},
+    {"idle_places", ftc_idle_places, METH_NOARGS, "idle_places()\n--\n\nHow many bodies the pool could run now."},
+    {"send_home", ftc_send_home, METH_NOARGS,
+     "send_home()\n--\n\nLet the pooled threads end; those that do so now, to be joined. The others are in code that "
+     "blocks\noutside of control, and go when they come back."},
+    {"uncontrolled", ftc_uncontrolled, METH_O,
+     "uncontrolled(callable, /)\n--\n\nCall it as if this thread were not under control. The others stand still meanwhile."},
+    {"watch_stalls", ftc_watch_stalls, METH_O, "watch_stalls(on, /)\n--\n\nBegin or end what await_stall() waits for."},
+    {"await_stall", ftc_await_stall, METH_NOARGS,
+     "await_stall()\n--\n\n(token, thread ident) of a worker that seems to block outside of control; None: watching is over."},
+    {"hand_on", ftc_hand_on, METH_VARARGS,
+     "hand_on(token, where, code, offset, /)\n--\n\nTake the token from that worker, if it still has it and somebody else "
+     "can use it; whether that was so.\n`where` says where it blocks; `code` and `offset`, from where in the code under "
+     "test, if that is known."},
     {"take_control", ftc_take_control, METH_NOARGS,
      "take_control()\n--\n\nReplace the blocking calls; threads outside a run do not notice."},
     {"give_back", ftc_give_back, METH_NOARGS, "give_back()\n--\n\nUndo take_control()."},
@@ -74,6 +89,7 @@ static PyMethodDef methods[] = {
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, ftc_startline_init},
     {Py_mod_exec, ftc_sched_init},
+    {Py_mod_exec, ftc_gate_init},
     {Py_mod_exec, ftc_points_init},
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},

@@ -272,7 +272,24 @@ operation_in(ftc_op *op, int site, int arg, PyCodeObject *code, _PyInterpreterFr
 static ftc_open *
 kept_for(const _PyInterpreterFrame *frame)
 {
-    return &ftc_me->open[((uintptr_t)frame >> 5) % FTC_OPEN];
+    ftc_worker *me = ftc_my.worker;
+    for (int i = 0; i < FTC_OPEN; i++) {
+        if (me->open[i].frame == frame) {
+            return &me->open[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+keep(const _PyInterpreterFrame *frame, const ftc_op *op)
+{
+    ftc_worker *me = ftc_my.worker;
+    ftc_open *place = kept_for(frame);
+    if (place == NULL) {
+        place = &me->open[me->opened++ % FTC_OPEN];    /* instead of the oldest */
+    }
+    *place = (ftc_open){frame, _PyInterpreterFrame_LASTI(frame) * 2, *op};
 }
 
 static void
@@ -290,7 +307,7 @@ return_to(ftc_op *op, _PyInterpreterFrame *frame)
             continue;
         }
         const ftc_open *kept = kept_for(frame);
-        if (foreign && kept->frame == frame && kept->offset == offset) {
+        if (foreign && kept != NULL && kept->offset == offset) {
             *op = kept->op;
             op->kind = FTC_WRITE;
         }
@@ -319,6 +336,6 @@ ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code)
     }
     operation_in(op, site, arg, code, frame);
     if (op->kind != FTC_NOTHING && (site == SITE_CALL || site == SITE_CALL_KW || site == SITE_CALL_EX || site == SITE_LOAD_ATTR)) {
-        *kept_for(frame) = (ftc_open){frame, _PyInterpreterFrame_LASTI(frame) * 2, *op};
+        keep(frame, op);
     }
 }

@@ -80,14 +80,19 @@ ftc_instruction(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t P
     if (unit < 0 || unit >= t->units || t->site[unit] == SITE_NONE) {
         return Py_NewRef(disable);
     }
-    ftc_worker *me = ftc_me;
+    ftc_worker *me = ftc_my.worker;
     if (me == NULL || ftc_the.unjoined == 0) {         /* nobody else: what it does now cannot be disturbed */
         Py_RETURN_NONE;
     }
-    ftc_operation(&me->pending, t->site[unit], t->arg[unit], (PyCodeObject *)code);
-    if (me->pending.kind == FTC_NOTHING) {
+    ftc_op op;
+    ftc_operation(&op, t->site[unit], t->arg[unit], (PyCodeObject *)code);
+    if (op.kind == FTC_NOTHING) {
         Py_RETURN_NONE;
     }
+    if (ftc_enter() < 0) {
+        return NULL;
+    }
+    me->pending = op;
     me->code = code;
     me->offset = (int)unit * 2;
     me->cold = t->hot[unit] != this_search;
@@ -95,10 +100,10 @@ ftc_instruction(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t P
     int given_up = ftc_stop(me, FTC_FREE) < 0;
     me->cold = 0;
     if (given_up) {
+        ftc_exit();
         return NULL;
     }
     if (ftc_the.switches != switches) {                /* the others may have changed what it is about */
-        ftc_op op;
         ftc_operation(&op, t->site[unit], t->arg[unit], (PyCodeObject *)code);
         me->pending = op.kind == FTC_NOTHING ? me->pending : op;
     }
@@ -106,6 +111,7 @@ ftc_instruction(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t P
         me->value = ftc_value(t->site[unit], t->arg[unit], (PyCodeObject *)code);
     }
     ftc_execute(me);
+    ftc_exit();
     Py_RETURN_NONE;
 }
 

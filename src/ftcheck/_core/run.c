@@ -30,12 +30,13 @@ ftc_begin_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
     ftc_trace_reset(log);
     ftc_worker *me = chosen->prepare(parameters) < 0 ? NULL : ftc_new_worker(NULL);
     if (me == NULL) {
-            return NULL;
+        return NULL;
     }
     me->pending = (ftc_op){0};
-    me->tstate = PyThreadState_Get();
+    Py_XDECREF(ftc_take_calls());
     ftc_the.active = 1;
-    ftc_me = me;
+    ftc_sit(me);
+    ftc_exit();
     Py_RETURN_NONE;
 }
 
@@ -43,9 +44,12 @@ ftc_begin_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
 PyObject *
 ftc_end_run(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    ftc_worker *me = ftc_me;
+    ftc_worker *me = ftc_my.worker;
     if (me == NULL || me->id != 0) {
         PyErr_SetString(PyExc_RuntimeError, "no run is under way on this thread");
+        return NULL;
+    }
+    if (ftc_enter() < 0) {
         return NULL;
     }
     uint64_t daemons = 0;
@@ -61,18 +65,20 @@ ftc_end_run(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         }
         me->wait = FTC_RUNS;
     }
-    while (ftc_the.live & ~FTC_BIT(0)) {
-        ftc_let_unwind(me);
-    }
-    ftc_me = NULL;
+    ftc_unwind_all(me, ~FTC_BIT(0), ftc_the.outcome == FTC_COMPLETE ? 0 : FTC_GRACE);
+    ftc_stand_up();
     ftc_the.active = 0;
+    ftc_new_era();
+    PyObject *calls = ftc_take_calls();
     if (ftc_interruption != NULL) {
         PyErr_SetRaisedException(ftc_interruption);
         ftc_interruption = NULL;
+        Py_XDECREF(calls);
         return NULL;
     }
-    return Py_BuildValue("illlliLi", (int)ftc_the.outcome, ftc_the.steps, ftc_the.decisions, ftc_the.switches,
-                         ftc_the.preemptions, ftc_the.workers, (long long)ftc_the.clock, ftc_the.timed);
+    return Py_BuildValue("illlliLilN", (int)ftc_the.outcome, ftc_the.steps, ftc_the.decisions, ftc_the.switches,
+                         ftc_the.preemptions, ftc_the.workers, (long long)ftc_the.clock, ftc_the.timed,
+                         ftc_the.uncontrolled, calls);
 }
 
 static int controlled;

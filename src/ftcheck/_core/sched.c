@@ -14,7 +14,6 @@
 
 ftc_run ftc_the;
 ftc_worker ftc_workers[FTC_MAX_WORKERS];
-_Thread_local ftc_worker *ftc_me;
 PyObject *ftc_abandoned;
 
 atomic_int ftc_interrupted;
@@ -58,10 +57,10 @@ unwind(ftc_worker *me)
 }
 
 /* On the main thread a signal handler may have to run although it is not this thread's turn. */
-static void
-look_for_signals(ftc_worker *me)
+void
+ftc_look_for_signals(int id)
 {
-    if (me->id == 0 && ftc_interruption == NULL && PyErr_CheckSignals() < 0) {
+    if (id == 0 && ftc_interruption == NULL && PyErr_CheckSignals() < 0) {
         ftc_interruption = PyErr_GetRaisedException();
         atomic_store(&ftc_interrupted, 1);
     }
@@ -91,9 +90,9 @@ ftc_wait_for_turn(ftc_worker *me)
         if (got) {
             return;
         }
-        look_for_signals(me);
+        ftc_look_for_signals(me->id);
         if (hurry && seen == ftc_the.steps && --patience <= 0) {
-            ftc_write(2, "\nftcheck: ftc_interrupted, but a thread is blocked outside of control; the process ends\n");
+            ftc_write(2, "\nftcheck: interrupted, but a thread is blocked outside of control; the process ends\n");
             _exit(130);
         }
         patience = seen == ftc_the.steps ? patience : 3;
@@ -106,20 +105,25 @@ hand_over(ftc_worker *me, int to)
 {
     ftc_the.switches++;
     me->stay = 0;
-    sem_post(&ftc_workers[to].go);
+    ftc_wake(to);
     ftc_wait_for_turn(me);
 }
 
 void
-ftc_let_unwind(ftc_worker *me)
+ftc_let_unwind(ftc_worker *me, int who)
 {
     ftc_the.abandoning = 1;
-    hand_over(me, ftc_lowest(ftc_the.live & ~FTC_BIT(me->id)));
+    hand_over(me, who);
 }
 
-/* Nobody can run: let the nearest timeout pass.  0 if there is none: a deadlock. */
-static int
-let_time_pass(void)
+int64_t
+ftc_later(int64_t nanoseconds)
+{
+    return nanoseconds > INT64_MAX - ftc_the.clock ? -1 : ftc_the.clock + nanoseconds;
+}
+
+int64_t
+ftc_nearest_deadline(void)
 {
     int64_t nearest = INT64_MAX;
     for (int i = 0; i < ftc_the.workers; i++) {
@@ -128,9 +132,13 @@ let_time_pass(void)
             nearest = w->deadline;
         }
     }
-    if (nearest == INT64_MAX) {
-        return 0;
-    }
+    return nearest;
+}
+
+void
+ftc_let_time_pass(void)
+{
+    int64_t nearest = ftc_nearest_deadline();
     ftc_the.clock = nearest > ftc_the.clock ? nearest : ftc_the.clock;
     for (int i = 0; i < ftc_the.workers; i++) {
         ftc_worker *w = &ftc_workers[i];
@@ -140,7 +148,6 @@ let_time_pass(void)
             ftc_the.enabled |= FTC_BIT(i);
         }
     }
-    return 1;
 }
 
 static int
@@ -157,12 +164,15 @@ decide(ftc_worker *me, uint64_t enabled, enum ftc_why why)
     return next;
 }
 
-/* Who goes on, now that `me` cannot; -1: nobody can. */
-static int
-successor(ftc_worker *me, enum ftc_why why)
+int
+ftc_successor(ftc_worker *me, enum ftc_why why)
 {
-    if (ftc_the.enabled == 0 && !let_time_pass()) {
-        return -1;
+    ftc_admit();
+    if (ftc_the.enabled == 0) {
+        if (ftc_the.outside != 0 || ftc_nearest_deadline() == INT64_MAX) {
+            return -1;
+        }
+        ftc_let_time_pass();
     }
     uint64_t enabled = ftc_the.enabled;
     return (enabled & (enabled - 1)) == 0 ? ftc_lowest(enabled) : decide(me, enabled, why);
@@ -179,6 +189,9 @@ ftc_stop(ftc_worker *me, enum ftc_why why)
     if (++ftc_the.steps > ftc_the.limit) {
         give_up(FTC_TOO_LONG);
         return unwind(me);
+    }
+    if (ftc_the.outside != 0) {
+        ftc_admit();
     }
     if (ftc_the.enabled != FTC_BIT(me->id) && !(me->cold && ftc_the.only_hot && why == FTC_FREE)) {
         if (why == FTC_FREE && ++me->stay > ftc_the.stay_limit) {
@@ -231,12 +244,17 @@ ftc_block(ftc_worker *me, int64_t deadline)
     me->timed_out = 0;
     ftc_the.timed |= deadline >= 0;
     ftc_the.enabled &= ~FTC_BIT(me->id);
-    int next = ftc_the.abandoning ? -1 : successor(me, FTC_BLOCKED);
-    if (next < 0 && !ftc_the.abandoning) {
-        give_up(FTC_DEADLOCK);
-    }
+    int next = ftc_the.abandoning ? -1 : ftc_successor(me, FTC_BLOCKED);
     if (next >= 0 && next != me->id) {
         hand_over(me, next);
+    }
+    else if (next < 0 && !ftc_the.abandoning && ftc_the.outside != 0) {
+        me->stay = 0;
+        ftc_park();
+        ftc_wait_for_turn(me);
+    }
+    else if (next < 0 && !ftc_the.abandoning) {
+        give_up(FTC_DEADLOCK);
     }
     ftc_the.enabled |= FTC_BIT(me->id);
     me->deadline = -1;
@@ -265,7 +283,7 @@ ftc_cannot(const void *what)
 {
     for (int i = 0; i < ftc_the.workers; i++) {
         ftc_worker *w = &ftc_workers[i];
-        if (w->waits_on == what && w != ftc_me && !w->timed_out && (w->wait == FTC_WAITS_LOCK || w->wait == FTC_WAITS_QUEUE)) {
+        if (w->waits_on == what && w != ftc_my.worker && !w->timed_out && (w->wait == FTC_WAITS_LOCK || w->wait == FTC_WAITS_QUEUE)) {
             ftc_the.enabled &= ~FTC_BIT(i);
         }
     }
@@ -313,15 +331,19 @@ ftc_leave(ftc_worker *me)
             ftc_the.enabled |= FTC_BIT(i);
         }
     }
-    ftc_me = NULL;
-    int next = ftc_the.abandoning ? -1 : successor(me, FTC_FINISHED);
-    if (next < 0 && !ftc_the.abandoning) {
+    ftc_stand_up();
+    int next = ftc_the.abandoning ? -1 : ftc_successor(me, FTC_FINISHED);
+    if (next < 0 && !ftc_the.abandoning && ftc_the.outside == 0) {
         give_up(FTC_DEADLOCK);
     }
-    if (next < 0) {                                    /* those who are left unwind, the main thread last */
-        uint64_t others = ftc_the.live & ~FTC_BIT(0);
-        next = others ? ftc_lowest(others) : 0;
+    if (next < 0 && ftc_the.abandoning) {              /* those who are left unwind, the main thread last */
+        uint64_t left = ftc_the.live & ~ftc_the.outside;
+        next = left == 0 ? -1 : left & ~FTC_BIT(0) ? ftc_lowest(left & ~FTC_BIT(0)) : 0;
+    }
+    if (next < 0) {
+        ftc_park();
+        return;
     }
     ftc_the.switches++;
-    sem_post(&ftc_workers[next].go);
+    ftc_wake(next);
 }

@@ -1,6 +1,8 @@
 /* The controlled scheduler: real threads, one of which runs at a time.
  *
  *   sched.c    the token: who may run, who is blocked on what, handing over, deadlocks, the virtual clock
+ *   gate.c     how a worker enters the scheduler and leaves it; workers that block outside of control
+ *   outside.c  the watchdog that notices them
  *   run.c      a run as Python sees it: its beginning and its end
  *   depend.c   which operations disturb each other
  *   points.c   the sys.monitoring callback: which instructions are scheduling points, and what each is about to do
@@ -9,7 +11,8 @@
  *   methods.c  replaces the methods of built-in types
  *   locks.c    _thread.lock and _thread.RLock, those that exist already included
  *   squeue.c   _queue.SimpleQueue
- *   threads.c  pooled threads for bodies, threads that the code under test starts itself, joining
+ *   pool.c     pooled threads, for the bodies of a test
+ *   threads.c  threads that the code under test starts itself; joining
  *   clock.c    time.sleep() and the clocks, on virtual time
  *   policy.c   what all policies need; one file for each: plan.c, walk.c, pct.c, pos.c, surw.c, tree.c
  *   dpor.c     partial-order reduction for tree.c
@@ -20,8 +23,8 @@
  * The words.  A *worker* is a thread under control.  A *point* is where a worker may be stopped: just before an operation
  * on something that may be shared, or before a blocking call.  At a point where somebody else could run, too, the
  * *policy* says who goes on: a *decision*.  A point at which nobody is to be switched costs the callback alone; nothing
- * is locked, nobody is woken.  Only the worker that has the token touches the state below, so none of it is atomic;
- * handing over (a semaphore for each worker) orders it.
+ * is locked, nobody is woken.  Only the worker that has the token, and is in the scheduler with it, touches the state
+ * below, so none of it is atomic; handing over (a semaphore for each worker) and the gate order it.
  */
 #ifndef FTCHECK_SCHED_H
 #define FTCHECK_SCHED_H
@@ -30,6 +33,7 @@
 #include <semaphore.h>
 
 #define FTC_MAX_WORKERS 64           /* a set of workers is one uint64_t */
+#define FTC_LONGEST 9223372036.0     /* seconds: threading.TIMEOUT_MAX; what is longer the originals refuse */
 #define FTC_ALL (~(uint64_t)0)
 #define FTC_BIT(n) ((uint64_t)1 << (n))
 
@@ -41,6 +45,7 @@ enum ftc_kind {
     FTC_START, FTC_JOIN, FTC_BEGIN, FTC_END, FTC_SLEEP,                /* START, JOIN: `also` is the set of threads */
     FTC_PUT, FTC_GET,                              /* of a SimpleQueue */
     FTC_TRY,                                       /* to take a lock, without waiting; `typed`: it was free */
+    FTC_OUT,                                       /* it blocks outside of control; `value` says where */
 };
 
 typedef struct {
@@ -55,9 +60,9 @@ typedef struct {
 
 #define FTC_WHOLE 0
 
-enum ftc_wait { FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_SLEEPS, FTC_ENDED };
+enum ftc_wait { FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_SLEEPS, FTC_ENDED, FTC_OUTSIDE };
 
-#define FTC_OPEN 8
+#define FTC_OPEN 16
 typedef struct {                     /* an operation of a call that may still be under way; see ops.c */
     const void *frame;
     int offset;
@@ -81,8 +86,12 @@ typedef struct {
     PyObject *code;                  /* of the pending operation, borrowed, or NULL */
     int offset, cold;                /* cold: an instruction at which no conflict was ever seen */
     PyThreadState *tstate;
+    unsigned long ident;             /* of the thread, for Python, and for the kernel */
+    long native;
+    int in_lobby;                    /* it has come back from outside, and waits there, not for `go` */
     const PyObject *handle;          /* the _ThreadHandle of a thread that the code under test started; not owned */
     ftc_open open[FTC_OPEN];
+    unsigned opened;
     sem_t go;
     double priority;                 /* of the policy's own use, as are these */
     long low, left;
@@ -111,6 +120,8 @@ typedef struct {
     int workers;                     /* ids in use */
     uint64_t enabled, live;
     uint64_t unjoined;               /* threads that have not been joined */
+    uint64_t outside;                /* those that block outside of control; live, not enabled */
+    long uncontrolled;               /* times that anybody did */
     uint64_t before;                 /* who could run at the last decision; 0 once that is used */
     int64_t clock;                   /* virtual nanoseconds since the run began */
     long steps, limit, stay_limit;
@@ -123,10 +134,68 @@ typedef struct {
 
 extern ftc_run ftc_the;              /* the run */
 extern ftc_worker ftc_workers[FTC_MAX_WORKERS];
-extern _Thread_local ftc_worker *ftc_me;          /* the calling thread's worker, or NULL: not under control */
 extern atomic_int ftc_interrupted;   /* a signal handler has raised, on the main thread, while it waited for its turn */
 extern PyObject *ftc_interruption;   /* what it raised */
 extern PyObject *ftc_abandoned;      /* the exception that unwinds the workers of a run that is given up */
+
+/* --- gate.c, outside.c ------------------------------------------------------------------------ */
+
+typedef struct {                     /* what a thread knows of itself */
+    ftc_worker *worker;              /* NULL: it is not under control */
+    unsigned long long token;        /* its run's era and its number: it is in the gate while this thread runs code */
+    int inside;                      /* how deep it is in the scheduler */
+} ftc_seat;
+
+extern _Thread_local ftc_seat ftc_my;
+extern atomic_ullong ftc_gate;       /* a token, or one of: */
+enum { FTC_NOBODY, FTC_BUSY, FTC_PARKED };
+
+void ftc_sit(ftc_worker *me);        /* the calling thread is this worker from now on, and in the scheduler */
+void ftc_stand_up(void);
+int ftc_come_back(ftc_seat *my);
+int ftc_worker_of(unsigned long long token);
+
+/* To be called before the state below is touched.  -1, with an exception: the run that this thread was of is over.  It is
+ * not under control any more then, and must not leave. */
+static inline int
+ftc_enter(void)
+{
+    ftc_seat *my = &ftc_my;
+    if (my->inside > 0) {
+        my->inside++;
+        return 0;
+    }
+    unsigned long long token = my->token;
+    if (!atomic_compare_exchange_strong_explicit(&ftc_gate, &token, FTC_BUSY, memory_order_acquire, memory_order_relaxed)
+        && ftc_come_back(my) < 0) {
+        return -1;
+    }
+    my->inside = 1;
+    return 0;
+}
+
+static inline void
+ftc_exit(void)
+{
+    if (--ftc_my.inside == 0) {
+        atomic_store_explicit(&ftc_gate, ftc_my.token, memory_order_release);
+    }
+}
+
+void ftc_admit(void);                /* those who have come back from outside can run */
+void ftc_wake(int to);               /* hands it the token */
+void ftc_park(void);                 /* there is nobody to hand it to but those who are outside */
+void ftc_let_real_time_pass(void);
+void ftc_new_era(void);              /* the run is over: who is still outside does not belong to it any more */
+/* In a run that is given up, or over: lets these unwind; those outside have so long to come back.  Those who did not. */
+uint64_t ftc_unwind_all(ftc_worker *me, uint64_t who, long milliseconds);
+void ftc_pause(long milliseconds);
+int ftc_gate_init(PyObject *module);
+PyObject *ftc_await_stall(PyObject *module, PyObject *ignored);
+PyObject *ftc_hand_on(PyObject *module, PyObject *args);
+PyObject *ftc_watch_stalls(PyObject *module, PyObject *on);
+PyObject *ftc_take_calls(void);
+#define FTC_GRACE 100                /* milliseconds for threads that are outside when a run is given up */
 
 /* --- sched.c ---------------------------------------------------------------------------------- */
 
@@ -142,7 +211,12 @@ void ftc_can(const void *what);
 void ftc_cannot(const void *what);
 ftc_worker *ftc_new_worker(ftc_worker *parent);
 void ftc_wait_for_turn(ftc_worker *me);
-void ftc_let_unwind(ftc_worker *me); /* in a run that is given up: another one first */
+void ftc_let_unwind(ftc_worker *me, int who);        /* in a run that is given up: another one first */
+int ftc_successor(ftc_worker *me, enum ftc_why why); /* who goes on, now that `me` cannot; -1: nobody can */
+int64_t ftc_later(int64_t nanoseconds);              /* so long from now; -1, which is never, where that is too long */
+int64_t ftc_nearest_deadline(void);                  /* INT64_MAX: there is none */
+void ftc_let_time_pass(void);                        /* until then */
+void ftc_look_for_signals(int id);
 void ftc_leave(ftc_worker *me);      /* it has ended: gives the token away for good */
 int ftc_dependent(const ftc_op *a, const ftc_op *b);
 uint64_t ftc_random(void);
@@ -208,7 +282,7 @@ PyObject *ftc_tree_advance(PyObject *module, PyObject *ignored);
 int ftc_dpor_analyse(ftc_node *nodes, long count);
 void ftc_give_up(enum ftc_outcome outcome);
 
-/* --- locks.c, squeue.c, threads.c, clock.c: what blocks ---------------------------------------- */
+/* --- locks.c, squeue.c, pool.c, threads.c, clock.c: what blocks ---------------------------------------- */
 
 PyObject *ftc_take_control(PyObject *module, PyObject *ignored);
 PyObject *ftc_give_back(PyObject *module, PyObject *ignored);
@@ -223,7 +297,10 @@ int ftc_replace_methods(ftc_method *methods, int count, int on);
 PyObject *ftc_original(const ftc_method *method, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names);
 PyObject *ftc_serve(PyObject *module, PyObject *ignored);
 PyObject *ftc_run_bodies(PyObject *module, PyObject *bodies);
-PyObject *ftc_pool(PyObject *module, PyObject *count);
+PyObject *ftc_claim_place(PyObject *module, PyObject *thread);
+PyObject *ftc_idle_places(PyObject *module, PyObject *ignored);
+PyObject *ftc_send_home(PyObject *module, PyObject *ignored);
+PyObject *ftc_uncontrolled(PyObject *module, PyObject *callable);
 
 /* --- trace.c ---------------------------------------------------------------------------------- */
 

@@ -22,18 +22,20 @@ size_of(PyObject *self)
 static PyObject *
 put(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    ftc_worker *me = ftc_the.abandoning ? NULL : ftc_me;
-    if (me != NULL) {
-        ftc_find_caller(me);
-        me->pending = (ftc_op){.kind = FTC_PUT, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
-        if (ftc_point(me, FTC_FREE) < 0) {
-            return NULL;
-        }
+    ftc_worker *me = ftc_my.worker;
+    if (me == NULL || ftc_the.abandoning) {
+        return original(PUT, self, args, nargs, names);
     }
-    PyObject *result = original(PUT, self, args, nargs, names);
-    if (me != NULL && result != NULL) {
+    if (ftc_enter() < 0) {
+        return NULL;
+    }
+    ftc_find_caller(me);
+    me->pending = (ftc_op){.kind = FTC_PUT, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
+    PyObject *result = ftc_point(me, FTC_FREE) < 0 ? NULL : original(PUT, self, args, nargs, names);
+    if (result != NULL) {
         ftc_can(self);
     }
+    ftc_exit();
     return result;
 }
 
@@ -56,7 +58,7 @@ read_arguments(PyObject *const *args, Py_ssize_t nargs, PyObject *names, int64_t
     }
     int waits = PyObject_IsTrue(block);
     double s = seconds == Py_None ? -1 : PyFloat_AsDouble(seconds);
-    if (waits < 0 || PyErr_Occurred() || nargs > 2 || (seconds != Py_None && s < 0)) {
+    if (waits < 0 || PyErr_Occurred() || nargs > 2 || (seconds != Py_None && !(s >= 0 && s <= FTC_LONGEST))) {
         PyErr_Clear();
         return -1;
     }
@@ -65,15 +67,10 @@ read_arguments(PyObject *const *args, Py_ssize_t nargs, PyObject *names, int64_t
 }
 
 static PyObject *
-get(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+take(ftc_worker *me, PyObject *self, int64_t timeout)
 {
-    ftc_worker *me = ftc_me;
-    int64_t timeout;
-    if (me == NULL || read_arguments(args, nargs, names, &timeout) < 0) {
-        return original(GET, self, args, nargs, names);
-    }
     ftc_find_caller(me);
-    int64_t deadline = timeout > 0 ? ftc_the.clock + timeout : -1;
+    int64_t deadline = timeout > 0 ? ftc_later(timeout) : -1;
     ftc_the.timed |= timeout > 0;
     me->pending = (ftc_op){.kind = FTC_GET, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
     for (int stop = 1;; stop = 0) {
@@ -113,6 +110,22 @@ get(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
             return original(GET_NOWAIT, self, NULL, 0, NULL);          /* raises Empty where it is */
         }
     }
+}
+
+static PyObject *
+get(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    ftc_worker *me = ftc_my.worker;
+    int64_t timeout;
+    if (me == NULL || read_arguments(args, nargs, names, &timeout) < 0) {
+        return original(GET, self, args, nargs, names);
+    }
+    if (ftc_enter() < 0) {
+        return NULL;
+    }
+    PyObject *result = take(me, self, timeout);
+    ftc_exit();
+    return result;
 }
 
 static PyObject *

@@ -23,13 +23,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from ftcheck import _core, workload
-from ftcheck.explore import builtin_calls, sites
+from ftcheck.explore import builtin_calls, pool, sites
+from ftcheck.explore.outside import Watchdog
 from ftcheck.explore.schedule import Schedule
 from ftcheck.explore.sites import Granularity
 from ftcheck.stress import stray
 
-POOL = 24
-"""Threads for the bodies of concurrently(): so many can run at a time."""
 _COLLECT_EVERY = 2_000
 """Runs between two garbage collections."""
 
@@ -85,6 +84,8 @@ class Run:
     :param preemptions: times a thread was stopped although it could have gone on.
     :param seconds: virtual time that passed in sleeps and timeouts.
     :param timed: somebody slept, or waited with a timeout.
+    :param uncontrolled: where threads blocked outside of control: in a socket, a lock in C. What the run did afterwards is
+        not determined by its decisions alone.
     :param new_code: code came into scope in this run: it may not have stopped where the next one does.
     """
 
@@ -99,6 +100,7 @@ class Run:
     schedule: Schedule | None
     new_code: bool
     timed: bool = False
+    uncontrolled: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -146,7 +148,7 @@ class Control:
         self._around = around
         self._watched: dict[types.CodeType, None] = {}
         self._cached: set[str] = set()
-        self._threads: list[threading.Thread] = []
+        self._watchdog = Watchdog(self._watched)
         self._tool = -1
         self._runs = 0
         self._new_code = False
@@ -171,7 +173,6 @@ class Control:
         self._collecting = gc.isenabled()
         gc.collect()
         gc.disable()
-        self._fill_pool(POOL)
         for module in list(sys.modules.values()):
             if isinstance(module, types.ModuleType) and getattr(module, "__file__", None) in _Files(self._scope):
                 for code in _codes_of(module):
@@ -179,6 +180,7 @@ class Control:
                 for kind in vars(module).values():
                     self._cached |= sites.cached_names(kind) if isinstance(kind, type) else set()
         self._place_points()
+        self._watchdog.__enter__()
         monitoring.set_events(self._tool, monitoring.events.PY_START)
         return self
 
@@ -187,8 +189,9 @@ class Control:
         monitoring.set_events(self._tool, 0)
         for code in [*self._watched, *sites.callers()]:
             monitoring.set_local_events(self._tool, code, 0)
+        self._watchdog.__exit__()
         _core.give_back()
-        self._fill_pool(0)
+        pool.send_home()
         monitoring.register_callback(self._tool, monitoring.events.INSTRUCTION, None)
         monitoring.register_callback(self._tool, monitoring.events.PY_START, None)
         monitoring.free_tool_id(self._tool)
@@ -196,16 +199,6 @@ class Control:
             os.sched_setaffinity(0, self._cpus)
         if self._collecting:
             gc.enable()
-
-    def _fill_pool(self, size: int) -> None:
-        _core.pool(size)
-        for thread in self._threads[size:]:
-            thread.join()
-        del self._threads[size:]
-        for number in range(len(self._threads), size):
-            thread = threading.Thread(target=_core.serve, args=(number,), name=f"concurrently-{number}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
 
     # --- code in scope -------------------------------------------------------------------------------------------------
 
@@ -260,9 +253,11 @@ class Control:
                 pass
             except BaseException as raised:
                 failure = raised
-            ending, steps, decisions, switches, preemptions, threads, clock, timed = _core.end_run()
+            ending, steps, decisions, switches, preemptions, threads, clock, timed, _, outside = _core.end_run()
         if isinstance(failure, KeyboardInterrupt):
             raise failure
+        if ending == Ending.TOO_MANY_THREADS:
+            _clear_limbo()
         if failure is None and ending != Ending.REDUNDANT:
             failure = next((one for one in strays if not isinstance(one, _core.Abandoned)), None)
         schedule = Schedule.from_core(_core.trace()[0]) if log & Log.SWITCHES else None
@@ -281,7 +276,15 @@ class Control:
             schedule,
             new_code,
             bool(timed),
+            tuple(outside),
         )
+
+
+def _clear_limbo() -> None:
+    """A thread that cannot be started leaves ``threading``'s list of those in limbo only if that is an ``Exception``."""
+    limbo: dict[threading.Thread, threading.Thread] = vars(threading)["_limbo"]
+    for thread in [one for one in limbo if one.ident is None]:
+        del limbo[thread]
 
 
 class _Bodies:
@@ -289,7 +292,7 @@ class _Bodies:
 
     def run_bodies(self, bodies: Sequence[Callable[[], object]]) -> list[tuple[int, BaseException]]:
         context = contextvars.copy_context()
-        raised = _core.run_bodies([_InContext(context.copy(), body) for body in bodies], list(bodies))
+        raised = pool.run_bodies([_InContext(context.copy(), body) for body in bodies], list(bodies))
         return [(number, one) for number, one in enumerate(raised) if one is not None]
 
 

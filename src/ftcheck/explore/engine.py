@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from ftcheck import _core, workload
 from ftcheck.explore import control as controlled
+from ftcheck.explore import pool
 from ftcheck.explore.control import Attempt, Control, Log, Run, Scope
 from ftcheck.explore.minimise import Minimised
 from ftcheck.explore.search import Budget, Exploration, search
@@ -132,7 +133,7 @@ def run_copies(bodies: list[Callable[[], object]]) -> None:
 
     :raises BaseExceptionGroup: what they have raised.
     """
-    raised = [(number, one) for number, one in enumerate(_core.run_bodies(bodies)) if one is not None]
+    raised = [(number, one) for number, one in enumerate(pool.run_bodies(bodies)) if one is not None]
     if raised:
         message = f"{len(raised)} of {len(bodies)} copies failed"
         group = workload.BaseConcurrentFailures(message, [failure for _, failure in raised])

@@ -108,6 +108,8 @@ class Examples:
             timed=any(one.timed for one in seen),
             cut=sum(sum(one.endings.values()) for one in seen),
             deterministic=all(one.deterministic for one in seen),
+            uncontrolled=sum(one.uncontrolled for one in seen),
+            outside=tuple(dict.fromkeys(where for one in seen for where in one.outside)),
         )
 
 

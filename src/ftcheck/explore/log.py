@@ -25,6 +25,8 @@ class Kind(enum.IntEnum):
     PUT = 10
     GET = 11
     TRY = 12
+    OUT = 13
+    """Blocks outside of control; the value says where."""
 
 
 LOCKING = frozenset({Kind.NOTHING, Kind.ACQUIRE, Kind.RELEASE, Kind.TRY})

@@ -60,6 +60,7 @@ class Exploration:
     :param missing: bug depth to the probability that a bug of that depth would have been missed, at most.
     :param endings: how the runs ended, where not by themselves.
     :param timed: some run slept or timed out: these end only when nothing else can run, so other orders were not tried.
+    :param outside: where threads blocked outside of control; **uncontrolled**: in how many runs.
     :param deterministic: False: a run went another way than the same decisions had led before.
     """
 
@@ -77,6 +78,8 @@ class Exploration:
     endings: Mapping[str, int]
     timed: bool
     deterministic: bool
+    uncontrolled: int
+    outside: tuple[str, ...]
     seconds: float
 
 
@@ -86,6 +89,8 @@ class _Books:
     redundant: int = 0
     sampled: int = 0
     timed: bool = False
+    uncontrolled: int = 0
+    outside: dict[str, None] = field(default_factory=dict)
     by_strategy: collections.Counter[str] = field(default_factory=collections.Counter)
     endings: collections.Counter[str] = field(default_factory=collections.Counter)
     decisions: list[int] = field(default_factory=list)
@@ -94,6 +99,8 @@ class _Books:
         self.schedules += 1
         self.by_strategy[attempt.strategy] += 1
         self.timed |= run.timed
+        self.uncontrolled += bool(run.uncontrolled)
+        self.outside |= dict.fromkeys(run.uncontrolled)
         self.sampled += attempt.strategy == Pct.name
         if run.ending is Ending.REDUNDANT:
             self.redundant += 1
@@ -173,6 +180,8 @@ def search(
         endings=dict(books.endings),
         timed=books.timed,
         deterministic=not portfolio.diverged,
+        uncontrolled=books.uncontrolled,
+        outside=tuple(books.outside),
         seconds=time.monotonic() - began,
     )
 

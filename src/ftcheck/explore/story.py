@@ -134,7 +134,8 @@ class _Story:
                 steps.append(step)
             calling = within
         following = self._next.get((thread, end))
-        if handover is Handover.WAITED and following is not None:
+        outside = self._operations[end - 1].kind == Kind.OUT
+        if handover is Handover.WAITED and following is not None and not outside:
             if calling is not None and calling == self._call_of(following):
                 steps.pop()  # it is in that call that it waits
             steps.append(self._wait(following, end))
@@ -164,7 +165,11 @@ class _Story:
 
     def _waiters(self) -> list[Operation]:
         """What threads waited for at the ends of their turns."""
-        ends = [end for _, end in self._pieces if self._handover(end) is Handover.WAITED]
+        ends = [
+            end
+            for _, end in self._pieces
+            if self._handover(end) is Handover.WAITED and self._operations[end - 1].kind != Kind.OUT
+        ]
         found = [self._next.get((self._operations[end - 1].thread, end)) for end in ends]
         return [one for one in found if one is not None]
 
@@ -176,6 +181,9 @@ class _Story:
         place = self._place(spot.place if spot else None)
         if one.kind in (Kind.START, Kind.JOIN):
             return Step(Did.START if one.kind == Kind.START else Did.JOIN, place=place, threads=one.threads)
+        if one.kind == Kind.OUT:
+            function = (one.value or "").partition(", in ")[2]
+            return Step(Did.OUTSIDE, value=function or None, place=place, matters=True)
         if spot is None:
             return None  # what the interpreter does by itself, for instance when a thread ends
         if one.kind == Kind.SLEEP:

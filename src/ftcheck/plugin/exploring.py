@@ -269,4 +269,6 @@ def _interleavings(exploration: Exploration) -> Interleavings:
         timed=exploration.timed,
         cut=sum(exploration.endings.values()),
         deterministic=exploration.deterministic,
+        uncontrolled=exploration.uncontrolled,
+        outside=exploration.outside,
     )

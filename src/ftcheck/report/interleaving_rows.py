@@ -235,7 +235,13 @@ class Rows:
 
 
 _SWITCHES = {Handover.PREEMPTED: "switch to {}", Handover.GAVE_WAY: "gives way to {}"}
-_STYLES = {Did.RAISE: "bold red", Did.WAIT: "bold yellow", Did.SLEEP: "yellow", Did.TIMEOUT: "yellow"}
+_STYLES = {
+    Did.RAISE: "bold red",
+    Did.WAIT: "bold yellow",
+    Did.SLEEP: "yellow",
+    Did.TIMEOUT: "yellow",
+    Did.OUTSIDE: "bold yellow",
+}
 
 
 def _first_place(turn: Turn | None) -> int:

@@ -53,6 +53,8 @@ def said(step: Step, told: Interleaving, signs: Signs) -> str:
             return f"acquires {step.name}" if step.value == "taken" else f"does not get {step.name}: it is held"
         case Did.TIMEOUT:
             return f"stops waiting for {step.name}: timeout"
+        case Did.OUTSIDE:
+            return f"blocks outside of control, in {step.value}" if step.value else "blocks outside of control"
         case Did.SLEEP:
             return "wakes up" if step.value else "sleeps"
         case Did.START:

@@ -121,6 +121,7 @@ def _explored(coverages: Sequence[Coverage]) -> str:
         (sum(one.timed for one in seen), "with sleeps or timeouts, which end only when nothing else can run"),
         (sum(one.cut > 0 for one in seen), "with schedules that were given up at a limit"),
         (sum(not one.deterministic for one in seen), "not deterministic"),
+        (sum(one.uncontrolled > 0 for one in seen), "with threads that blocked outside of control"),
     ]
     return "\n".join([text, *(f"({number} of them {note})" for number, note in notes if number)])
 

@@ -66,6 +66,8 @@ class Portfolio:
         return self._last.next(knowledge, dice)
 
     def learn(self, run: Run) -> None:
+        if run.uncontrolled:
+            self.dpor = None
         try:
             if self._last is not None:
                 self._last.learn(run)

@@ -18,7 +18,7 @@ class Diverged(Exception):
 
 
 class Endless(Exception):
-    """A run was given up at a limit: what comes after it is not known, and cannot be searched systematically."""
+    """A run was given up at a limit, or a thread blocked outside of control: its decisions alone do not lead there again."""
 
 
 class Dpor:
@@ -45,9 +45,9 @@ class Dpor:
         """Take the run in.
 
         :raises Diverged: it did not follow the decisions it was to repeat.
-        :raises Endless: it did not come to its end.
+        :raises Endless: it did not come to its end, or was not controlled throughout.
         """
-        if run.ending in (Ending.TOO_LONG, Ending.TOO_MANY_THREADS):
+        if run.ending in (Ending.TOO_LONG, Ending.TOO_MANY_THREADS) or run.uncontrolled:
             raise Endless
         self.interleavings += run.ending is not Ending.REDUNDANT
         more = _core.tree_advance()

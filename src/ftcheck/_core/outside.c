@@ -1,0 +1,152 @@
+/* The watchdog: notices that the worker which has the token blocks where nobody controls it.  gate.c has the idea.
+ *
+ * It runs on a thread that Python starts, and looks without a thread state, some times a second; more often once it has
+ * found something, because the next run is likely to block there as well.
+ */
+#include "sched.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOKS 3                      /* so often it has to be asleep, without CPU time in between */
+static atomic_int watching, stalls;  /* stalls: since watching began */
+static PyObject *calls;              /* where the run's threads were outside, as text */
+
+/* Whether the thread sleeps in the kernel, not because of a disk and not because others use the CPU. */
+static int
+sleeps(long native)
+{
+#ifdef __linux__
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/self/task/%ld/stat", native);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return 0;
+    }
+    ssize_t size = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[size > 0 ? size : 0] = 0;
+    const char *name_ends = strrchr(text, ')');
+    return name_ends != NULL && name_ends[1] == ' ' && name_ends[2] == 'S';
+#else
+    return 1;
+#endif
+}
+
+/* The CPU time that a thread has used, in nanoseconds; -1: there is no such thread.  The clock's number is made as
+ * pthread_getcpuclockid() makes it, which needs a thread that is certain to exist. */
+static int64_t
+cpu_time(long native)
+{
+#ifdef __linux__
+    struct timespec t;
+    clockid_t clock = (clockid_t)((~(unsigned)native << 3) | 6);
+    return clock_gettime(clock, &t) == 0 ? (int64_t)t.tv_sec * 1000000000 + t.tv_nsec : -1;
+#else
+    return -1;
+#endif
+}
+
+/* (token, thread ident) of a worker that seems to be blocked outside of control; None: watching is over. */
+PyObject *
+ftc_await_stall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    unsigned long long token = 0, last = 0;
+    long steps = 0;
+    int64_t used = 0;
+    int seen = 0, id = 0;
+    Py_BEGIN_ALLOW_THREADS
+    while (seen < LOOKS && atomic_load(&watching)) {
+        ftc_pause(atomic_load(&stalls) ? 2 : 10);
+        token = atomic_load(&ftc_gate);
+        if (token == FTC_PARKED) {
+            ftc_let_real_time_pass();
+        }
+        id = ftc_worker_of(token);
+        const ftc_worker *w = &ftc_workers[id & (FTC_MAX_WORKERS - 1)];
+        if (token <= FTC_PARKED || (ftc_the.live & ~ftc_the.outside & ~FTC_BIT(id)) == 0) {
+            seen = 0;
+            last = 0;
+            continue;
+        }
+        int64_t now = cpu_time(w->native);
+        int same = token == last && steps == ftc_the.steps && now == used;
+        seen = same && sleeps(w->native) ? seen + 1 : 0;
+        last = token;
+        steps = ftc_the.steps;
+        used = now;
+    }
+    Py_END_ALLOW_THREADS
+    if (!atomic_load(&watching)) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue("(Kk)", token, ftc_workers[id].ident);
+}
+
+/* hand_on(token, where, code, offset): take the token from a worker that is outside, if it still is. */
+PyObject *
+ftc_hand_on(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    unsigned long long token;
+    PyObject *where, *code;
+    int offset;
+    if (!PyArg_ParseTuple(args, "KUOi:hand_on", &token, &where, &code, &offset)) {
+        return NULL;
+    }
+    unsigned long long expected = token;
+    if (token <= FTC_PARKED || !atomic_compare_exchange_strong(&ftc_gate, &expected, FTC_BUSY)) {
+        Py_RETURN_FALSE;
+    }
+    ftc_worker *w = &ftc_workers[ftc_worker_of(token)];
+    uint64_t others = ftc_the.live & ~ftc_the.outside & ~FTC_BIT(w->id);
+    if (!(ftc_the.abandoning ? others : ftc_the.enabled & others) && ftc_nearest_deadline() == INT64_MAX) {
+        atomic_store(&ftc_gate, token);                /* nobody could do anything with it */
+        Py_RETURN_FALSE;
+    }
+    atomic_fetch_add(&stalls, 1);
+    ftc_the.outside |= FTC_BIT(w->id);
+    ftc_the.enabled &= ~FTC_BIT(w->id);
+    ftc_the.uncontrolled++;
+    w->wait = FTC_OUTSIDE;
+    w->pending = (ftc_op){.kind = FTC_OUT};
+    w->code = code == Py_None ? NULL : code;
+    w->offset = offset;
+    Py_XSETREF(w->value, Py_NewRef(where));
+    ftc_trace_op(w);
+    Py_CLEAR(w->value);                                /* if the log does not want it */
+    if (calls == NULL || PyList_Append(calls, where) < 0) {
+        PyErr_Clear();                                 /* the count tells it all the same */
+    }
+    int next = ftc_the.abandoning ? (others ? ftc_lowest(others) : -1) : ftc_successor(w, FTC_BLOCKED);
+    if (next < 0) {
+        ftc_park();
+    }
+    else {
+        ftc_the.switches++;
+        ftc_wake(next);
+    }
+    Py_RETURN_TRUE;
+}
+
+/* A list of texts: where threads of the run were outside. */
+PyObject *
+ftc_take_calls(void)
+{
+    PyObject *taken = calls == NULL ? PyList_New(0) : calls;
+    calls = PyList_New(0);
+    return taken;
+}
+
+PyObject *
+ftc_watch_stalls(PyObject *Py_UNUSED(module), PyObject *on)
+{
+    int yes = PyObject_IsTrue(on);
+    if (yes < 0) {
+        return NULL;
+    }
+    atomic_store(&stalls, 0);
+    atomic_store(&watching, yes);
+    Py_RETURN_NONE;
+}

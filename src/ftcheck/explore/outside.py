@@ -1,0 +1,57 @@
+"""Notices threads that block where nobody controls them: a socket, a lock in C, a child process.
+
+While a run is under way one thread has the token. If that thread sleeps in the kernel, all others would wait for it, and
+perhaps it waits for one of them. So a watchdog looks (``_core/outside.c``), and hands the token on; what it does to a run is
+said in ``_core/gate.c``. Here is the part that needs Python: where that thread is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import types
+from collections.abc import Container
+
+from ftcheck import _core
+
+
+class Watchdog:
+    """A thread that watches, while this is entered.
+
+    :param watched: code that has scheduling points; only there an event can be shown.
+    """
+
+    def __init__(self, watched: Container[types.CodeType]) -> None:
+        self._watched = watched
+        self._thread = threading.Thread(target=self._watch, name="ftcheck-watchdog", daemon=True)
+
+    def __enter__(self) -> None:
+        _core.watch_stalls(True)
+        self._thread.start()
+
+    def __exit__(self, *args: object) -> None:
+        _core.watch_stalls(False)
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while (stalled := _core.await_stall()) is not None:
+            token, ident = stalled
+            _core.hand_on(token, *_place(sys._current_frames().get(ident), self._watched))
+
+
+def _place(frame: types.FrameType | None, watched: Container[types.CodeType]) -> tuple[str, types.CodeType | None, int]:
+    """Where a thread is, in words, and where in the code under test."""
+    if frame is None:
+        return "a thread that has no Python code", None, -1
+    inner, own = frame, frame
+    while own.f_code not in watched and own.f_back is not None:
+        own = own.f_back
+    if own.f_code not in watched:
+        return _line(inner), None, -1
+    where = _line(own) if own is inner else f"{_line(own)}, in {inner.f_code.co_qualname}()"
+    return where, own.f_code, own.f_lasti
+
+
+def _line(frame: types.FrameType) -> str:
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"

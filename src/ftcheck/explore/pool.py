@@ -1,0 +1,47 @@
+"""The threads on which the bodies of ``concurrently()`` run; ``_core/pool.c`` has the rest of it.
+
+A thread is started when more bodies than ever before are to run at a time, and serves one body after the other until control
+is given back. It is started outside of control: who starts it is under control, and the new one is nobody's yet.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from ftcheck import _core
+
+
+class _Server(threading.Thread):
+    """A thread of the pool.
+
+    :ivar place: its number there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.place: int = _core.claim_place(self)
+        self.name = f"concurrently-{self.place}"
+
+    def run(self) -> None:
+        _core.serve(self.place)
+
+
+def run_bodies(
+    bodies: list[Callable[[], object]], called: list[Callable[[], object]] | None = None
+) -> list[BaseException | None]:
+    """Under control: run each of them on a thread of the pool.
+
+    :param called: what each of them calls, where that may be a builtin.
+    :returns: what each raised, or None.
+    :raises RuntimeError: they would be more threads than can be controlled.
+    """
+    for _ in range(len(bodies) - _core.idle_places()):
+        _core.uncontrolled(lambda: _Server().start())
+    return _core.run_bodies(bodies) if called is None else _core.run_bodies(bodies, called)
+
+
+def send_home() -> None:
+    """End them, and wait until they have ended. One that blocks outside of control ends when it comes back from there."""
+    for thread in _core.send_home():
+        thread.join()

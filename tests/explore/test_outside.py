@@ -1,0 +1,240 @@
+"""Threads that block where nobody controls them: the others go on, it is said, and it is never taken for a deadlock."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from ftcheck import concurrently
+from ftcheck.explore.control import Attempt, Ending, Log
+from tests.explore.conftest import POLICIES
+
+RUNS = 3
+
+
+@pytest.fixture
+def pair():
+    """Two ends of a connection."""
+    ends = socket.socketpair()
+    yield ends
+    for end in ends:
+        end.close()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_thread_that_waits_for_data_lets_the_one_go_on_that_sends_them(holds, pair, policy):
+    left, right = pair
+
+    def program():
+        got = []
+        concurrently(lambda: got.append(left.recv(5)), lambda: right.send(b"hello"))
+        assert got == [b"hello"]
+
+    runs = holds(program, policies=[policy], schedules=20)
+    outside = [run.uncontrolled for run in runs if run.uncontrolled]
+    assert all(len(where) == 1 and where[0].startswith("test_outside.py:") for where in outside)
+    assert outside
+
+
+def test_where_it_blocked_is_said(control, pair):
+    left, right = pair
+
+    def program():
+        concurrently(lambda: left.recv(5), lambda: right.send(b"hello"))
+
+    run = control().run(program, Attempt("plan", []))
+    line = program.__code__.co_firstlineno + 1
+    assert run.uncontrolled == (f"test_outside.py:{line}",)
+
+
+def test_a_call_of_the_standard_library_is_named_with_the_line_that_made_it(control):
+    def program():
+        command = [sys.executable, "-c", "import time; time.sleep(0.1)"]
+        concurrently(lambda: subprocess.run(command), lambda: None)
+
+    run = control().run(program, Attempt("plan", []))
+    assert (run.failure, run.ending) == (None, Ending.COMPLETE)
+    assert run.uncontrolled
+    assert run.uncontrolled[0].startswith(f"test_outside.py:{program.__code__.co_firstlineno + 2}, in Popen.")
+
+
+def test_a_controlled_wait_is_nothing_outside(control):
+    def program():
+        event, lock = threading.Event(), threading.Lock()
+
+        def waits():
+            event.wait()
+            with lock:
+                time.sleep(3600)
+
+        concurrently(waits, waits, event.set)
+
+    run = control().run(program, Attempt("plan", []))
+    assert (run.failure, run.ending, run.uncontrolled) == (None, Ending.COMPLETE, ())
+
+
+def test_a_thread_that_computes_is_not_outside(control):
+    def program():
+        def computes():
+            return sum(range(10_000_000))  # in C, for a while, without any point
+
+        concurrently(computes, lambda: None)
+
+    run = control().run(program, Attempt("plan", []))
+    assert (run.failure, run.ending, run.uncontrolled) == (None, Ending.COMPLETE, ())
+
+
+def test_the_others_blocked_while_one_is_outside_is_no_deadlock(control, pair):
+    """One holds a lock while it reads; the data come from a thread that is not under control."""
+    left, right = pair
+    sender = threading.Timer(0.2, right.send, [b"hello"])
+
+    def program():
+        lock, got = threading.Lock(), []
+
+        def reads():
+            with lock:
+                got.append(left.recv(5))
+
+        def waits():
+            with lock:
+                got.append(b"after")
+
+        concurrently(reads, waits, lambda: None)
+        assert got == [b"hello", b"after"]
+
+    with_control = control()
+    sender.start()
+    run = with_control.run(program, Attempt("plan", []))
+    sender.join()
+    assert (run.failure, run.ending) == (None, Ending.COMPLETE)
+    assert len(run.uncontrolled) == 1
+
+
+def test_a_sleep_ends_although_somebody_is_outside(control, pair):
+    """It is the sleeper that sends; meanwhile virtual time passes as real time does."""
+    left, right = pair
+
+    def program():
+        def sends():
+            time.sleep(0.05)
+            right.send(b"hello")
+
+        concurrently(lambda: left.recv(5), sends)
+
+    began = time.monotonic()
+    run = control().run(program, Attempt("plan", []))
+    assert (run.failure, run.ending) == (None, Ending.COMPLETE)
+    assert time.monotonic() - began >= 0.05
+
+
+def test_a_deadlock_is_found_after_somebody_was_outside(control, pair):
+    left, right = pair
+
+    def program():
+        one, two = threading.Lock(), threading.Lock()
+        inside = threading.Barrier(2)
+
+        def cross(first, second):
+            with first:
+                inside.wait()
+                with second:
+                    pass
+
+        def reads():
+            left.recv(5)
+
+        threads = [
+            threading.Thread(target=cross, args=(one, two)),
+            threading.Thread(target=cross, args=(two, one)),
+            threading.Thread(target=reads),
+            threading.Thread(target=right.send, args=(b"hello",)),
+        ]
+        for thread in reversed(threads):
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert control().run(program, Attempt("plan", [])).ending is Ending.DEADLOCK
+
+
+def test_a_daemon_that_stays_outside_is_left_behind(control, pair):
+    """It gets an exception when it comes back, and the runs after its own do not notice."""
+    left, right = pair
+    ended = threading.Semaphore(0)
+
+    def program():
+        def serves():
+            try:
+                while True:
+                    left.recv(5)
+            finally:
+                ended.release()
+
+        ready = threading.Event()
+        threading.Thread(target=serves, daemon=True).start()
+        concurrently(ready.set, ready.wait)
+
+    with_control = control()
+    runs = [with_control.run(program, Attempt("plan", [(0, 1, 1, 1)])) for _ in range(3)]
+    assert [(run.failure, run.ending) for run in runs] == [(None, Ending.COMPLETE)] * 3
+    right.send(b"x" * 15)
+    for run in runs:
+        if run.uncontrolled:
+            ended.acquire()
+    assert with_control.run(program, Attempt("plan", [])).ending is Ending.COMPLETE
+
+
+def test_a_body_that_stays_outside_is_given_up_with_the_run(control, pair):
+    """Its thread is none of the pool's any more, until it comes back."""
+    left, right = pair
+
+    def program():
+        one, two = threading.Lock(), threading.Lock()
+        inside = threading.Barrier(2)
+
+        def cross(first, second):
+            with first:
+                inside.wait()
+                with second:
+                    pass
+
+        concurrently(lambda: left.recv(5), lambda: cross(one, two), lambda: cross(two, one), lambda: right.send(b"hello"))
+
+    with_control = control()
+    assert with_control.run(program, Attempt("plan", [])).ending is Ending.DEADLOCK
+
+    def many():
+        seen = []
+        concurrently(*[lambda: seen.append(1)] * 5)
+        assert len(seen) == 5
+
+    run = with_control.run(many, Attempt("plan", []))
+    assert (run.failure, run.ending) == (None, Ending.COMPLETE)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # that it is multi-threaded
+def test_a_forked_child_is_not_under_control(control):
+    def program():
+        lock = threading.Lock()
+
+        def forks():
+            with lock:
+                child = os.fork()
+                if child == 0:
+                    time.sleep(0)
+                    threading.Thread(target=lambda: None).start()
+                    os._exit(7)
+            _, status = os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(status) == 7
+
+        concurrently(forks, lambda: lock.acquire() and lock.release())
+
+    with_control = control()
+    for seed in range(RUNS):
+        run = with_control.run(program, Attempt("walk", 0.5, seed), Log.NOTHING)
+        assert (run.failure, run.ending) == (None, Ending.COMPLETE)
