@@ -62,24 +62,12 @@ ENUMERATED = [
 """A few of those with less than 1,000 interleavings."""
 
 TIMED = "whether a timeout comes before what is waited for is no race"
-ELSEWHERE = "what code that is not in scope reads is not seen"
-ARGUMENTS = "what a builtin reads besides its first argument is not seen"
 KNOWN_BUGS = {
     "fails/timer_vs_cancel": TIMED,
-    "holds/lost_wakeup": ELSEWHERE,
     "holds/timeout_ignored": TIMED,
     "holds/timer_vs_cancel": TIMED,
-    "truth_elsewhere": ELSEWHERE,
-    "starred_arguments": "CALL_FUNCTION_EX is no point",
-    "formatted": "FORMAT_SIMPLE is no point",
-    "joined": ARGUMENTS,
-    "extended": ARGUMENTS,
-    "updated": ARGUMENTS,
-    "zipped": ARGUMENTS,
     "event_with_timeout": TIMED,
-    "barrier_that_is_looked_at": "a property of a class that is not in scope is no operation",
 }
-ORDER_MATTERS = {"holds/lost_wakeup": ELSEWHERE}
 NOT_DETERMINISTIC = {"thread_that_is_looked_at": "is_alive() shows the real thread, which takes its time to end"}
 
 
@@ -141,7 +129,7 @@ def test_reduction_loses_no_way_to_tell_the_order(control, name):
     check_reduction(control(Scope([module.__file__]), limit=LIMIT), module.PROGRAMS[name])
 
 
-@pytest.mark.parametrize("name", with_known_bugs(EVERY, ORDER_MATTERS))
+@pytest.mark.parametrize("name", EVERY)
 def test_the_order_of_the_threads_does_not_matter(on, name):
     """The worst that the peers do: a verdict that depends on which body is named first."""
     entered, program = on(name)

@@ -229,7 +229,7 @@ ftc_unordered(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
             case FTC_WRITE:
                 failed = access_of(t, e->op.object, e->op.key, e->op.kind == FTC_WRITE, i, events, pairs) < 0;
                 if (!failed && e->op.also != 0) {
-                    failed = access_of(t, e->op.also, e->op.also_key, 0, i, events, pairs) < 0;
+                    failed = access_of(t, e->op.also, e->op.also_key, e->op.also_writes, i, events, pairs) < 0;
                 }
                 break;
             default:

@@ -1,8 +1,10 @@
-/* What a call of something written in C is about to do: list.append(x) writes to the list, len(x) reads x.
+/* What a call of something written in C is about to do: list.append(x) writes to the list, len(x) reads x, x.extend(y)
+ * does both.
  *
  * Python knows the builtins by name and says here, once, what each does (explore/builtins.py); the table is keyed by the
  * PyMethodDef, which all bound methods and descriptors of one builtin share.  What nobody has classified is taken for a
- * write to its object, where that object can change: a point too many costs a little time, one too few costs a bug.
+ * write to its object, where that object can change: a point too many costs a little time, one too few costs a bug.  An
+ * operation has room for two objects; of a call that looks at more, the third and those after it are not seen.
  */
 #define Py_BUILD_CORE 1
 #include "sched.h"
@@ -13,6 +15,7 @@
 typedef struct {
     PyMethodDef *definition;
     int kind;                        /* enum ftc_kind */
+    int alone;                       /* it does not look into its other arguments */
     int subject, key;                /* which argument is the object, which the key; -1: none */
 } entry;
 
@@ -49,15 +52,15 @@ ftc_classify_own(PyMethodDef *definition)
 {
     entry *e = place_of(definition);
     used += e->definition == NULL;
-    *e = (entry){definition, FTC_NOTHING, 0, -1};
+    *e = (entry){definition, FTC_NOTHING, 1, 0, -1};
 }
 
 PyObject *
 ftc_classify(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *callable;
-    int kind, subject, key;
-    if (!PyArg_ParseTuple(args, "Oiii:classify", &callable, &kind, &subject, &key)) {
+    int kind, subject, key, alone;
+    if (!PyArg_ParseTuple(args, "Oiiip:classify", &callable, &kind, &subject, &key, &alone)) {
         return NULL;
     }
     PyMethodDef *definition = definition_of(callable);
@@ -66,7 +69,7 @@ ftc_classify(PyObject *Py_UNUSED(module), PyObject *args)
     }
     entry *e = place_of(definition);
     used += e->definition == NULL;
-    *e = (entry){definition, kind, subject, key};
+    *e = (entry){definition, kind, alone, subject, key};
     Py_RETURN_NONE;
 }
 
@@ -94,39 +97,99 @@ on(ftc_op *op, int kind, PyObject *subject, PyObject *key)
         && (kind == FTC_READ || PyDict_Contains(subject, key) == 1)) {
         op->key = ftc_key(key);
     }
+    if (Py_TYPE(subject)->tp_iternext != NULL) {       /* to read from an iterator is to move it */
+        op->kind = FTC_WRITE;
+        op->also = (uintptr_t)ftc_walked_by(subject);
+    }
+}
+
+/* What it looks into besides its object: the next of these that is a container or an iterator. */
+static void
+looks_into(ftc_op *op, PyObject *const *args, Py_ssize_t count, int writes)
+{
+    for (Py_ssize_t i = 0; i < count && op->also == 0; i++) {
+        PyObject *a = args[i];
+        int moves = a != NULL && Py_TYPE(a)->tp_iternext != NULL;
+        if (a == NULL || (uintptr_t)a == op->object || !(moves || PyList_Check(a) || PyDict_Check(a) || PyAnySet_Check(a))) {
+            continue;
+        }
+        if (op->kind == FTC_NOTHING) {
+            on(op, writes ? FTC_WRITE : FTC_READ, a, NULL);
+            continue;
+        }
+        op->also = (uintptr_t)a;
+        op->also_key = FTC_WHOLE;
+        op->also_writes = writes || moves;
+    }
+}
+
+static int
+is_in_scope(PyObject *function)
+{
+    int site, arg;
+    return ftc_site_at(PyFunction_GET_CODE(function), 0, &site, &arg);
+}
+
+/* Python code that is not in scope is one step, as it were; that which is has points of its own. */
+static void
+call_of_function(ftc_op *op, PyObject *function, PyObject *const *args, Py_ssize_t count)
+{
+    if (is_in_scope(function)) {
+        return;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (!can_change(args[i])) {
+            continue;
+        }
+        if (op->kind == FTC_NOTHING) {
+            on(op, FTC_WRITE, args[i], NULL);
+        }
+        else if (op->also == 0 && (uintptr_t)args[i] != op->object) {
+            op->also = (uintptr_t)args[i];
+            op->also_key = FTC_WHOLE;
+            op->also_writes = 1;
+        }
+    }
+}
+
+static void
+call_of_python(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssize_t count)
+{
+    if (PyMethod_Check(callable)) {
+        PyObject *all[5] = {PyMethod_GET_SELF(callable)}, *function = PyMethod_GET_FUNCTION(callable);
+        for (Py_ssize_t i = 0; i < count && i < 4; i++) {
+            all[i + 1] = args[i];
+        }
+        if (PyFunction_Check(function)) {
+            call_of_function(op, function, all, 1 + (count < 4 ? count : 4));
+        }
+    }
+    else if (PyFunction_Check(callable)) {
+        call_of_function(op, callable, args, count);
+    }
+    else if (PyType_Check(callable)) {                 /* list(x), zip(x, y), Counter(x) */
+        PyObject *init = _PyType_LookupRef((PyTypeObject *)callable, &_Py_ID(__init__));
+        if (init == NULL || !PyFunction_Check(init) || !is_in_scope(init)) {
+            looks_into(op, args, count, 0);
+        }
+        Py_XDECREF(init);
+    }
+    else {
+        PyObject *method = _PyType_LookupRef(Py_TYPE(callable), &_Py_ID(__call__));
+        if (method != NULL && !PyFunction_Check(method)) {
+            on(op, FTC_WRITE, callable, NULL);         /* it may keep something: functools.lru_cache */
+            looks_into(op, args, count, 0);
+        }
+        Py_XDECREF(method);
+    }
 }
 
 void
 ftc_call_operation(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
 {
     PyMethodDef *definition = definition_of(callable);
-    int site, arg;
     if (definition == NULL) {
-        if (PyMethod_Check(callable)) {
-            PyObject *function = PyMethod_GET_FUNCTION(callable);
-            if (PyFunction_Check(function) && !ftc_site_at(PyFunction_GET_CODE(function), 0, &site, &arg)) {
-                on(op, FTC_WRITE, PyMethod_GET_SELF(callable), NULL);
-            }
-        }
-        else if (PyFunction_Check(callable)) {
-            for (Py_ssize_t i = 0; i < nargs; i++) {   /* of code that is not in scope: one step, as it were */
-                if (can_change(args[i]) && !ftc_site_at(PyFunction_GET_CODE(callable), 0, &site, &arg)) {
-                    on(op, FTC_WRITE, args[i], NULL);
-                    break;
-                }
-            }
-        }
-        else if (!PyType_Check(callable)) {
-            PyObject *method = _PyType_LookupRef(Py_TYPE(callable), &_Py_ID(__call__));
-            if (method != NULL && !PyFunction_Check(method)) {
-                on(op, FTC_WRITE, callable, NULL);     /* it may keep something: functools.lru_cache */
-            }
-            Py_XDECREF(method);
-        }
-        else if (PyType_Check(callable) && nargs == 1 && !PyType_HasFeature((PyTypeObject *)callable, Py_TPFLAGS_HEAPTYPE)
-            && args[0] != NULL && (PyList_Check(args[0]) || PyDict_Check(args[0]) || PyAnySet_Check(args[0]))) {
-            on(op, FTC_READ, args[0], NULL);           /* list(x), sorted() and the like */
-        }
+        call_of_python(op, callable, args, nargs);
         return;
     }
     PyObject *self = NULL, *all[5];
@@ -142,24 +205,18 @@ ftc_call_operation(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssi
     for (Py_ssize_t i = 0; i < nargs && count < 5; i++) {
         all[count++] = args[i];
     }
-    entry *e = place_of(definition);
-    if (e->definition != NULL) {
-        if (e->kind != FTC_NOTHING && e->subject < count) {
-            on(op, e->kind, all[e->subject], e->key >= 0 && e->key < count ? all[e->key] : NULL);
-        }
-    }
-    else if (method) {
-        if (count > 0 && can_change(all[0])) {
+    const entry *e = place_of(definition);
+    if (e->definition == NULL) {
+        if (method && count > 0 && can_change(all[0])) {
             on(op, FTC_WRITE, all[0], NULL);
         }
+        looks_into(op, all, count, !method);
+        return;
     }
-    else {
-        for (Py_ssize_t i = 0; i < count; i++) {
-            PyObject *a = all[i];
-            if (a != NULL && (PyList_Check(a) || PyDict_Check(a) || PyAnySet_Check(a) || Py_TYPE(a)->tp_iternext != NULL)) {
-                on(op, FTC_WRITE, a, NULL);
-                return;
-            }
-        }
+    if (e->kind != FTC_NOTHING && e->subject < count) {
+        on(op, e->kind, all[e->subject], e->key >= 0 && e->key < count ? all[e->key] : NULL);
+    }
+    if (!e->alone) {
+        looks_into(op, all, count, 0);
     }
 }

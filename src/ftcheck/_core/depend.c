@@ -26,7 +26,8 @@ ftc_dependent(const ftc_op *a, const ftc_op *b)
 {
     int a_data = a->kind == FTC_READ || a->kind == FTC_WRITE, b_data = b->kind == FTC_READ || b->kind == FTC_WRITE;
     int a_does = effect(a), b_does = effect(b);
-    if (a_does == FTC_NOTHING || b_does == FTC_NOTHING || (a_does == FTC_READ && b_does == FTC_READ)) {
+    int reads_only = a_does == FTC_READ && b_does == FTC_READ && !a->also_writes && !b->also_writes;
+    if (a_does == FTC_NOTHING || b_does == FTC_NOTHING || reads_only) {
         return 0;
     }
     if (!a_data && !b_data) {
@@ -35,7 +36,8 @@ ftc_dependent(const ftc_op *a, const ftc_op *b)
         int tries = a->kind == FTC_TRY || b->kind == FTC_TRY;
         return a->object == b->object && (released == 0 || (released == 1 && tries));
     }
-    return meets(a->object, a->key, b->object, b->key)
-        || (b_does == FTC_WRITE && meets(a->also, a->also_key, b->object, b->key))      /* `also` is only read */
-        || (a_does == FTC_WRITE && meets(a->object, a->key, b->also, b->also_key));
+    return ((a_does == FTC_WRITE || b_does == FTC_WRITE) && meets(a->object, a->key, b->object, b->key))
+        || ((b_does == FTC_WRITE || a->also_writes) && meets(a->also, a->also_key, b->object, b->key))
+        || ((a_does == FTC_WRITE || b->also_writes) && meets(a->object, a->key, b->also, b->also_key))
+        || ((a->also_writes || b->also_writes) && meets(a->also, a->also_key, b->also, b->also_key));
 }

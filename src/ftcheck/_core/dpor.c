@@ -108,23 +108,19 @@ happen(const ftc_event *e, long *mine)
             hear_object(mine, ACCESSES, op->object, FTC_WHOLE);
             return tell(mine, LOCK, op->object, FTC_WHOLE) < 0 ? -1 : tell(mine, WRITES, op->object, FTC_WHOLE);
         case FTC_READ:
-            hear_object(mine, WRITES, op->object, op->key);
+        case FTC_WRITE:
+            hear_object(mine, op->kind == FTC_WRITE ? ACCESSES : WRITES, op->object, op->key);
             if (op->also != 0) {
-                hear_object(mine, WRITES, op->also, op->also_key);
-                if (tell(mine, ACCESSES, op->also, op->also_key) < 0) {
+                hear_object(mine, op->also_writes ? ACCESSES : WRITES, op->also, op->also_key);
+                if (tell(mine, ACCESSES, op->also, op->also_key) < 0
+                    || (op->also_writes && tell(mine, WRITES, op->also, op->also_key) < 0)) {
                     return -1;
                 }
+            }
+            if (op->kind == FTC_WRITE && tell(mine, WRITES, op->object, op->key) < 0) {
+                return -1;
             }
             return tell(mine, ACCESSES, op->object, op->key);
-        case FTC_WRITE:
-            hear_object(mine, ACCESSES, op->object, op->key);
-            if (op->also != 0) {
-                hear_object(mine, WRITES, op->also, op->also_key);
-                if (tell(mine, ACCESSES, op->also, op->also_key) < 0) {
-                    return -1;
-                }
-            }
-            return tell(mine, ACCESSES, op->object, op->key) < 0 ? -1 : tell(mine, WRITES, op->object, op->key);
         case FTC_START:
             for (int i = 0; i < ftc_the.workers; i++) {
                 if (op->also & FTC_BIT(i)) {

@@ -38,8 +38,8 @@ static PyMethodDef methods[] = {
     {"cool", ftc_cool, METH_NOARGS,
      "cool()\n--\n\nForget where accesses were seen to conflict: a new search begins."},
     {"classify", ftc_classify, METH_VARARGS,
-     "classify(builtin, kind, subject, key, /)\n--\n\nA call of this builtin reads (1) or writes (2) its argument number "
-     "`subject`, or does nothing (0);\n`key` is the number of the argument that names an item, or -1."},
+     "classify(builtin, kind, subject, key, alone, /)\n--\n\nA call of this builtin reads (1) or writes (2) its argument number "
+     "`subject`, or does nothing (0);\n`key` is the number of the argument that names an item, or -1; `alone`: it does not look into the others."},
     {"begin_run", (PyCFunction)(void (*)(void))ftc_begin_run, METH_VARARGS | METH_KEYWORDS,
      "begin_run(policy, parameters, seed, limit, stay_limit, log, only_hot)\n--\n\nFrom here on the calling thread "
      "is worker 0 of a controlled run."},

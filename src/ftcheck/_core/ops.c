@@ -40,6 +40,33 @@ ftc_key(PyObject *key)
     return (uintptr_t)PyObject_Hash(key) * 2 + 1;
 }
 
+/* Whether a property's code is in scope, or it is another kind of descriptor, with who knows what code. */
+static int
+has_points(PyObject *descriptor)
+{
+    int site, arg, known = 1;
+    if (Py_IS_TYPE(descriptor, &PyProperty_Type)) {
+        PyObject *getter = PyObject_GetAttrString(descriptor, "fget");
+        known = getter == NULL || !PyFunction_Check(getter) || ftc_site_at(PyFunction_GET_CODE(getter), 0, &site, &arg);
+        Py_XDECREF(getter);
+        PyErr_Clear();
+    }
+    return known;
+}
+
+/* An attribute that no code in scope sets can still change where it is the object's own. */
+static int
+is_its_own(PyObject *owner, PyObject *name)
+{
+    if (PyModule_Check(owner) || PyType_Check(owner)) {
+        return 0;
+    }
+    PyObject *found = _PyType_LookupRef(Py_TYPE(owner), name);
+    int own = found == NULL || Py_IS_TYPE(found, &PyMemberDescr_Type) || Py_IS_TYPE(found, &PyProperty_Type);
+    Py_XDECREF(found);
+    return own;
+}
+
 static void
 attribute(ftc_op *op, int kind, PyObject *owner, PyObject *name)
 {
@@ -61,7 +88,12 @@ attribute(ftc_op *op, int kind, PyObject *owner, PyObject *name)
                 op->also_key = op->key;
             }
             else if (kind_of != &PyMemberDescr_Type && kind_of != &PyGetSetDescr_Type) {
-                kind = FTC_NOTHING;                                    /* a property: its own code has points */
+                if (has_points(found)) {
+                    kind = FTC_NOTHING;
+                }
+                else {
+                    op->key = FTC_WHOLE;                               /* whatever a property of foreign code looks at */
+                }
             }
         }
         Py_XDECREF(found);
@@ -122,6 +154,17 @@ first_container(PyObject *visited, void *found)
     return 0;
 }
 
+PyObject *
+ftc_walked_by(PyObject *iterator)
+{
+    PyObject *walked = NULL;
+    traverseproc traverse = Py_TYPE(iterator)->tp_traverse;
+    if (traverse != NULL && !PyType_HasFeature(Py_TYPE(iterator), Py_TPFLAGS_HEAPTYPE) && !PyGen_CheckExact(iterator)) {
+        traverse(iterator, first_container, &walked);
+    }
+    return walked;
+}
+
 /* The next item of an iterator: moves that, and reads what it walks. */
 static void
 next_of(ftc_op *op, PyObject *iterator)
@@ -129,16 +172,11 @@ next_of(ftc_op *op, PyObject *iterator)
     if (iterator == NULL || Py_TYPE(iterator)->tp_iternext == NULL) {
         return;
     }
-    PyObject *walked = NULL;
-    traverseproc traverse = Py_TYPE(iterator)->tp_traverse;
-    if (traverse != NULL && !PyType_HasFeature(Py_TYPE(iterator), Py_TPFLAGS_HEAPTYPE) && !PyGen_CheckExact(iterator)) {
-        traverse(iterator, first_container, &walked);
-    }
     op->kind = FTC_WRITE;
     op->object = (uintptr_t)iterator;
     op->key = FTC_WHOLE;
     op->place = (uintptr_t)Py_TYPE(iterator);
-    op->also = (uintptr_t)walked;
+    op->also = (uintptr_t)ftc_walked_by(iterator);
     op->also_key = FTC_WHOLE;
 }
 
@@ -172,11 +210,15 @@ operation_in(ftc_op *op, int site, int arg, PyCodeObject *code, _PyInterpreterFr
     PyObject *owner;
     switch (site) {
         case SITE_LOAD_ATTR:
+        case SITE_LOAD_OWN:
         case SITE_STORE_ATTR:
         case SITE_DELETE_ATTR:
             owner = operand(top, 1);
+            if (site == SITE_LOAD_OWN && owner != NULL && !is_its_own(owner, PyTuple_GET_ITEM(code->co_names, arg))) {
+                break;
+            }
             if (owner != NULL && !ftc_is_constant(owner)) {
-                attribute(op, site == SITE_LOAD_ATTR ? FTC_READ : FTC_WRITE, owner, PyTuple_GET_ITEM(code->co_names, arg));
+                attribute(op, site == SITE_LOAD_ATTR || site == SITE_LOAD_OWN ? FTC_READ : FTC_WRITE, owner, PyTuple_GET_ITEM(code->co_names, arg));
             }
             break;
         case SITE_GLOBAL_READ:
@@ -225,9 +267,10 @@ operation_in(ftc_op *op, int site, int arg, PyCodeObject *code, _PyInterpreterFr
             }
             break;
         case SITE_READ_ONE:
+        case SITE_READ_BELOW:
         case SITE_READ_TWO: {
             PyObject *left = site == SITE_READ_TWO ? operand(top, 2) : NULL;
-            owner = operand(top, 1);
+            owner = operand(top, site == SITE_READ_BELOW ? 2 : 1);
             int second = owner != NULL && is_container(owner) && !ftc_is_constant(owner);
             int first = left != NULL && is_container(left) && !ftc_is_constant(left);
             if (first || second) {
@@ -249,14 +292,22 @@ operation_in(ftc_op *op, int site, int arg, PyCodeObject *code, _PyInterpreterFr
         case SITE_CALL_KW:
             call(op, top - 1, arg);                    /* the names of the keyword arguments lie on top */
             break;
-        case SITE_CALL_EX: {                           /* callable, NULL, arguments, names */
+        case SITE_CALL_EX: {                           /* callable, NULL, arguments, names; arg: these are nobody else's */
             PyObject *callable = operand(top, 4), *all = operand(top, 2), *args[4];
             Py_ssize_t given = 0;
-            for (Py_ssize_t i = 0; all != NULL && PyTuple_CheckExact(all) && i < PyTuple_GET_SIZE(all) && i < 4; i++) {
-                args[given++] = PyTuple_GET_ITEM(all, i);
+            int is_list = all != NULL && PyList_CheckExact(all);
+            Py_ssize_t size = is_list ? PyList_GET_SIZE(all) : all != NULL && PyTuple_CheckExact(all) ? PyTuple_GET_SIZE(all) : 0;
+            for (Py_ssize_t i = 0; i < size && i < 4; i++) {
+                args[given++] = is_list ? PyList_GET_ITEM(all, i) : PyTuple_GET_ITEM(all, i);
             }
             if (callable != NULL) {
                 ftc_call_operation(op, callable, args, given);
+            }
+            PyObject *unpacked = all != NULL && !PyTuple_CheckExact(all) ? all : operand(top, 1);
+            if (arg == 0 && unpacked != NULL && is_container(unpacked) && op->also == 0) {
+                int alone = op->kind == FTC_NOTHING;
+                op->kind = alone ? FTC_READ : op->kind;
+                *(alone ? &op->object : &op->also) = (uintptr_t)unpacked;
             }
             break;
         }
@@ -268,7 +319,7 @@ operation_in(ftc_op *op, int site, int arg, PyCodeObject *code, _PyInterpreterFr
 
 /* A function returns to code that is not in scope (functools, a C function), which may now store the result somewhere: in
  * what the code in scope has called or looked up there.  By now that instruction's operands may be gone, so what it was
- * about to do was kept, under its frame. */
+ * about to do was kept, under its frame.  If the result is a container, that code may look at it. */
 static ftc_open *
 kept_for(const _PyInterpreterFrame *frame)
 {
@@ -293,7 +344,7 @@ keep(const _PyInterpreterFrame *frame, const ftc_op *op)
 }
 
 static void
-return_to(ftc_op *op, _PyInterpreterFrame *frame)
+return_to(ftc_op *op, _PyInterpreterFrame *frame, PyObject *value)
 {
     int site, arg, foreign = 0;
     for (int depth = 0; frame != NULL && depth < 6; frame = frame->previous, depth++) {
@@ -311,7 +362,14 @@ return_to(ftc_op *op, _PyInterpreterFrame *frame)
             *op = kept->op;
             op->kind = FTC_WRITE;
         }
-        return;
+        break;
+    }
+    if (foreign && frame != NULL && value != NULL && is_container(value)) {            /* which may look at it */
+        int alone = op->kind == FTC_NOTHING;
+        op->kind = alone ? FTC_READ : op->kind;
+        *(alone ? &op->object : &op->also) = (uintptr_t)value;
+        *(alone ? &op->key : &op->also_key) = FTC_WHOLE;
+        op->place = alone ? (uintptr_t)Py_TYPE(value) : op->place;
     }
 }
 
@@ -330,12 +388,13 @@ ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code)
     }
     if (site == SITE_RETURN || site == SITE_YIELD) {
         if (site == SITE_RETURN) {
-            return_to(op, frame->previous);
+            return_to(op, frame->previous, operand(frame->stackpointer, 1));
         }
         return;
     }
     operation_in(op, site, arg, code, frame);
-    if (op->kind != FTC_NOTHING && (site == SITE_CALL || site == SITE_CALL_KW || site == SITE_CALL_EX || site == SITE_LOAD_ATTR)) {
+    if (op->kind != FTC_NOTHING && (site == SITE_CALL || site == SITE_CALL_KW || site == SITE_CALL_EX || site == SITE_LOAD_ATTR
+                                    || site == SITE_LOAD_OWN)) {
         keep(frame, op);
     }
 }

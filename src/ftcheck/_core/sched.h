@@ -54,7 +54,8 @@ typedef struct {
     uintptr_t object;                /* its address */
     uintptr_t key;                   /* an attribute's name, the hash of an item's key; FTC_WHOLE: all of the object */
     uintptr_t also, also_key;        /* something that is read besides: the class on which an attribute was found, the
-                                      * container that an iterator walks */
+                                      * container that an iterator walks, another argument of a call */
+    int also_writes;                 /* it is not only read */
     uintptr_t place;                 /* what it is alike to in other runs, where objects are others: type and name */
 } ftc_op;
 
@@ -232,7 +233,7 @@ enum ftc_site {                      /* what an instruction may touch; the names
     SITE_NONE, SITE_LOAD_ATTR, SITE_STORE_ATTR, SITE_GLOBAL_READ, SITE_GLOBAL_WRITE, SITE_CELL_READ, SITE_CELL_WRITE,
     SITE_GET_ITEM, SITE_SET_ITEM, SITE_DELETE_ITEM, SITE_CONTAINS, SITE_NEXT, SITE_ITERATE, SITE_IN_PLACE, SITE_CALL,
     SITE_CALL_KW, SITE_SLICE, SITE_SET_SLICE, SITE_ANY, SITE_DELETE_ATTR, SITE_DELETE_GLOBAL, SITE_DELETE_CELL,
-    SITE_RETURN, SITE_READ_ONE, SITE_READ_TWO, SITE_YIELD, SITE_CALL_EX,
+    SITE_RETURN, SITE_READ_ONE, SITE_READ_TWO, SITE_YIELD, SITE_CALL_EX, SITE_LOAD_OWN, SITE_READ_BELOW,
 };
 
 PyObject *ftc_watch_code(PyObject *module, PyObject *args);
@@ -251,6 +252,7 @@ PyObject *ftc_cool(PyObject *module, PyObject *ignored);
 PyObject *ftc_quiet_code(PyObject *module, PyObject *code);
 void ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code);
 int ftc_is_constant(PyObject *object);
+PyObject *ftc_walked_by(PyObject *iterator);         /* the container that it walks, or NULL; borrowed */
 uintptr_t ftc_key(PyObject *key);
 void ftc_call_operation(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssize_t nargs);
 

@@ -124,6 +124,7 @@ ftc_value(int site, int arg, PyCodeObject *code)
     PyObject *value = NULL, *text = NULL, *name;
     switch (site) {
         case SITE_LOAD_ATTR:
+        case SITE_LOAD_OWN:
             value = attribute_of(operand(top, 1), PyTuple_GET_ITEM(code->co_names, arg));
             break;
         case SITE_STORE_ATTR:

@@ -28,6 +28,13 @@ _WITH_KEY: dict[type, dict[str, int]] = {
     dict: {"get": READ, "__getitem__": READ, "__contains__": READ, "pop": WRITE, "setdefault": WRITE, "__setitem__": WRITE},
     list: {},
 }
+_KEEPS: dict[type, str] = {
+    list: "append insert pop clear reverse __setitem__",
+    dict: "get pop popitem setdefault clear __getitem__ __contains__ __setitem__ __delitem__",
+    set: "add discard remove pop clear",
+    collections.deque: "append appendleft insert pop popleft clear rotate reverse __setitem__",
+}
+"""These take or give items, and do not look into them."""
 _READING_FUNCTIONS = "len sum min max any all sorted iter enumerate repr hash id format print getattr hasattr isinstance"
 _HARMLESS = "isinstance id callable issubclass type hash globals locals print open input exec eval compile __import__"
 
@@ -39,21 +46,25 @@ def classify() -> None:
             _method(kind, name, READ, -1)
     for kind, keyed in _WITH_KEY.items():
         for name, what in keyed.items():
-            _method(kind, name, what, 1)
+            _method(kind, name, what, 1, alone=True)
+    for kind, names in _KEEPS.items():
+        for name in names.split():
+            if name not in _READS[kind].split() and name not in _WITH_KEY.get(kind, {}):
+                _method(kind, name, WRITE, -1, alone=True)
     for name in _READING_FUNCTIONS.split():
         _function(getattr(builtins, name), READ)
     for name in _HARMLESS.split():
         _function(getattr(builtins, name), NOTHING)
 
 
-def _method(kind: type, name: str, what: int, key: int) -> None:
-    _classify(getattr(kind, name, None), what, key)
+def _method(kind: type, name: str, what: int, key: int, alone: bool = False) -> None:
+    _classify(getattr(kind, name, None), what, key, alone)
 
 
 def _function(function: Callable[..., Any], what: int) -> None:
-    _classify(function, what, -1)
+    _classify(function, what, -1, what == NOTHING)
 
 
-def _classify(callable: object, what: int, key: int) -> None:
+def _classify(callable: object, what: int, key: int, alone: bool) -> None:
     with contextlib.suppress(TypeError):  # a class, or a slot wrapper: C code reaches it by its slot
-        _core.classify(callable, what, 0, key)
+        _core.classify(callable, what, 0, key, alone)

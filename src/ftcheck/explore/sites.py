@@ -55,6 +55,10 @@ class Site(enum.IntEnum):
     """Of a generator, which can be resumed by any thread from then on."""
     CALL_EX = 26
     """With ``*arguments``."""
+    LOAD_OWN = 27
+    """An attribute that no code in scope sets. Other code may, where it is the object's own and not its class's."""
+    READ_BELOW = 28
+    """Looks at a container that lies below the top of the stack."""
 
 
 class Granularity(enum.StrEnum):
@@ -91,6 +95,9 @@ _BY_NAME = {
     "GET_LEN": Site.READ_ONE,
     "UNPACK_SEQUENCE": Site.READ_ONE,
     "UNPACK_EX": Site.READ_ONE,
+    "FORMAT_SIMPLE": Site.READ_ONE,
+    "FORMAT_WITH_SPEC": Site.READ_BELOW,
+    "CONVERT_VALUE": Site.READ_ONE,
     "LIST_EXTEND": Site.READ_ONE,
     "SET_UPDATE": Site.READ_ONE,
     "DICT_UPDATE": Site.READ_ONE,
@@ -102,7 +109,15 @@ _BY_NAME = {
     "CALL_KW": Site.CALL_KW,
     "CALL_FUNCTION_EX": Site.CALL_EX,
 }
-_NAMED = {Site.LOAD_ATTR, Site.STORE_ATTR, Site.DELETE_ATTR, Site.GLOBAL_READ, Site.GLOBAL_WRITE, Site.DELETE_GLOBAL}
+_NAMED = {
+    Site.LOAD_ATTR,
+    Site.LOAD_OWN,
+    Site.STORE_ATTR,
+    Site.DELETE_ATTR,
+    Site.GLOBAL_READ,
+    Site.GLOBAL_WRITE,
+    Site.DELETE_GLOBAL,
+}
 _WRITING = {Site.STORE_ATTR, Site.DELETE_ATTR, Site.GLOBAL_WRITE, Site.DELETE_GLOBAL}
 _LARGEST = 0xFFFF
 """A larger argument (a function of more than 65,535 names) does not fit into the table: that instruction is no point."""
@@ -183,7 +198,7 @@ def table(code: types.CodeType, granularity: Granularity, stored: set[str] | Non
         elif granularity is Granularity.INSTRUCTIONS and site is Site.NONE and one.opname not in _NO_EVENT:
             site = Site.ANY
         elif site in (Site.LOAD_ATTR, Site.GLOBAL_READ) and stored is not None and str(one.argval) not in stored:
-            site = Site.NONE
+            site = Site.LOAD_OWN if site is Site.LOAD_ATTR else Site.NONE
         argument = _argument(code, one, site)
         if site is not Site.NONE and argument <= _LARGEST:
             sites[one.offset // 2] = site
@@ -196,8 +211,9 @@ _NO_EVENT = {"CACHE", "RESUME", "EXTENDED_ARG", "NOP", "MAKE_CELL", "COPY_FREE_V
 
 def calls_only(code: types.CodeType) -> tuple[bytes, bytes]:
     """The table of code that is not in scope, but calls what may be: only calls with ``*arguments`` are points."""
-    sites, arguments = table(code, Granularity.ACCESSES, set())
-    return bytes(site if site == Site.CALL_EX else Site.NONE for site in sites), arguments
+    sites, _ = table(code, Granularity.ACCESSES, set())
+    calls = bytes(site if site == Site.CALL_EX else Site.NONE for site in sites)
+    return calls, struct.pack(f"={len(calls)}H", *(site != Site.NONE for site in calls))  # 1: nobody else has the arguments
 
 
 def callers() -> list[types.CodeType]:
