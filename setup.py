@@ -25,7 +25,7 @@ FILES = (
         "values",
         "before",
     ),
-    *("policy", "plan", "walk", "pct", "pos", "surw", "tree", "dpor"),
+    *("policy", "plan", "walk", "pct", "pos", "surw", "race", "tree", "dpor"),
 )
 INCLUDE = sysconfig.get_path("include")
 

@@ -54,7 +54,7 @@ def run() -> dict[str, Any]:
         "a plan with two preemptions": Attempt("plan", [(1, 10, 0, 2), (2, 20, 0, 1)]),
         "PCT": Attempt("pct", (3, 80)),
         "POS": Attempt("pos"),
-        "SURW": Attempt("surw", (0, [0, 40, 40])),
+        "SURW": Attempt("surw", (0, [0, 40, 40], b"")),
         "random walk": Attempt("walk", 1.0),
     }
     with Control(Scope([__file__]), limit=10**8, stay=10**8) as control:

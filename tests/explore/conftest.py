@@ -20,10 +20,11 @@ import pytest
 
 from ftcheck import _core, workload
 from ftcheck.explore.control import Attempt, Control, Ending, Log, Scope
+from ftcheck.explore.knowledge import Knowledge
 
 TESTS = Path(__file__).parents[1]
 PROGRAMS = TESTS / "programs"
-POLICIES = ("plan", "walk", "lazy walk", "pct", "pos", "surw")
+POLICIES = ("plan", "walk", "lazy walk", "pct", "pos", "surw", "race")
 """``walk`` decides at every point, ``lazy walk`` at one in ten."""
 NOTHING, READ, WRITE, ACQUIRE, RELEASE, START, JOIN, BEGIN, END, SLEEP, PUT, GET, TRY = range(13)
 """``enum ftc_kind`` in ``_core/sched.h``."""
@@ -120,6 +121,9 @@ def attempts(control, program):
     plain = control.run(program, Attempt("plan", []))
     profile = control.run(program, Attempt("walk", 1.0, 99), Log.OPERATIONS)
     places, everything = places_and_counts()
+    knowledge = Knowledge()
+    knowledge.study()
+    meetings = list(knowledge.meetings)
 
     def attempt(policy, seed):
         if policy == "walk":
@@ -129,7 +133,9 @@ def attempts(control, program):
         if policy == "pct":
             return Attempt("pct", (3, max(plain.decisions, profile.decisions, 1)), seed)
         if policy == "surw":
-            return Attempt("surw", places[seed % len(places)] if places else (0, everything), seed)
+            return Attempt("surw", (*places[seed % len(places)], b"") if places else (0, everything, b""), seed)
+        if policy == "race":
+            return Attempt("race", meetings[seed % len(meetings)], seed) if meetings else Attempt("plan", [])
         return Attempt(policy, None, seed)
 
     return attempt

@@ -333,7 +333,7 @@ def test_what_a_policy_makes_of_a_seed_is_always_the_same(control):
         Attempt("walk", 1.0, 5),
         Attempt("pct", (3, 20), 5),
         Attempt("pos", None, 5),
-        Attempt("surw", (0, [9] * 4), 5),
+        Attempt("surw", (0, [9] * 4, b""), 5),
     ):
         schedules = {str(entered.run(program, attempt).schedule) for _ in range(5)}
         assert len(schedules) == 1, attempt

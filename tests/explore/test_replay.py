@@ -13,7 +13,7 @@ from ftcheck.explore.schedule import Choice, Schedule, Why
 from tests.explore.conftest import PROGRAMS, attempts, outcome, program_scope
 
 FAILS = sorted(path.stem for path in (PROGRAMS / "fails").glob("*.py"))
-RANDOM = ("walk", "lazy walk", "pct", "pos", "surw")
+RANDOM = ("walk", "lazy walk", "pct", "pos", "surw", "race")
 TRIES = 150
 LIMIT = 2_000_000
 LONG = 50_000

@@ -50,17 +50,19 @@ ftc_serve(PyObject *Py_UNUSED(module), PyObject *number)
         return NULL;
     }
     for (;;) {
+        ftc_worker *me;
         Py_BEGIN_ALLOW_THREADS
+        ftc_pass_on();
         while (sem_wait(&pool[n].job) != 0) {}
+        me = pool[n].worker;
+        while (me != NULL && sem_wait(&me->go) != 0) {}                /* without a moment in which it is attached */
         Py_END_ALLOW_THREADS
-        ftc_worker *me = pool[n].worker;
         if (me == NULL) {
             Py_CLEAR(pool[n].thread);
             Py_RETURN_NONE;
         }
         PyObject *body = Py_NewRef(pool[n].body), *called = Py_XNewRef(pool[n].called), *failure = NULL;
         ftc_sit(me);
-        ftc_wait_for_turn(me);
         if (!ftc_the.abandoning && begin(me, called) == 0) {
             ftc_exit();
             Py_XDECREF(PyObject_CallNoArgs(body));

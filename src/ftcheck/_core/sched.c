@@ -77,6 +77,22 @@ wait_a_second(ftc_worker *me)
     return sem_timedwait(&me->go, &until) == 0;
 }
 
+/* Who is to run next is woken when this thread is detached from the interpreter, not before.  The last reference to an
+ * object may be dropped by another thread than the one that made it, and the interpreter then looks at whether that one
+ * is detached: if it is, the object is gone at once, with its finaliser and its weakref callbacks; if not, some time later
+ * (biased reference counting).  So those who wait must be detached always, or the same schedule is not the same run. */
+static _Thread_local int to_wake = -1;
+
+void
+ftc_pass_on(void)
+{
+    int next = to_wake;
+    to_wake = -1;
+    if (next >= 0) {
+        ftc_wake(next);
+    }
+}
+
 void
 ftc_wait_for_turn(ftc_worker *me)
 {
@@ -85,6 +101,7 @@ ftc_wait_for_turn(ftc_worker *me)
     for (;;) {
         int got, hurry = me->id == 0 && ftc_interruption != NULL;
         Py_BEGIN_ALLOW_THREADS
+        ftc_pass_on();
         got = hurry ? wait_a_second(me) : sem_wait(&me->go) == 0;
         Py_END_ALLOW_THREADS
         if (got) {
@@ -105,7 +122,7 @@ hand_over(ftc_worker *me, int to)
 {
     ftc_the.switches++;
     me->stay = 0;
-    ftc_wake(to);
+    to_wake = to;
     ftc_wait_for_turn(me);
 }
 
@@ -345,5 +362,5 @@ ftc_leave(ftc_worker *me)
         return;
     }
     ftc_the.switches++;
-    ftc_wake(next);
+    to_wake = next;
 }

@@ -14,7 +14,7 @@
  *   pool.c     pooled threads, for the bodies of a test
  *   threads.c  threads that the code under test starts itself; joining
  *   clock.c    time.sleep() and the clocks, on virtual time
- *   policy.c   what all policies need; one file for each: plan.c, walk.c, pct.c, pos.c, surw.c, tree.c
+ *   policy.c   what all policies need; one file for each: plan.c, walk.c, pct.c, pos.c, surw.c, race.c, tree.c
  *   dpor.c     partial-order reduction for tree.c
  *   trace.c    what happened, for those who ask: the log of operations and of decisions
  *   values.c   what an operation reads or writes, as text
@@ -218,7 +218,8 @@ int64_t ftc_later(int64_t nanoseconds);              /* so long from now; -1, wh
 int64_t ftc_nearest_deadline(void);                  /* INT64_MAX: there is none */
 void ftc_let_time_pass(void);                        /* until then */
 void ftc_look_for_signals(int id);
-void ftc_leave(ftc_worker *me);      /* it has ended: gives the token away for good */
+void ftc_leave(ftc_worker *me);      /* it has ended; its thread gives the token away for good by ftc_pass_on() */
+void ftc_pass_on(void);
 int ftc_dependent(const ftc_op *a, const ftc_op *b);
 uint64_t ftc_random(void);
 double ftc_uniform(void);            /* [0, 1) */
@@ -265,7 +266,7 @@ int ftc_most_urgent(uint64_t set);   /* the one with the highest priority */
 int ftc_unplanned(ftc_worker *me, uint64_t enabled, enum ftc_why why);     /* plan.c: who goes on if nobody decides */
 int ftc_after(uint64_t set, int id); /* the next one after `id`, in turn */
 PyObject *ftc_unmatched(PyObject *module, PyObject *ignored);    /* plan.c: entries that were not followed */
-extern const ftc_policy ftc_plan, ftc_walk, ftc_pct, ftc_pos, ftc_surw, ftc_tree;
+extern const ftc_policy ftc_plan, ftc_walk, ftc_pct, ftc_pos, ftc_surw, ftc_race, ftc_tree;
 
 /* --- tree.c, dpor.c: systematic search -------------------------------------------------------- */
 

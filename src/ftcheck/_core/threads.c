@@ -42,6 +42,7 @@ wrapped_call(wrapped *self, PyObject *args, PyObject *names)
     }
     PyErr_Clear();                                     /* left behind by its run */
     PyErr_SetRaisedException(raised);
+    ftc_pass_on();
     return result;
 }
 

@@ -8,7 +8,9 @@ may decide there first. The strategies draw from the counts.
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Sequence
+from types import CodeType
 from typing import Any
 
 from ftcheck import _core
@@ -19,11 +21,18 @@ _STUDIED = 8
 """So many runs in which nothing new conflicts, and the logs are no longer read at each run."""
 
 
+type Meeting = tuple[CodeType, int, CodeType, int]
+"""Two places in the code, as code object and offset: the second is to come before the first."""
+_MOST_MEETINGS = 200
+
+
 class Knowledge:
     """Grows with each run whose log is read.
 
     :ivar decisions: the most decisions that a run had.
     :ivar steps: the most scheduling points that a run had.
+    :ivar meetings: pairs of places at which threads have met, in the order in which they came up. 0: in the direction that
+        was not seen; 1: in the one that was; 2: twice the same place.
     :ivar conflicts: pairs of places in the code whose accesses nothing ordered, as (code, offset) pairs.
     """
 
@@ -31,6 +40,7 @@ class Knowledge:
         self.decisions = self.steps = 1
         self.threads = 1
         self.conflicts: set[frozenset[tuple[object, int]]] = set()
+        self.meetings: dict[Meeting, int] = {}
         self._counts: dict[int, collections.Counter[int]] = {}
         self._all: collections.Counter[int] = collections.Counter()
         self._contested: set[int] = set()
@@ -62,7 +72,7 @@ class Knowledge:
         pairs = _core.unordered()
         operations: Sequence[tuple[Any, ...]] = _core.trace()[2]
         counts: dict[int, collections.Counter[int]] = {}
-        users: dict[int, set[int]] = {}
+        users: dict[int, dict[tuple[int, CodeType | None, int], None]] = {}
         total: collections.Counter[int] = collections.Counter()
         blocking = set()
         for operation in operations:
@@ -71,18 +81,32 @@ class Knowledge:
                 counts.setdefault(place, collections.Counter())[thread] += 1
                 total[thread] += 1
                 if kind in (_ACQUIRE, _PUT, _GET):
-                    users.setdefault(object, set()).add(thread)
-                    if len(users[object]) > 1:
+                    at = users.setdefault(object, {})
+                    if any(other != thread for other, _, _ in at):
                         blocking.add(place)
-        before = len(self._contested), len(self.conflicts)
+                    at[thread, operation[9], operation[10]] = None
+        before = len(self._contested), len(self.conflicts), len(self.meetings)
         self._contested |= blocking
         for first, second in pairs:
             one, other = operations[first], operations[second]
             self.conflicts.add(frozenset({(one[9], one[10]), (other[9], other[10])}))
             self._contested |= {one[8], other[8]}
+            self._meet(one[9], one[10], other[9], other[10])
+        for at in users.values():
+            for one_of, two_of in itertools.combinations(itertools.islice(at, 16), 2):
+                if one_of[0] != two_of[0]:
+                    self._meet(*one_of[1:], *two_of[1:])
         for place, counter in counts.items():
             self._counts.setdefault(place, collections.Counter())
             self._counts[place] |= counter
         self._all |= total
         self._contested &= self._counts.keys()
-        self._unchanged = self._unchanged + 1 if before == (len(self._contested), len(self.conflicts)) else 0
+        self._unchanged = (
+            self._unchanged + 1 if before == (len(self._contested), len(self.conflicts), len(self.meetings)) else 0
+        )
+
+    def _meet(self, code: CodeType | None, offset: int, other: CodeType | None, other_offset: int) -> None:
+        if code is not None and other is not None and len(self.meetings) < _MOST_MEETINGS:
+            same = (code, offset) == (other, other_offset)
+            self.meetings.setdefault((code, offset, other, other_offset), 2 if same else 0)
+            self.meetings.setdefault((other, other_offset, code, offset), 1)

@@ -1,10 +1,11 @@
 """The default: several strategies in turn, because each is blind to something.
 
 The run without preemptions comes first: it is what the test does by itself, and teaches how long a run is; it is the first
-run of the systematic search, too, which ends small tests with certainty. Measured on the SCTBench programs, SURW needs the
-fewest schedules for most bugs, so it has most of the early turns; what it is slow at (the order of a few operations on
-several things) the systematic search finds in its first runs. After that all take turns. Samplers decide at blocking calls
-and where accesses were seen to conflict; some of their runs decide everywhere, for conflicts that no run has shown yet.
+run of the systematic search, too, which ends small tests with certainty. Measured on the SCTBench programs, SURW and the
+race-directed runs need the fewest schedules for most bugs, so they have most of the early turns; what they are slow at (the
+order of a few operations on several things) the systematic search finds in its first runs. After that all take turns.
+Samplers decide at blocking calls and where accesses were seen to conflict; some of their runs decide everywhere, for
+conflicts that no run has shown yet.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import random
 from ftcheck.explore.control import Attempt, Run
 from ftcheck.explore.knowledge import Knowledge
 from ftcheck.explore.strategies import Strategy
+from ftcheck.explore.strategies.directed import Directed
 from ftcheck.explore.strategies.pct import Pct
 from ftcheck.explore.strategies.pos import Pos
 from ftcheck.explore.strategies.surw import Surw
 from ftcheck.explore.strategies.systematic import Diverged, Dpor, Endless
 from ftcheck.explore.strategies.walk import Walk
 
-_OPENING = "D SSS D SSS D SSSS P SSSS D SSSS C".replace(" ", "")
-_THEN = "SSDSSPSSESSDSSCSSW"
-"""Turns, by letter: D systematic, S SURW, P POS, C PCT, W random walk, E one of the samplers deciding everywhere."""
+_OPENING = "D SS R S R SS D S D R D S P SS R S D SSSS C".replace(" ", "")
+_THEN = "SSDSRPSSESRDSSCSRW"
+"""Turns, by letter: D systematic, S SURW, R race-directed, P POS, C PCT, W random walk; E: one of the samplers deciding
+everywhere."""
 
 
 class Portfolio:
@@ -38,7 +41,7 @@ class Portfolio:
     def __init__(self, *, systematic: bool = True) -> None:
         self.dpor = Dpor() if systematic else None
         self.diverged = False
-        self._one: dict[str, Strategy] = {"S": Surw(), "P": Pos(), "C": Pct(), "W": Walk()}
+        self._one: dict[str, Strategy] = {"S": Surw(), "P": Pos(), "C": Pct(), "W": Walk(), "R": Directed()}
         self._everywhere: list[Strategy] = [
             Pos(only_hot=False),
             Surw(only_hot=False),
@@ -59,6 +62,8 @@ class Portfolio:
             if self.dpor is None or self.dpor.complete:
                 return self.next(knowledge, dice)
             self._last = self.dpor
+        elif letter == "R" and not knowledge.meetings:
+            return self.next(knowledge, dice)
         elif letter == "E":
             self._last = self._everywhere[beyond // len(_THEN) % len(self._everywhere)]
         else:

