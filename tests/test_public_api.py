@@ -17,7 +17,7 @@ FLOORS = {
     "workload": ("_core", "settings", "interpreter", "coverage", "verdicts"),
     "forked": (),
     "reliance": ("coverage", "verdicts"),
-    "interleavings": ("coverage", "verdicts"),
+    "narrative": ("coverage", "verdicts"),
     "explore": (
         "_core",
         "workload",
@@ -25,18 +25,19 @@ FLOORS = {
         "interpreter",
         "coverage",
         "verdicts",
-        "interleavings",
+        "narrative",
         "stress",
         "explore",
     ),
     "stress": ("_core", "workload", "settings", "interpreter", "coverage", "verdicts", "stress"),
-    "report": ("settings", "coverage", "verdicts", "interleavings", "report"),
+    "report": ("settings", "coverage", "verdicts", "narrative", "report"),
 }
 
 
 def test_the_public_names_fit_on_one_page():
     assert ftcheck.__all__ == [
-        "Coverage", "FailureGroup", "Finding", "Location", "TestVerdict", "Verdict", "__version__", "concurrently",
+        "Coverage", "DeadlockError", "FailureGroup", "Finding", "Interleaving", "Location", "TestVerdict", "Verdict",
+        "__version__", "concurrently", "interleavings",
     ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ PYTEST_DONT_REWRITE: there is nothing to rewrite here, and where this package is
 reruns of the classification) pytest would warn; with ``-p ftcheck`` and ``filterwarnings = error`` it would stop.
 """
 
+from ftcheck.composing import DeadlockError, Interleaving, interleavings
 from ftcheck.coverage import Coverage
 from ftcheck.verdicts import FailureGroup, Finding, Location, TestVerdict, Verdict
 from ftcheck.workload import concurrently
@@ -14,11 +15,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Coverage",
+    "DeadlockError",
     "FailureGroup",
     "Finding",
+    "Interleaving",
     "Location",
     "TestVerdict",
     "Verdict",
     "__version__",
     "concurrently",
+    "interleavings",
 ]

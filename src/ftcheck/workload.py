@@ -90,6 +90,21 @@ def concurrently(*bodies: Callable[[], Any], threads: int | None = None) -> None
     :raises TypeError: a body cannot be called, or ``threads`` goes with several bodies.
     :raises ValueError: there is no body, or ``threads`` is below 1.
     """
+    bodies = checked(bodies, threads)
+    in_charge = supervisor.get()
+    failures = run_once(bodies)[0] if in_charge is None else in_charge.run_bodies(bodies)
+    if failures:
+        for number, exception in failures:
+            with contextlib.suppress(Exception):
+                exception.add_note(f"in body {number} of {len(bodies)} that ran concurrently: {_name(bodies[number])}")
+        message = f"{len(failures)} of {len(bodies)} concurrent bodies failed"
+        group = BaseConcurrentFailures(message, [exception for _, exception in failures])
+        group.bodies = tuple(number for number, _ in failures)
+        raise group
+
+
+def checked(bodies: Sequence[Callable[[], Any]], threads: int | None = None) -> tuple[Callable[[], Any], ...]:
+    """What :func:`concurrently` was given, as one body for each thread; raises as it says."""
     if not bodies:
         raise ValueError("concurrently() needs at least one callable")
     for number, body in enumerate(bodies):
@@ -102,17 +117,8 @@ def concurrently(*bodies: Callable[[], Any], threads: int | None = None) -> None
             raise TypeError(f"concurrently(): threads must be a whole number, not {threads!r}")
         if threads < 1:
             raise ValueError(f"concurrently(): threads must be at least 1, not {threads}")
-        bodies = bodies * threads
-    in_charge = supervisor.get()
-    failures = run_once(bodies)[0] if in_charge is None else in_charge.run_bodies(bodies)
-    if failures:
-        for number, exception in failures:
-            with contextlib.suppress(Exception):
-                exception.add_note(f"in body {number} of {len(bodies)} that ran concurrently: {_name(bodies[number])}")
-        message = f"{len(failures)} of {len(bodies)} concurrent bodies failed"
-        group = BaseConcurrentFailures(message, [exception for _, exception in failures])
-        group.bodies = tuple(number for number, _ in failures)
-        raise group
+        return (*bodies,) * threads
+    return tuple(bodies)
 
 
 def _name(body: Callable[[], object]) -> str:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from ftcheck.explore.control import Attempt
-from ftcheck.interleavings import Did, Handover, Interleaving, Step, Turn, interleaving_from_plain
+from ftcheck.narrative import Did, Handover, Interleaving, Step, Turn, interleaving_from_plain
 from ftcheck.verdicts import Location, to_plain
 
 from .stories import (

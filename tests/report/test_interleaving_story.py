@@ -6,7 +6,7 @@ import threading
 from ftcheck import _core, workload
 from ftcheck.explore.control import Attempt, Ending
 from ftcheck.explore.story import tell
-from ftcheck.interleavings import Did, Handover
+from ftcheck.narrative import Did, Handover
 
 from . import stories
 from .stories import EVERYTHING, PIN, REPLAY, found, steps_of, text_of, under_control

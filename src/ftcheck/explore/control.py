@@ -202,6 +202,13 @@ class Control:
 
     # --- code in scope -------------------------------------------------------------------------------------------------
 
+    def see(self, value: object) -> None:
+        """A function, a class or a code object that is about to run, and that no module may hold: it gets its points now."""
+        before = len(self._watched)
+        for code in (value,) if isinstance(value, types.CodeType) else _codes_in(value, 0):
+            self._watch(code)
+        self._new_code |= len(self._watched) > before
+
     def _started(self, code: types.CodeType, offset: int) -> object:
         if code.co_filename in self._scope and code not in self._watched:
             self._watch(code)
@@ -238,6 +245,8 @@ class Control:
         self._runs += 1
         if self._runs % _COLLECT_EVERY == 0:
             gc.collect()
+        if self._new_code:  # since the last run, such as in a set-up: it has no points yet
+            self._place_points()
         self._new_code = False
         context = contextvars.copy_context()
         context.run(workload.supervisor.set, SUPERVISOR)

@@ -22,7 +22,7 @@ from ftcheck.explore.search import Budget, Exploration, search
 from ftcheck.explore.sites import Granularity
 from ftcheck.explore.story import tell
 from ftcheck.explore.token import Token, TokenError, digest_of, python_tag
-from ftcheck.interleavings import Interleaving
+from ftcheck.narrative import Interleaving
 from ftcheck.workload import Workload
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ftcheck.explore.expressions import function_name
 from ftcheck.explore.log import Kind, Operation
-from ftcheck.interleavings import Raised
+from ftcheck.narrative import Raised
 from ftcheck.verdicts import Location, ThreadFailure, group_failures
 from ftcheck.workload import BaseConcurrentFailures
 

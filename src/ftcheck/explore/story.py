@@ -26,7 +26,7 @@ from ftcheck.explore.log import LOCKING, QUEUEING, Kind, Operation, turns_of
 from ftcheck.explore.naming import Names
 from ftcheck.explore.raising import raised_in
 from ftcheck.explore.schedule import Why
-from ftcheck.interleavings import Did, Handover, Held, Interleaving, Raised, Step, Stuck, Turn
+from ftcheck.narrative import Did, Handover, Held, Interleaving, Raised, Step, Stuck, Turn
 from ftcheck.verdicts import Location
 
 _MOST_STEPS = 5_000

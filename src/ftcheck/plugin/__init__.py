@@ -51,6 +51,7 @@ from collections.abc import Generator
 
 import pytest
 
+from ftcheck import composing
 from ftcheck.interpreter import GilWatch
 from ftcheck.plugin import cov, hooks, options, run_parallel
 
@@ -156,6 +157,15 @@ def _run_tests_here(config: pytest.Config, run: options.RunOptions) -> None:
         from ftcheck.plugin.interrupt import EndInPeace
 
         config.pluginmanager.register(EndInPeace(), "ftcheck-interrupt")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """A ``@given`` test that draws interleavings enters control once, and leaves it when it is over."""
+    if not hasattr(getattr(item, "obj", None), "hypothesis"):
+        return (yield)
+    with composing.kept(item.config.rootpath):
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from _pytest.python import Function
 
+from ftcheck import composing
+
 if TYPE_CHECKING:
     from ftcheck.explore.examples import Examples
 
@@ -60,7 +62,8 @@ def replaced_body(item: Function, examples: Examples, seed: int) -> Iterator[Non
         phases=[phase for phase in before.phases if phase is not Phase.explain],
     )
     try:
-        yield
+        with composing.kept(None):
+            yield
     finally:
         test.hypothesis.inner_test = inner
         test._hypothesis_internal_use_settings = before

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import importlib.util
 import os
 import random
 import re
@@ -256,15 +255,12 @@ def folder_of(package: str, where: str) -> str:
 
     :raises SettingsError: there is none.
     """
+    from ftcheck.explore import scopes
+
     try:
-        spec = importlib.util.find_spec(package)
-    except Exception:  # to find a part of a package, that is imported
-        spec = None
-    if spec is None or not (spec.submodule_search_locations or str(spec.origin).endswith(".py")):
-        raise SettingsError(f"{where}: there is no package {package!r} of Python code to explore. Is it installed?")
-    if spec.submodule_search_locations:
-        return os.path.abspath(next(iter(spec.submodule_search_locations))) + os.sep
-    return os.path.abspath(str(spec.origin))
+        return scopes.folder_of(package)
+    except LookupError as error:
+        raise SettingsError(f"{where}: {error}") from None
 
 
 def needs_worker(config: pytest.Config) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from ftcheck.interleavings import Did, Held, Interleaving, Raised, Step, Turn
+from ftcheck.narrative import Did, Held, Interleaving, Raised, Step, Turn
 from ftcheck.report.interleaving_layout import layout
 from ftcheck.report.interleaving_rows import ACROSS, Rows, shown_turns, without_the_rest
 from ftcheck.report.interleaving_words import Signs, waits
@@ -24,8 +24,8 @@ from ftcheck.verdicts import Location
 def render(
     interleaving: Interleaving,
     *,
-    replay: str,
-    pin: str,
+    replay: str = "",
+    pin: str = "",
     width: int = 100,
     detailed: bool = False,
     encoding: str = "utf-8",
@@ -34,7 +34,8 @@ def render(
 ) -> str:
     """The text.
 
-    :param replay: the command that runs this interleaving again; **pin**: the decorator that makes a regression test of it.
+    :param replay: the command that runs this interleaving again; **pin**: the decorator that makes a regression test of it;
+        without a command, neither is shown.
     :param width: columns.
     :param detailed: everything that the threads did, and whole tracebacks; otherwise what matters.
     :param encoding: of the output: what it cannot show is written in ASCII.
@@ -149,7 +150,7 @@ class _Shown:
             yield Text()
             yield Text(" then, in the test:" if titles else " in the test:", style="bold")
             last = [step.place for step in self._after[0].steps if step.did is Did.RAISE]
-            known = {0: self._where(last[0])} if last else {}
+            known = {0: self._where(last[0])} if last and self._told.place(last[0]) is not None else {}
             below = Rows(told, self._after, (), self._detailed, self._signs, self._where, known)
             for row in below.all():
                 yield Text(f"   {row.label:<{row.indent}}{row.text}", style=row.style)
@@ -188,6 +189,8 @@ class _Shown:
                 yield Text(f"    {line}", style="red")
 
     def again(self, replay: str, pin: str) -> Iterator[Text]:
+        if not replay:
+            return
         yield Text()
         yield Text.assemble(("run it again:  ", "dim"), replay)
         yield Text.assemble(("pin it:        ", "dim"), pin)

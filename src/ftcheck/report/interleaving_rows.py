@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ftcheck.interleavings import Did, Handover, Interleaving, Step, Turn
+from ftcheck.narrative import Did, Handover, Interleaving, Step, Turn
 from ftcheck.report.interleaving_words import Signs, said
 
 ACROSS = -1

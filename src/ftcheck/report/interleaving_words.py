@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ftcheck.interleavings import Did, Interleaving, Step
+from ftcheck.narrative import Did, Interleaving, Step
 
 
 @dataclass(frozen=True, slots=True)
