@@ -203,7 +203,10 @@ class _Keeper:
         if self._entered is None or self._entered[0] != packages:
             self.close()
             scope = Scope([str(self._root) + os.sep], [folder_of(name) for name in packages])
-            self._entered = packages, self._stack.enter_context(Control(scope))
+            try:
+                self._entered = packages, self._stack.enter_context(Control(scope))
+            except RuntimeError as error:
+                raise RuntimeError(_INSIDE if "under control already" in str(error) else str(error)) from None
         return self._entered[1]
 
     def close(self) -> None:
@@ -233,10 +236,13 @@ def _refuse_where_it_cannot() -> None:
     if (ask := process_wide.in_charge.get()) is not None:
         ask(process_wide.Watched("ftcheck.Interleaving.run", "brings a schedule of its own"))
     if workload.supervisor.get() is not None:
-        raise RuntimeError(
-            "Interleaving.run() controls the threads of the whole process, and cannot run inside of a test that ftcheck "
-            "explores or reruns already: call ftcheck.concurrently() there, or take the marker off this test"
-        )
+        raise RuntimeError(_INSIDE)
+
+
+_INSIDE = (
+    "Interleaving.run() controls the threads of the whole process, and cannot run inside of a test that ftcheck explores "
+    "or reruns already: call ftcheck.concurrently() there, or take the marker off this test"
+)
 
 
 def _run(control: Control, schedule: str, bodies: Sequence[Callable[[], object]]) -> Run:
