@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ftcheck import _core, workload
@@ -44,6 +44,7 @@ class Plan:
     :param threads: copies of a body that brings no threads of its own.
     :param own_threads: it is known to bring its own.
     :param replay: run this interleaving, and no other.
+    :param known: interleavings that have failed in an earlier run: they are tried first.
     """
 
     scope: Scope
@@ -53,6 +54,7 @@ class Plan:
     granularity: Granularity = Granularity.ACCESSES
     own_threads: bool = False
     replay: Token | None = None
+    known: Sequence[Token] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,16 @@ class Explored:
     :param exploration: None for a replay.
     :param copies: of the body; 0: it brought its own threads.
     :param followed: of a replay: every decision of the token was met.
+    :param known: it was one of the known interleavings that failed.
+    :param outdated: of the known interleavings, those that were tried and do not fail any more, or do not fit any more.
     """
 
     exploration: Exploration | None
     copies: int
     found: Found | None = None
     followed: bool = True
+    known: bool = False
+    outdated: Sequence[Token] = ()
 
 
 def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = lambda schedules: None) -> Explored:
@@ -98,6 +104,12 @@ def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = l
             return _replay(control, test, plan.replay)
         if not plan.own_threads and control.run(test, Attempt("plan", []), Log.NOTHING).threads == 1:
             test.copies = plan.threads
+        outdated: list[Token] = []
+        for token in plan.known:
+            again = _again(control, test, token)
+            if again is not None:
+                return replace(again, outdated=tuple(outdated))
+            outdated.append(token)
         exploration = search(
             control,
             test,
@@ -107,9 +119,10 @@ def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = l
             progress=progress,
         )
         copies = test.copies if test.copies > 1 else 0
-        if exploration.failing is None:
-            return Explored(exploration, copies)
-        return Explored(exploration, copies, show(control, test, exploration, copies, plan.granularity))
+        found = None
+        if exploration.failing is not None:
+            found = show(control, test, exploration, copies, plan.granularity)
+        return Explored(exploration, copies, found, outdated=tuple(outdated))
 
 
 def show(
@@ -150,6 +163,18 @@ def _replay(control: Control, test: _Test, token: Token) -> Explored:
         raise TokenError(f"the replay token does not fit: {changed}. Explore again for a new one")
     found = Found(run, token, interleaving, None) if run.failed else None
     return Explored(None, token.copies, found, followed)
+
+
+def _again(control: Control, test: _Test, token: Token) -> Explored | None:
+    """An interleaving that has failed in an earlier run; None if it does not fail any more, or does not fit."""
+    copies, test.copies = test.copies, max(token.copies, 1)
+    try:
+        run, interleaving, followed, code = _told(control, test, token)
+    finally:
+        test.copies = copies
+    if not run.failed or token.changed(code):
+        return None
+    return Explored(None, token.copies, Found(run, token, interleaving, None), followed, known=True)
 
 
 def _told(control: Control, body: Callable[[], object], token: Token) -> tuple[Run, Interleaving, bool, str]:

@@ -17,7 +17,7 @@ from _pytest.python import Function
 
 from ftcheck import interpreter
 from ftcheck.coverage import Coverage, Interleavings
-from ftcheck.plugin import exploring_given
+from ftcheck.plugin import exploring_database, exploring_given
 from ftcheck.plugin.exploring_skips import SettledError, SortedOutcomes
 from ftcheck.plugin.options import folder_of
 from ftcheck.plugin.output import Output
@@ -88,11 +88,13 @@ def explore_item(
         replay = token.Token.parse(settings.replay) if settings.replay else None
     except token.TokenError as error:
         return _not_run(error)
+    profile = exploring_database.profile()
+    failures = exploring_database.Failures(item, profile)
     plan = engine.Plan(
         scope=Scope([str(item.config.rootpath) + os.sep], [folder_of(name, "scope") for name in settings.scope]),
         threads=settings.threads,
-        budget=Budget(schedules=settings.schedules, seconds=_seconds(settings)),
-        seed=seed,
+        budget=Budget(exploring_database.schedules(item.config, settings, profile, item), _seconds(settings)),
+        seed=exploring_database.seed(item, seed, profile),
         granularity=Granularity(settings.points) if replay is None else replay.granularity,
         own_threads=own_threads,
         replay=replay,
@@ -102,7 +104,10 @@ def explore_item(
     test = SortedOutcomes(subject, output, outcome_in)
     try:
         try:
-            return _explored(item, test, engine.explore(test, plan))
+            if replay is None:
+                known = [one for one in failures.tokens() if one.granularity is plan.granularity]
+                plan = dataclasses.replace(plan, known=known)
+            return _explored(item, test, _kept(engine.explore(test, plan), failures))
         except token.TokenError as error:
             if not any(mark.kwargs.get("replay") == settings.replay for mark in item.iter_markers("ftcheck")):
                 return _not_run(error)
@@ -110,17 +115,26 @@ def explore_item(
         item.warn(StaleTokenWarning(f"{item.nodeid}: {stale}. This time it was explored instead"))
         test = SortedOutcomes(subject, output, outcome_in)
         plan = dataclasses.replace(plan, granularity=Granularity(settings.points), replay=None)
-        return _explored(item, test, engine.explore(test, plan))
+        return _explored(item, test, _kept(engine.explore(test, plan), failures))
     except SettledError as settled:
         return Seen(_so_far(test, plan, "settled"), [ThreadFailure(-1, test.round, "body", settled.outcome)])
     except engine.PhaseError as error:
-        failures = [ThreadFailure(number, test.round, "body", failure) for number, failure in test.failures]
-        failures.append(ThreadFailure(error.thread, test.round, error.phase, error.failure))
-        return Seen(_so_far(test, plan, "failures", failed=1), failures, output_of=test.keep_output(failed=True))
+        raised = [ThreadFailure(number, test.round, "body", failure) for number, failure in test.failures]
+        raised.append(ThreadFailure(error.thread, test.round, error.phase, error.failure))
+        return Seen(_so_far(test, plan, "failures", failed=1), raised, output_of=test.keep_output(failed=True))
 
 
 class StaleTokenWarning(UserWarning):
     """A marker pins an interleaving of code that has changed since."""
+
+
+def _kept(seen: Explored, failures: exploring_database.Failures) -> Explored:
+    """The database brought up to date."""
+    for token in seen.outdated:
+        failures.drop(token)
+    if seen.exploration is not None and seen.found is not None and seen.found.token is not None:
+        failures.keep(seen.found.token)
+    return seen
 
 
 def _seconds(settings: Settings) -> float | None:
@@ -211,6 +225,8 @@ def _from_here(item: Function) -> str:
 
 
 def _how(seen: Explored, found: Found, coverage: Coverage) -> str:
+    if seen.known:
+        return f"schedule {coverage.rounds}, from the example database, {_preemptions(found.run.preemptions)}"
     if seen.exploration is None:
         return "replayed" + ("" if seen.followed else ", though not every decision of the token could be followed")
     text = f"schedule {coverage.rounds}"
@@ -218,7 +234,11 @@ def _how(seen: Explored, found: Found, coverage: Coverage) -> str:
         return f"{text}; it did not come back when the same schedule was run again: something is not deterministic"
     number = found.minimised.schedule.preemptions
     least = ", the fewest there are" if found.minimised.proved and number else ""
-    return f"{text}, {number} preemption{'' if number == 1 else 's'}{least}"
+    return f"{text}, {_preemptions(number)}{least}"
+
+
+def _preemptions(number: int) -> str:
+    return f"{number} preemption{'' if number == 1 else 's'}"
 
 
 def _why_not_checked(seen: Explored, coverage: Coverage) -> str:
@@ -244,6 +264,9 @@ def _coverage(seen: Explored) -> Coverage:
         threads = max(seen.copies, 2)
         nothing = Interleavings(False, 1, 1.0, (0, 0.0, 0))
         failed = int(seen.found is not None)
+        if seen.known:
+            tried = 1 + len(seen.outdated)
+            return Coverage(threads, tried, tried, failed, tried * threads, 0.0, "found", False, nothing)
         return Coverage(threads, 1, 1, failed, threads, 0.0, "replay", interpreter.gil_enabled(), nothing)
     threads = seen.copies or max(exploration.threads - 1, 0)
     return Coverage(

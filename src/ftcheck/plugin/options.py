@@ -14,6 +14,7 @@ import random
 import re
 import sys
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -329,6 +330,8 @@ def _seed(config: pytest.Config) -> int:
     text = config.option.ftcheck_seed
     if text is None:
         text = getattr(config, "workerinput", {}).get("ftcheck_seed")
+    if text is None and (theirs := config.getoption("--hypothesis-seed", None)) is not None:
+        return int(theirs) if theirs.isdecimal() else zlib.crc32(theirs.encode())  # it takes any text, too
     if text is None:
         return random.SystemRandom().randrange(1_000_000)
     try:

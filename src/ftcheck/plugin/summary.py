@@ -15,6 +15,7 @@ from _pytest.terminal import TerminalReporter
 
 from ftcheck import interpreter, settings
 from ftcheck.coverage import Coverage, coverage_from_plain
+from ftcheck.plugin import exploring_database
 from ftcheck.plugin.options import RunOptions
 from ftcheck.report.model import Book, Ending, RunReport
 from ftcheck.verdicts import Finding, Reliance, Verdict, finding_from_plain, worst
@@ -45,7 +46,8 @@ class SummaryPlugin:
         where = "isolated in a worker process" if run.isolate else f"NOT isolated ({run.why_not_isolated})"
         work = f"up to {' or '.join(filter(None, limits))} per test"
         if chosen.explore:
-            work = f"up to {chosen.schedules} controlled interleavings per test"
+            number = exploring_database.schedules(self._config, chosen, exploring_database.profile(load=False))
+            work = f"up to {number} controlled interleavings per test"
         if chosen.replay is not None:
             work = "one interleaving again"
         lines.append(f"ftcheck: {chosen.threads} threads, {work}, timeout {chosen.timeout:g} s, seed {run.seed}, {where}")
