@@ -247,3 +247,23 @@ def test_a_second_control_is_refused(child):
         timeout=5,
     )
     assert done.stdout.startswith("refused:"), done.stderr
+
+
+def test_equal_code_in_two_files_is_watched_in_both(tmp_path):
+    """Code objects are equal whatever their file; each has points of its own."""
+    source = "class Counter:\n    value = 0\n    def add(self):\n        self.value += 1\n"
+    spaces = []
+    for name in ("one.py", "two.py"):
+        space = {"__name__": name}
+        exec(compile(source, str(tmp_path / name), "exec"), space)
+        spaces.append(space["Counter"])
+    steps = []
+    with Control(Scope([str(tmp_path) + os.sep])) as entered:
+        for kind in spaces:
+            entered.see(kind)
+        for kind in spaces:
+            counter = kind()
+            steps.append(
+                entered.run(lambda counter=counter: concurrently(counter.add, counter.add), Attempt("plan", [])).steps
+            )
+    assert steps[0] == steps[1]

@@ -146,7 +146,7 @@ class Control:
     ) -> None:
         self._scope, self._granularity, self._limit, self._stay = scope, granularity, limit, stay
         self._around = around
-        self._watched: dict[types.CodeType, None] = {}
+        self._watched: dict[int, types.CodeType] = {}  # by identity: equal code may stand in two files
         self._cached: set[str] = set()
         self._watchdog = Watchdog(self._watched)
         self._tool = -1
@@ -187,7 +187,7 @@ class Control:
     def __exit__(self, *args: object) -> None:
         monitoring = sys.monitoring
         monitoring.set_events(self._tool, 0)
-        for code in [*self._watched, *sites.callers()]:
+        for code in [*self._watched.values(), *sites.callers()]:
             monitoring.set_local_events(self._tool, code, 0)
         self._watchdog.__exit__()
         _core.give_back()
@@ -210,20 +210,20 @@ class Control:
         self._new_code |= len(self._watched) > before
 
     def _started(self, code: types.CodeType, offset: int) -> object:
-        if code.co_filename in self._scope and code not in self._watched:
+        if code.co_filename in self._scope and id(code) not in self._watched:
             self._watch(code)
             self._new_code = True
         return sys.monitoring.DISABLE
 
     def _watch(self, code: types.CodeType) -> None:
         for one in sites.nested(code):
-            if one not in self._watched and one.co_filename in self._scope:
-                self._watched[one] = None
+            if id(one) not in self._watched and one.co_filename in self._scope:
+                self._watched[id(one)] = one
 
     def _place_points(self) -> None:
         """Tables for all watched code; again when some was added, because it may set names that others read."""
-        stored = self._cached.union(*(sites.stored_names(code) for code in self._watched))
-        for code in self._watched:
+        stored = self._cached.union(*(sites.stored_names(code) for code in self._watched.values()))
+        for code in self._watched.values():
             _core.watch_code(code, *sites.table(code, self._granularity, stored))
             sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.INSTRUCTION)
         for code in sites.callers():
@@ -242,6 +242,7 @@ class Control:
             return self._run(body, attempt, log)
 
     def _run(self, body: Callable[[], object], attempt: Attempt, log: Log) -> Run:
+        __tracebackhide__ = True
         self._runs += 1
         if self._runs % _COLLECT_EVERY == 0:
             gc.collect()

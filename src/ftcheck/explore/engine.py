@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ftcheck import _core, workload
+from ftcheck.explore import chance
 from ftcheck.explore import control as controlled
 from ftcheck.explore import pool
 from ftcheck.explore.control import Attempt, Control, Log, Run, Scope
+from ftcheck.explore.differences import what_differs
 from ftcheck.explore.minimise import Minimised
 from ftcheck.explore.search import Budget, Exploration, search
 from ftcheck.explore.sites import Granularity
@@ -63,12 +65,14 @@ class Found:
 
     :param run: the failing run, as small as it was made.
     :param interleaving: what happened in it, or None if it did not come back when it was run again.
+    :param differs: if it did not: what differed.
     """
 
     run: Run
     token: Token | None
     interleaving: Interleaving | None
     minimised: Minimised | None
+    differs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,9 @@ def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = l
     :raises TokenError: the token to replay does not fit the code.
     :raises RuntimeError: the process cannot be taken under control.
     """
-    test = _Test(subject)
-    with Control(plan.scope, granularity=plan.granularity, around=test.around) as control:
+    with chance.held_still() as same_chance, contextlib.ExitStack() as stack:
+        test = _Test(subject, same_chance)
+        control = stack.enter_context(Control(plan.scope, granularity=plan.granularity, around=test.around))
         if plan.replay is not None:
             return _replay(control, test, plan.replay)
         if not plan.own_threads and control.run(test, Attempt("plan", []), Log.NOTHING).threads == 1:
@@ -135,9 +140,11 @@ def show(
     assert exploration.failing is not None
     small = exploration.minimised
     if small is None:
-        return Found(exploration.failing, None, None, None)
+        schedule = exploration.failing.schedule
+        assert schedule is not None
+        return Found(exploration.failing, None, None, None, what_differs(control, body, schedule))
     token = Token(small.schedule, copies, granularity, python_tag(), "")
-    run, interleaving, _, code = _told(control, body, token)
+    run, interleaving, _, code = told(control, body, token)
     return Found(run if run.failed else small.run, replace(token, code=code), interleaving, small)
 
 
@@ -157,7 +164,7 @@ def run_copies(bodies: list[Callable[[], object]]) -> None:
 def _replay(control: Control, test: _Test, token: Token) -> Explored:
     test.copies = max(token.copies, 1)
     control.run(test, Attempt("plan", []), Log.NOTHING)  # what is imported at first use was imported when it was found, too
-    run, interleaving, followed, code = _told(control, test, token)
+    run, interleaving, followed, code = told(control, test, token)
     changed = token.changed(code)
     if changed:
         raise TokenError(f"the replay token does not fit: {changed}. Explore again for a new one")
@@ -169,7 +176,7 @@ def _again(control: Control, test: _Test, token: Token) -> Explored | None:
     """An interleaving that has failed in an earlier run; None if it does not fail any more, or does not fit."""
     copies, test.copies = test.copies, max(token.copies, 1)
     try:
-        run, interleaving, followed, code = _told(control, test, token)
+        run, interleaving, followed, code = told(control, test, token)
     finally:
         test.copies = copies
     if not run.failed or token.changed(code):
@@ -177,7 +184,7 @@ def _again(control: Control, test: _Test, token: Token) -> Explored | None:
     return Explored(None, token.copies, Found(run, token, interleaving, None), followed, known=True)
 
 
-def _told(control: Control, body: Callable[[], object], token: Token) -> tuple[Run, Interleaving, bool, str]:
+def told(control: Control, body: Callable[[], object], token: Token) -> tuple[Run, Interleaving, bool, str]:
     """Run it once more: what happened, whether all decisions were met, and the digest of the code that took part."""
     log = Log.SWITCHES | Log.DECISIONS | Log.OPERATIONS | Log.VALUES
     run = control.run(body, Attempt("plan", token.schedule.to_core()), log)
@@ -192,6 +199,7 @@ class _Test:
     """The workload as one callable, with its set-up and teardown around each run."""
 
     subject: Workload
+    same_chance: Callable[[], None]
     copies: int = 1
     _round: int = 0
     _base: contextvars.Context = field(default_factory=contextvars.copy_context)
@@ -203,6 +211,7 @@ class _Test:
     @contextlib.contextmanager
     def around(self) -> Iterator[None]:
         self._round += 1
+        self.same_chance()
         shared = self._base.copy()
         _phase("set-up", -1, functools.partial(shared.run, self.subject.open_round, self._round))
         contexts = [shared.copy() for _ in range(self.copies)]

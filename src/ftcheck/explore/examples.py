@@ -4,25 +4,34 @@ Hypothesis draws the data of a ``@given`` test and calls the test, on its own th
 the same data under a batch of schedules, whose seed belongs to the example. What came of a call depends on nothing else, so
 it comes back when Hypothesis calls again with the same data, and while it makes the data small. The process is under control
 from the first example to the last.
+
+Where it does not come back all the same, the test itself is not deterministic. Hypothesis would call it flaky, and search
+on; here that ends the search (:class:`NotAgainError`), with what differed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from ftcheck.coverage import Interleavings
+from ftcheck.explore import chance
 from ftcheck.explore.control import Attempt, Control, Log
-from ftcheck.explore.engine import Explored, Found, Plan, run_copies, show
+from ftcheck.explore.differences import last_log, what_differs
+from ftcheck.explore.engine import Explored, Found, Plan, run_copies, show, told
+from ftcheck.explore.log import Operation
 from ftcheck.explore.search import Budget, Exploration, search
+from ftcheck.explore.token import Token
 
 
 class Examples:
     """The searches of one test.
 
     :param plan: its budget holds for one example.
+    :ivar stale: of a replay: what does not fit, in the examples that were tried; **tried**: how many these were.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -30,53 +39,108 @@ class Examples:
         self._stack = contextlib.ExitStack()
         self._control: Control | None = None
         self._explorations: list[Exploration] = []
-        self._copies = 1
-        self._found: Found | None = None
+        self._failed: dict[object, tuple[Found, Sequence[Operation]]] = {}
+        self._before_run: Callable[[], None] = lambda: None
+        self._counted = False
+        self._copies = 0  # not known yet
+        self._replayed: Explored | None = None
+        self.found: Found | None = None
+        self.tried, self.stale = 0, ""
 
     def __enter__(self) -> Self:
+        self._same_chance = self._stack.enter_context(chance.held_still())
         return self
 
     def __exit__(self, *args: object) -> None:
         self._stack.close()
 
-    def run(self, body: Callable[[int], object], seed: int) -> None:
+    def run(
+        self,
+        body: Callable[[int], object],
+        seed: int,
+        data: Callable[[], object] = lambda: None,
+        before_run: Callable[[], None] = lambda: None,
+    ) -> None:
         """One example.
 
         :param body: calls the test once, with data of its own: for the copy with this number.
+        :param data: called after it: equal for examples with the same data, which are to come to the same.
+        :param before_run: called before each call of the test; what it raises ends the example.
         :raises BaseException: what the test raised in the interleaving that failed.
         :raises DeadlockedError: it ended in a deadlock.
+        :raises NotAgainError: it has failed, and does not fail again.
         """
-        if self._control is None:
-            self._control = self._stack.enter_context(Control(self._plan.scope, granularity=self._plan.granularity))
-            if not self._plan.own_threads:
-                alone = self._control.run(lambda: body(0), Attempt("plan", []), Log.NOTHING)
-                self._copies = self._plan.threads if alone.threads == 1 else 1
-        if self._plan.replay is not None:
-            self._copies = max(self._plan.replay.copies, 1)
+        __tracebackhide__ = True
+        self._before_run, self._counted = before_run, False
+        control = self._under_control(body)
         test = functools.partial(_run, body, self._copies)
         if self._plan.replay is not None:
-            run = self._control.run(test, Attempt("plan", self._plan.replay.schedule.to_core()), Log.SWITCHES)
-            if run.failed:
-                raise run.failure if run.failure is not None else DeadlockedError("deadlock")
+            self._replay(control, test, self._plan.replay)
             return
-        exploration = search(self._control, test, budget=self._plan.budget, seed=seed)
+        exploration = search(control, test, budget=self._plan.budget, seed=seed)
         self._explorations.append(exploration)
+        self._counted = True
         if exploration.failing is None:
+            if (key := (data(), seed)) in self._failed:
+                found, log = self._failed[key]
+                assert found.minimised is not None
+                differs = what_differs(control, test, found.minimised.schedule, log)
+                raise NotAgainError(Found(found.run, None, None, None, differs))
             return
         copies = self._copies if self._copies > 1 else 0
-        self._found = show(self._control, test, exploration, copies, self._plan.granularity)
-        run = self._found.run
-        raise run.failure if run.failure is not None else DeadlockedError("deadlock")
+        self.found = show(control, test, exploration, copies, self._plan.granularity)
+        if self.found.minimised is None:
+            raise NotAgainError(self.found)
+        self._failed[data(), seed] = self.found, last_log()
+        raise _failure_of(self.found)
+
+    def _under_control(self, body: Callable[[int], object]) -> Control:
+        if self._control is None:
+            entered = Control(self._plan.scope, granularity=self._plan.granularity, around=self._around)
+            self._control = self._stack.enter_context(entered)
+        if self._plan.replay is not None:
+            self._copies = max(self._plan.replay.copies, 1)
+        elif self._plan.own_threads:
+            self._copies = 1
+        elif self._copies == 0:
+            alone = self._control.run(lambda: body(0), Attempt("plan", []), Log.NOTHING)
+            self._before_run()  # raises if the test has rejected the data, before it could start a thread
+            self._copies = self._plan.threads if alone.threads == 1 else 1
+        return self._control
+
+    @contextlib.contextmanager
+    def _around(self) -> Iterator[None]:
+        self._before_run()
+        self._same_chance()
+        yield
+
+    def _replay(self, control: Control, test: Callable[[], object], token: Token) -> None:
+        control.run(test, Attempt("plan", []), Log.NOTHING)  # what is imported at first use
+        run, interleaving, followed, code = told(control, test, token)
+        self.tried += 1
+        changed = token.changed(code)
+        if changed:
+            self.stale = changed
+            return
+        self.found = Found(run, token, interleaving, None) if run.failed else None
+        self._replayed = Explored(None, token.copies, self.found, followed)
+        if self.found is not None:
+            raise _failure_of(self.found)
+
+    def not_counted(self) -> None:
+        """The last example was rejected by the test itself: nothing was explored."""
+        if self._counted:
+            self._explorations.pop()
 
     def explored(self, failed: bool) -> Explored | None:
         """What came of all of them; None if there was none.
 
         :param failed: the last one that failed is what is reported.
         """
-        if not self._explorations:
-            return None
+        if self._replayed is not None or not self._explorations:
+            return self._replayed
         last = self._explorations[-1]
-        return Explored(last, self._copies if self._copies > 1 else 0, self._found if failed else None)
+        return Explored(last, self._copies if self._copies > 1 else 0, self.found if failed else None)
 
     @property
     def schedules(self) -> int:
@@ -121,8 +185,24 @@ class DeadlockedError(Exception):
     """An interleaving ended in a deadlock; its threads were let go."""
 
 
+class NotAgainError(BaseException):
+    """What has failed does not fail again with the same data and the same schedule. No :exc:`Exception`: the search is over.
+
+    :ivar found: what has failed, and what differed.
+    """
+
+    def __init__(self, found: Found) -> None:
+        super().__init__(found.differs)
+        self.found = found
+
+
+def _failure_of(found: Found) -> BaseException:
+    return found.run.failure if found.run.failure is not None else DeadlockedError("deadlock")
+
+
 def _run(body: Callable[[int], object], copies: int) -> None:
+    __tracebackhide__ = True
     if copies == 1:
         body(0)
     else:
-        run_copies([functools.partial(body, number) for number in range(copies)])
+        run_copies([functools.partial(contextvars.copy_context().run, body, number) for number in range(copies)])

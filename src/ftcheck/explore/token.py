@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import types
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ftcheck.explore.schedule import Schedule
@@ -22,7 +22,11 @@ from ftcheck.explore.sites import Granularity
 
 _VERSION = 1
 _LETTERS = {Granularity.ACCESSES: "a", Granularity.INSTRUCTIONS: "i", Granularity.LINES: "l"}
-_TOKEN = re.compile(r"ft(\d{1,4})\.(\d{2,4}[a-z]?)\.([ail])\.(\d{1,2})\.([0-9a-f]{8})~([0-9a-z.\-]*)", re.ASCII)
+_TOKEN = re.compile(
+    r"ft(\d{1,4})\.(\d{2,4}[a-z]?)\.([ail])\.(\d{1,2})\.([0-9a-f]{8})~([0-9a-z.\-]*)"
+    r"(?:~(\d[0-9a-z.]*)~([A-Za-z0-9+/=]+))?",
+    re.ASCII,
+)
 
 
 class TokenError(ValueError):
@@ -36,6 +40,7 @@ class Token:
     :param copies: how many copies of the test ran at once; 0: the test brings its own threads.
     :param python: version and build, such as ``314t``.
     :param code: digest of the code in scope.
+    :param data: of a ``@given`` test: the version of Hypothesis, and the failing example as it writes it; or None.
     """
 
     schedule: Schedule
@@ -43,10 +48,16 @@ class Token:
     granularity: Granularity
     python: str
     code: str
+    data: tuple[str, str] | None = None
 
     def __str__(self) -> str:
         letter = _LETTERS[self.granularity]
-        return f"ft{_VERSION}.{self.python}.{letter}.{self.copies}.{self.code}~{self.schedule}"
+        data = "".join(f"~{part}" for part in self.data or ())
+        return f"ft{_VERSION}.{self.python}.{letter}.{self.copies}.{self.code}~{self.schedule}{data}"
+
+    def with_data(self, data: tuple[str, str] | None) -> Token:
+        """The same, with the example in it."""
+        return replace(self, data=data)
 
     @classmethod
     def parse(cls, text: str) -> Token:
@@ -60,7 +71,7 @@ class Token:
                 f"{_short(text)} is no replay token. Copy the whole of it from the line 'run it again' of a report, such as "
                 "ft1.314t.a.2.0123abcd~1p12-2"
             )
-        version, python, letter, copies, code, schedule = found.groups()
+        version, python, letter, copies, code, schedule, hypothesis, data = found.groups()
         if int(version) != _VERSION:
             raise TokenError(
                 f"{_short(text)} has format {version}, and this version of ftcheck reads format {_VERSION}: explore again"
@@ -70,7 +81,7 @@ class Token:
         except ValueError as error:
             raise TokenError(f"{_short(text)} is no replay token: {error}") from None
         granularity = next(one for one, known in _LETTERS.items() if known == letter)
-        return cls(read, int(copies), granularity, python, code)
+        return cls(read, int(copies), granularity, python, code, (hypothesis, data) if data else None)
 
     def changed(self, code: str) -> str:
         """What is not as it was when this token was made; empty if everything is.
