@@ -250,6 +250,38 @@ def test_one_command_brings_data_and_interleaving_back(run, mini, folder, name):
     assert finding["coverage"]["rounds"] == finding["coverage"]["overlapped"] == 1
 
 
+STORED = """
+import ftcheck, pytest
+from hypothesis import given, settings, strategies as st
+
+class Box:
+    total = 0
+
+    def add(self, amount):
+        if amount > 10:
+            total = self.total
+            self.total = total + amount
+
+@pytest.mark.ftcheck(explore=True)
+@given(st.integers(0, 1000))
+def test_stored(amount):
+    with open("drawn.txt", "a") as file:
+        print(amount, file=file)
+    box = Box()
+    ftcheck.concurrently(lambda: box.add(amount), lambda: box.add(amount))
+    assert box.total == (2 * amount if amount > 10 else 0)
+"""
+
+
+def test_the_database_of_hypothesis_brings_it_back_at_once(mini, tmp_path):
+    """With another seed: the first example of the second run is what the first has found; and a worker has it, too."""
+    files = {"test_stored.py": STORED, "drawn.txt": ""}
+    for options in (("--ftcheck-seed=3",), ("--ftcheck-seed=4", "--ftcheck")):
+        run = mini(files, "-p", "hypothesispytest", *options, folder=tmp_path)
+        assert run.verdict("test_stored") == "failure"
+    assert (tmp_path / "drawn.txt").read_text().split()[0] == "11"
+
+
 @pytest.fixture(scope="module")
 def unfit(run, mini_many, folder):
     """Tokens that do not fit: of changed code, of another Hypothesis, with data of another test, with none at all."""

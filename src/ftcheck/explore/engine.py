@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ftcheck import _core, workload
-from ftcheck.explore import chance
+from ftcheck.explore import chance, pool
 from ftcheck.explore import control as controlled
-from ftcheck.explore import pool
 from ftcheck.explore.control import Attempt, Control, Log, Run, Scope
 from ftcheck.explore.differences import what_differs
 from ftcheck.explore.minimise import Minimised
@@ -109,6 +108,8 @@ def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = l
             return _replay(control, test, plan.replay)
         if not plan.own_threads and control.run(test, Attempt("plan", []), Log.NOTHING).threads == 1:
             test.copies = plan.threads
+        elif plan.known:
+            control.run(test, Attempt("plan", []), Log.NOTHING)  # what is imported at first use was imported then, too
         outdated: list[Token] = []
         for token in plan.known:
             again = _again(control, test, token)

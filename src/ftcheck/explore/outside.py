@@ -19,10 +19,10 @@ from ftcheck import _core
 class Watchdog:
     """A thread that watches, while this is entered.
 
-    :param watched: code that has scheduling points; only there an event can be shown.
+    :param watched: the identities of code that has scheduling points; only there an event can be shown.
     """
 
-    def __init__(self, watched: Container[types.CodeType]) -> None:
+    def __init__(self, watched: Container[int]) -> None:
         self._watched = watched
         self._thread = threading.Thread(target=self._watch, name="ftcheck-watchdog", daemon=True)
 
@@ -40,14 +40,14 @@ class Watchdog:
             _core.hand_on(token, *_place(sys._current_frames().get(ident), self._watched))
 
 
-def _place(frame: types.FrameType | None, watched: Container[types.CodeType]) -> tuple[str, types.CodeType | None, int]:
+def _place(frame: types.FrameType | None, watched: Container[int]) -> tuple[str, types.CodeType | None, int]:
     """Where a thread is, in words, and where in the code under test."""
     if frame is None:
         return "a thread that has no Python code", None, -1
     inner, own = frame, frame
-    while own.f_code not in watched and own.f_back is not None:
+    while id(own.f_code) not in watched and own.f_back is not None:
         own = own.f_back
-    if own.f_code not in watched:
+    if id(own.f_code) not in watched:
         return _line(inner), None, -1
     where = _line(own) if own is inner else f"{_line(own)}, in {inner.f_code.co_qualname}()"
     return where, own.f_code, own.f_lasti
