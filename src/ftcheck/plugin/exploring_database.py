@@ -4,7 +4,7 @@ A ``@given`` test is Hypothesis' own. Of a plain test it knows nothing; but wher
 for both. The loaded profile's ``max_examples`` scales the number of schedules, ``derandomize`` makes the seed a digest of
 the test, ``--hypothesis-seed`` seeds the search, and what failed is kept in ``settings().database``, to be tried first in
 the next run. Only the public interface of :class:`hypothesis.database.ExampleDatabase` is used, under keys that no test of
-Hypothesis has. As there, a run with ``--hypothesis-seed`` leaves the database alone: it is to repeat a run.
+Hypothesis has. As there, a run with a seed of its own leaves the database alone: it is to repeat a run.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ def hypothesis_seed(config: pytest.Config) -> str | None:
     return None if text is None else str(text)
 
 
+def _is_repeated(config: pytest.Config) -> bool:
+    """Somebody has said which seed."""
+    return config.getoption("ftcheck_seed", None) is not None or hypothesis_seed(config) is not None
+
+
 def schedules(config: pytest.Config, chosen: Settings, known: Profile, item: pytest.Item | None = None) -> int:
     """How many schedules a test gets: what somebody has set, or else what the profile makes of it."""
     marks = item.iter_markers("ftcheck") if item is not None else ()
@@ -75,7 +80,7 @@ def schedules(config: pytest.Config, chosen: Settings, known: Profile, item: pyt
 def seed(item: Function, otherwise: int, known: Profile) -> int:
     """The seed of a test's search: under ``derandomize`` one that changes with the test, its Python and ftcheck only."""
     config = item.config
-    if not known.derandomize or config.getoption("ftcheck_seed", None) is not None or hypothesis_seed(config) is not None:
+    if not known.derandomize or _is_repeated(config):
         return otherwise
     from ftcheck.explore.token import digest
 
@@ -87,7 +92,7 @@ class Failures:
     """The failing interleavings of one test, as far as the database has them."""
 
     def __init__(self, item: Function, known: Profile) -> None:
-        self._database = None if hypothesis_seed(item.config) is not None else known.database
+        self._database = None if _is_repeated(item.config) else known.database
         self._key = b"ftcheck." + hashlib.sha256(f"{_versions()}/{item.nodeid}".encode()).digest()
 
     def tokens(self) -> Sequence[Token]:
