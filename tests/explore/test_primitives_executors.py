@@ -9,7 +9,7 @@ import pytest
 
 from ftcheck import concurrently
 from ftcheck.explore.control import Ending
-from tests.explore.conftest import POLICIES
+from tests.explore.conftest import CHANCE
 
 LOCAL = threading.local()
 VARIABLE = contextvars.ContextVar("VARIABLE", default=0)
@@ -151,7 +151,7 @@ def test_a_bug_in_an_executor_is_found(explore):
                 executor.submit(add)
         assert total.value == 8
 
-    for policy in POLICIES[1:]:
+    for policy in CHANCE:
         assert any(run.failed for run in explore(program, [policy], schedules=100)), policy
 
 

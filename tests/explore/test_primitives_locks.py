@@ -9,7 +9,7 @@ import pytest
 
 from ftcheck import concurrently
 from ftcheck.explore.control import Attempt, Ending
-from tests.explore.conftest import POLICIES
+from tests.explore.conftest import CHANCE
 
 MADE_BEFORE = Lock()
 RECURSIVE_BEFORE = threading.RLock()
@@ -47,7 +47,7 @@ def test_every_policy_but_the_plain_one_finds_a_missing_lock(explore):
         concurrently(total.add, total.add)
         assert total.value == 2
 
-    for policy in POLICIES[1:]:
+    for policy in CHANCE:
         assert any(run.failed for run in explore(program, [policy], schedules=100)), policy
     assert not any(run.failed for run in explore(program, ["plan"]))
 
@@ -66,7 +66,7 @@ def test_a_deadlock_is_found_and_is_no_hang(explore):
 
         concurrently(ab, ba)
 
-    for policy in POLICIES[1:]:
+    for policy in CHANCE:
         runs = explore(program, [policy], schedules=30)
         assert {run.ending for run in runs} == {Ending.COMPLETE, Ending.DEADLOCK}, policy
         assert all(run.failure is None for run in runs)

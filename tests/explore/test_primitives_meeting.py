@@ -7,7 +7,7 @@ import pytest
 
 from ftcheck import concurrently
 from ftcheck.explore.control import Ending
-from tests.explore.conftest import POLICIES
+from tests.explore.conftest import CHANCE
 
 CONDITIONS = pytest.mark.parametrize(
     "condition", [threading.Condition, lambda: threading.Condition(threading.Lock())], ids=["RLock", "Lock"]
@@ -93,7 +93,7 @@ def test_a_lost_wakeup_is_a_deadlock(explore):
 
         concurrently(take, put)
 
-    for policy in POLICIES[1:]:
+    for policy in CHANCE:
         endings = {run.ending for run in explore(program, [policy], schedules=50)}
         assert endings == {Ending.COMPLETE, Ending.DEADLOCK}, policy
 

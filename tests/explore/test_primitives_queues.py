@@ -9,7 +9,7 @@ import pytest
 
 from ftcheck import concurrently
 from ftcheck.explore.control import Attempt, Ending
-from tests.explore.conftest import POLICIES
+from tests.explore.conftest import CHANCE
 
 BEFORE = queue.SimpleQueue()
 EVERY_QUEUE = pytest.mark.parametrize("make", [queue.Queue, queue.LifoQueue, queue.PriorityQueue, queue.SimpleQueue])
@@ -75,7 +75,7 @@ def test_empty_then_get_is_found(explore, make):
 
         concurrently(work, work)
 
-    for policy in POLICIES[1:]:
+    for policy in CHANCE:
         endings = {run.ending for run in explore(program, [policy], schedules=100)}
         assert endings == {Ending.COMPLETE, Ending.DEADLOCK}, policy
 

@@ -8,7 +8,7 @@ import pytest
 
 from ftcheck import concurrently
 from ftcheck.explore.control import Attempt, Ending
-from tests.explore.conftest import POLICIES
+from tests.explore.conftest import CHANCE
 
 LOCAL = threading.local()
 
@@ -53,7 +53,7 @@ def test_a_bug_between_threads_of_its_own_is_found(explore):
         joined(total.add, total.add)
         assert total.value == 2
 
-    for policy in POLICIES[1:]:
+    for policy in CHANCE:
         runs = explore(program, [policy], schedules=100)
         assert {run.ending for run in runs} == {Ending.COMPLETE}
         assert 0 < sum(run.failed for run in runs) < len(runs), policy
@@ -205,7 +205,7 @@ def test_a_missing_join_is_found(explore):
         started(lambda: seen.append(1))
         assert seen == [1]
 
-    for policy in POLICIES[1:]:
+    for policy in CHANCE:
         runs = explore(program, [policy], schedules=100)
         assert any(run.failed for run in runs), policy
 

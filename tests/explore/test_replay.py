@@ -65,7 +65,7 @@ def test_what_fails_fails_again(control, quiet_threads, name):
         run = first_failure(entered, module.program, policy, make)
         if run is None:
             continue
-        found += 1
+        found += policy != "race"
         for _ in range(1 if long else 3):
             again = entered.run(module.program, Attempt("plan", run.schedule.to_core()))
             if name in BY_ADDRESS:
@@ -73,7 +73,7 @@ def test_what_fails_fails_again(control, quiet_threads, name):
                 continue
             assert _core.unmatched() == 0, policy
             assert story_of(again) == story_of(run), policy
-    assert found == len(policies) or (name in RARE and found > 0)
+    assert found == len(policies) - ("race" in policies) or (name in RARE and found > 0)
 
 
 @pytest.mark.parametrize("name", ["account", "deadlock01", "token_ring", "timer_vs_cancel", "own_threads", "stringbuffer"])
