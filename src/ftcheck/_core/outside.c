@@ -12,6 +12,7 @@
 
 #define LOOKS 3                      /* so often it has to be asleep, without CPU time in between */
 static atomic_int watching, stalls;  /* stalls: since watching began */
+static sem_t bell;                   /* rings when watching is over */
 static PyObject *calls;              /* where the run's threads were outside, as text */
 
 /* Whether the thread sleeps in the kernel, not because of a disk and not because others use the CPU. */
@@ -49,6 +50,17 @@ cpu_time(long native)
 #endif
 }
 
+static void
+wait_for_bell(long milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += milliseconds * 1000 * 1000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    sem_timedwait(&bell, &until);
+}
+
 /* (token, thread ident) of a worker that seems to be blocked outside of control; None: watching is over. */
 PyObject *
 ftc_await_stall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
@@ -59,7 +71,7 @@ ftc_await_stall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     int seen = 0, id = 0;
     Py_BEGIN_ALLOW_THREADS
     while (seen < LOOKS && atomic_load(&watching)) {
-        ftc_pause(atomic_load(&stalls) ? 2 : 10);
+        wait_for_bell(atomic_load(&stalls) ? 2 : 10);
         token = atomic_load(&ftc_gate);
         if (token == FTC_PARKED) {
             ftc_let_real_time_pass();
@@ -147,6 +159,12 @@ ftc_watch_stalls(PyObject *Py_UNUSED(module), PyObject *on)
         return NULL;
     }
     atomic_store(&stalls, 0);
+    if (yes) {
+        sem_init(&bell, 0, 0);
+    }
     atomic_store(&watching, yes);
+    if (!yes) {
+        sem_post(&bell);
+    }
     Py_RETURN_NONE;
 }

@@ -171,7 +171,6 @@ class Control:
             self._cpus = os.sched_getaffinity(0)
             os.sched_setaffinity(0, {min(self._cpus)})
         self._collecting = gc.isenabled()
-        gc.collect()
         gc.disable()
         for module in list(sys.modules.values()):
             if isinstance(module, types.ModuleType) and getattr(module, "__file__", None) in _Files(self._scope):

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import dis
 import enum
+import functools
 import struct
 import sys
 import threading
 import types
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ftcheck import _core
 
@@ -131,6 +133,31 @@ def _site(instruction: dis.Instruction) -> Site:
     return _BY_NAME.get(instruction.opname, Site.NONE)
 
 
+class _Instruction(NamedTuple):
+    """What matters here of one instruction.
+
+    :param unit: its place, in units of two bytes; **name**: of the attribute or global, or empty.
+    """
+
+    unit: int
+    opname: str
+    site: Site
+    argument: int
+    name: str
+    line: int | None
+
+
+@functools.lru_cache(maxsize=20_000)
+def _instructions(code: types.CodeType) -> tuple[_Instruction, ...]:
+    """To take code apart takes longer than all else here, and the next test is about the same code."""
+    found = []
+    for one in dis.get_instructions(code):
+        site = _site(one)
+        name = str(one.argval) if site in _NAMED else ""
+        found.append(_Instruction(one.offset // 2, one.opname, site, _argument(code, one, site), name, one.line_number))
+    return tuple(found)
+
+
 def _argument(code: types.CodeType, instruction: dis.Instruction, site: Site) -> int:
     """What ``_core/ops.c`` needs besides the operands: the index of a name or of a variable, the number of arguments."""
     if site in _NAMED:
@@ -164,7 +191,7 @@ def stored_names(code: types.CodeType) -> set[str]:
 
     Strings in code that calls ``setattr`` and the like count as well: they may be such names.
     """
-    names = {str(one.argval) for one in dis.get_instructions(code) if _site(one) in _WRITING}
+    names = {one.name for one in _instructions(code) if one.site in _WRITING}
     if not _DYNAMIC.isdisjoint(code.co_names):
         names.update(_strings(code.co_consts))
     return names
@@ -189,20 +216,19 @@ def table(code: types.CodeType, granularity: Granularity, stored: set[str] | Non
     units = len(code.co_code) // 2
     sites, arguments = bytearray(units), [0] * units
     line_seen = None
-    for one in dis.get_instructions(code):
-        site = _site(one)
+    for one in _instructions(code):
+        site = one.site
         if granularity is Granularity.LINES:
-            new_line = one.line_number is not None and one.line_number != line_seen
-            line_seen = one.line_number if new_line else line_seen
+            new_line = one.line is not None and one.line != line_seen
+            line_seen = one.line if new_line else line_seen
             site = Site.ANY if new_line and one.opname not in ("RESUME", "MAKE_CELL", "COPY_FREE_VARS") else Site.NONE
         elif granularity is Granularity.INSTRUCTIONS and site is Site.NONE and one.opname not in _NO_EVENT:
             site = Site.ANY
-        elif site in (Site.LOAD_ATTR, Site.GLOBAL_READ) and stored is not None and str(one.argval) not in stored:
+        elif site in (Site.LOAD_ATTR, Site.GLOBAL_READ) and stored is not None and one.name not in stored:
             site = Site.LOAD_OWN if site is Site.LOAD_ATTR else Site.NONE
-        argument = _argument(code, one, site)
-        if site is not Site.NONE and argument <= _LARGEST:
-            sites[one.offset // 2] = site
-            arguments[one.offset // 2] = argument
+        if site is not Site.NONE and one.argument <= _LARGEST:
+            sites[one.unit] = site
+            arguments[one.unit] = one.argument
     return bytes(sites), struct.pack(f"={units}H", *arguments)
 
 
