@@ -87,7 +87,7 @@ class Exploration:
 class _Books:
     schedules: int = 0
     redundant: int = 0
-    sampled: int = 0
+    sampled: collections.Counter[int] = field(default_factory=collections.Counter)
     timed: bool = False
     uncontrolled: int = 0
     outside: dict[str, None] = field(default_factory=dict)
@@ -101,7 +101,8 @@ class _Books:
         self.timed |= run.timed
         self.uncontrolled += bool(run.uncontrolled)
         self.outside |= dict.fromkeys(run.uncontrolled)
-        self.sampled += attempt.strategy == Pct.name
+        if attempt.strategy == Pct.name:
+            self.sampled[attempt.parameters[0]] += 1  # only these have a guarantee, each for its own depth
         if run.ending is Ending.REDUNDANT:
             self.redundant += 1
             return
@@ -172,9 +173,7 @@ def search(
         complete=limit == "complete" and not books.endings,
         interleavings=portfolio.dpor.interleavings if portfolio.dpor is not None else 0,
         limit=limit,
-        missing={
-            depth: probability_of_missing(depth, knowledge.threads, knowledge.decisions, books.sampled) for depth in (2, 3)
-        },
+        missing={depth: _missing(depth, knowledge, books) for depth in (2, 3)},
         decisions=books.spread(),
         threads=knowledge.threads,
         endings=dict(books.endings),
@@ -184,6 +183,10 @@ def search(
         outside=tuple(books.outside),
         seconds=time.monotonic() - began,
     )
+
+
+def _missing(depth: int, knowledge: Knowledge, books: _Books) -> float:
+    return probability_of_missing(depth, knowledge.threads, knowledge.decisions, books.sampled[depth])
 
 
 def _what_happened() -> str:
