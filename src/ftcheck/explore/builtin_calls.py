@@ -9,6 +9,8 @@ from __future__ import annotations
 import builtins
 import collections
 import contextlib
+import contextvars
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +37,8 @@ _KEEPS: dict[type, str] = {
     collections.deque: "append appendleft insert pop popleft clear rotate reverse __setitem__",
 }
 """These take or give items, and do not look into them."""
+_UNCHANGING: tuple[type, ...] = (re.Pattern, re.Match, contextvars.ContextVar)
+"""What their methods do other threads cannot see: nothing changes, or only what belongs to the calling one."""
 _READING_FUNCTIONS = "len sum min max any all sorted iter enumerate repr hash id format print getattr hasattr isinstance"
 _HARMLESS = "isinstance id callable issubclass type hash globals locals print open input exec eval compile __import__"
 
@@ -51,6 +55,9 @@ def classify() -> None:
         for name in names.split():
             if name not in _READS[kind].split() and name not in _WITH_KEY.get(kind, {}):
                 _method(kind, name, WRITE, -1, alone=True)
+    for kind in _UNCHANGING:
+        for name in vars(kind):
+            _method(kind, name, NOTHING, -1)
     for name in _READING_FUNCTIONS.split():
         _function(getattr(builtins, name), READ)
     for name in _HARMLESS.split():

@@ -3,12 +3,16 @@
 Two accesses conflict if they are by different threads, to the same thing, and one writes. (Whether something orders them
 does not matter here: a reader wants to see the order, whoever has made it.) Nobody else runs within a turn, so of all
 accesses to one thing only the first reading, before the thread itself writes, and the last writing can be told from outside.
+
+A call of code that is not in scope is one step, and counts as a write to the object it is made on, because it may be one.
+Most are none (``logger.debug()``), and a real program makes hundreds of them. So these are *assumed*, and told only where no
+other access explains the run, or where it is just there that a thread was stopped.
 """
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ftcheck.explore.log import Kind, Operation
 
@@ -20,16 +24,21 @@ type _Users = dict[int, set[int]]
 
 
 class Conflicts:
-    """:ivar shared: objects that a thread accesses in conflict with another one."""
+    """Of a whole run.
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
-        self._operations = operations
+    :param left_out: numbers of operations that are not to be looked at.
+    :ivar shared: objects that a thread accesses in conflict with another one.
+    """
+
+    def __init__(self, operations: Sequence[Operation], left_out: Collection[int] = ()) -> None:
+        self._operations, self._left_out = operations, left_out
         self._readers: dict[int, _Users] = collections.defaultdict(lambda: collections.defaultdict(set))
         self._writers: dict[int, _Users] = collections.defaultdict(lambda: collections.defaultdict(set))
-        for one in operations:
+        looked_at = [one for number, one in enumerate(operations) if number not in left_out]
+        for one in looked_at:
             for object, key, writes in _touched(one):
                 (self._writers if writes else self._readers)[object][key].add(one.thread)
-        self.shared = {object for one in operations for object in self._contested(one)}
+        self.shared = {object for one in looked_at for object in self._contested(one)}
 
     def telling(self, begin: int, end: int) -> set[int]:
         """The accesses of one turn that matter: numbers of operations."""
@@ -38,7 +47,7 @@ class Conflicts:
         last_written: dict[tuple[int, int], int] = {}
         for number in range(begin, end):
             one = self._operations[number]
-            if not any(True for _ in self._contested(one)):
+            if number in self._left_out or not any(True for _ in self._contested(one)):
                 continue
             if one.typed or (one.key == _WHOLE and one.kind == Kind.WRITE and one.also):
                 found.add(number)  # each changes something else

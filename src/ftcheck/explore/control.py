@@ -13,6 +13,7 @@ import contextlib
 import contextvars
 import enum
 import gc
+import inspect
 import os
 import sys
 import sysconfig
@@ -173,10 +174,10 @@ class Control:
         self._collecting = gc.isenabled()
         gc.disable()
         for module in list(sys.modules.values()):
-            if isinstance(module, types.ModuleType) and getattr(module, "__file__", None) in _Files(self._scope):
+            if isinstance(module, types.ModuleType) and _dict_of(module).get("__file__") in _Files(self._scope):
                 for code in _codes_of(module):
                     self._watch(code)
-                for kind in vars(module).values():
+                for kind in list(_dict_of(module).values()):
                     self._cached |= sites.cached_names(kind) if isinstance(kind, type) else set()
         self._place_points()
         self._watchdog.__enter__()
@@ -327,22 +328,31 @@ class _Files:
         return isinstance(file, str) and file in self._scope
 
 
+def _dict_of(module: types.ModuleType) -> dict[str, Any]:
+    """Without asking the module: a lazy one (``importlib.util.LazyLoader``, ``six.moves``) would be imported now."""
+    found: dict[str, Any] = types.ModuleType.__getattribute__(module, "__dict__")
+    return found
+
+
 def _codes_of(module: types.ModuleType) -> Iterator[types.CodeType]:
     """The code of the functions and classes that a module holds."""
-    for value in list(vars(module).values()):
+    for value in list(_dict_of(module).values()):
         yield from _codes_in(value, 0)
 
 
 def _codes_in(value: object, depth: int) -> Iterator[types.CodeType]:
-    value = getattr(value, "__func__", value)  # a method
+    # Objects with a __getattr__ of their own are not asked: a proxy would resolve itself, a mock make an attribute.
+    if isinstance(value, (types.MethodType, staticmethod, classmethod)):
+        value = value.__func__
     if isinstance(value, property):
         for part in (value.fget, value.fset, value.fdel):
             yield from _codes_in(part, depth)
         return
-    code = getattr(getattr(value, "__wrapped__", value), "__code__", None)
+    wrapped = inspect.getattr_static(value, "__wrapped__", value)
+    code = wrapped.__code__ if isinstance(wrapped, types.FunctionType) else None
     if isinstance(code, types.CodeType):
         yield code
-        for cell in getattr(value, "__closure__", None) or ():
+        for cell in (value.__closure__ if isinstance(value, types.FunctionType) else None) or ():
             if depth < 3:
                 try:
                     yield from _codes_in(cell.cell_contents, depth + 1)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import ast
 import dis
 import linecache
+import sys
+import textwrap
 import types
 from dataclasses import dataclass
 
@@ -110,8 +112,9 @@ def _read(code: types.CodeType, at: dis.Instruction | None, previous: dis.Instru
         return " ".join((ast.get_source_segment(parsed, part) or "").split())
 
     if at.opname in _ATTRIBUTES:
-        owner = words(node.value) if isinstance(node, ast.Attribute) else unknown
-        return Spot(place, at.opname, one_line, owner, f".{name}")
+        if isinstance(node, ast.Attribute):
+            return Spot(place, at.opname, one_line, words(node.value), f".{node.attr}")  # not mangled, as ``name`` is
+        return Spot(place, at.opname, one_line, unknown, f".{name}")
     if at.opname in _ITERATING:
         return Spot(place, at.opname, one_line, one_line or unknown)
     if isinstance(node, ast.Subscript) and at.opname in _ITEMS:
@@ -125,12 +128,49 @@ def _read(code: types.CodeType, at: dis.Instruction | None, previous: dis.Instru
         owner = words(next((one for one in sides if not isinstance(one, _LITERALS)), sides[0]))
         return Spot(place, at.opname, one_line, owner)
     if isinstance(node, ast.Call) and not _enters_or_leaves(at, previous):
-        if isinstance(node.func, ast.Attribute):
+        if isinstance(node.func, ast.Attribute) and not _is_module(code, node.func.value):
             return Spot(place, at.opname, one_line, words(node.func.value), callee=node.func.attr)
+        if isinstance(node.func, ast.Name) and (method := _method_of(code, node.func.id)):
+            return Spot(place, at.opname, one_line, method[0], callee=method[1])
         first = words(node.args[0]) if node.args else unknown
         alone = len(node.args) == 1 and not node.keywords
         return Spot(place, at.opname, one_line, first, callee=words(node.func), alone=alone)
     return Spot(place, at.opname, one_line, one_line or unknown)
+
+
+def _is_module(code: types.CodeType, node: ast.expr) -> bool:
+    """Whether an expression is the name of a module: ``copy.copy(x)`` calls a function and no method."""
+    if isinstance(node, ast.Attribute):
+        return isinstance(node.value, ast.Name) and f"{node.value.id}.{node.attr}" in sys.modules
+    if not isinstance(node, ast.Name) or node.id not in code.co_names:
+        return False
+    home = next((one for one in list(sys.modules.values()) if _file_of(one) == code.co_filename), None)
+    return isinstance(vars(home).get(node.id) if home is not None else None, types.ModuleType)
+
+
+def _file_of(module: types.ModuleType) -> object:
+    namespace = types.ModuleType.__getattribute__(module, "__dict__") if isinstance(module, types.ModuleType) else {}
+    return namespace.get("__file__")
+
+
+def _method_of(code: types.CodeType, name: str) -> tuple[str, str] | None:
+    """``("self._lock", "acquire")`` where a variable of this function has been set by ``name = self._lock.acquire``."""
+    if name not in code.co_varnames:
+        return None
+    first, last = code.co_firstlineno, max((line for _, _, line in code.co_lines() if line), default=0)
+    text = textwrap.dedent("".join(linecache.getline(code.co_filename, line) for line in range(first, last + 1)))
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return None
+    set_to = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
+    ]
+    if len(set_to) != 1 or not isinstance(set_to[0], ast.Attribute):
+        return None
+    return " ".join((ast.get_source_segment(text, set_to[0].value) or "").split()), set_to[0].attr
 
 
 def _is_constant(node: ast.expr) -> bool:

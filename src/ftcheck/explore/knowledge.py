@@ -53,8 +53,13 @@ class Knowledge:
 
     @property
     def places(self) -> list[int]:
-        """Places (kinds of objects and names; ``ftc_op.place``) at which threads meet, the busiest first."""
-        return sorted(self._contested, key=lambda place: (-sum(self._counts[place].values()), place))
+        """Places (kinds of objects and names; ``ftc_op.place``) at which threads meet, the busiest first.
+
+        Then in the order in which they came up, and not by their numbers: these are other ones in each process, and one seed
+        is to give the same schedules in all.
+        """
+        came = {place: number for number, place in enumerate(self._counts)}
+        return sorted(self._contested, key=lambda place: (-sum(self._counts[place].values()), came[place]))
 
     def events(self, place: int) -> list[int]:
         """How many operations each thread has done at this place, at most; place 0: everywhere."""

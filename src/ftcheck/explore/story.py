@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ftcheck.explore import known
 from ftcheck.explore.conflicts import Conflicts
 from ftcheck.explore.control import Ending, Run
 from ftcheck.explore.expressions import Reader, Spot
@@ -73,12 +74,12 @@ class _Story:
         self._next = _next_of_each(operations, pending)
         self._pieces = turns_of(operations)
         self._turn_of = [number for number, (begin, end) in enumerate(self._pieces) for _ in range(begin, end)]
-        self._conflicts = Conflicts(operations)
+        self._reader = Reader()
+        self._conflicts = self._what_conflicts()
         self._holds = Holds(operations)
         self._contended = _contended([*operations, *pending])
         self._waited_for = {one.object for one in self._waiters() if one.object}
         self._calls = {self._call_of(one) for one in operations if one.typed}
-        self._reader = Reader()
         self._names = Names()
         self._places: dict[Location, int] = {}
         for one in [*operations, *pending]:
@@ -108,6 +109,18 @@ class _Story:
             preemptions=self._run.preemptions,
             complete=self._complete,
         )
+
+    def _what_conflicts(self) -> Conflicts:
+        """Without the accesses that are only assumed, but for those at which a thread was stopped."""
+        every = Conflicts(self._operations)
+        stopped_at = {
+            coming.object
+            for _, end in self._pieces
+            if self._handover(end) in (Handover.PREEMPTED, Handover.GAVE_WAY)
+            and (coming := self._next.get((self._operations[end - 1].thread, end))) is not None
+        }
+        certain = Conflicts(self._operations, known.assumed(self._operations, every.shared - stopped_at, self._spot))
+        return certain if certain.shared and stopped_at else every
 
     def _spot(self, one: Operation) -> Spot | None:
         return None if one.code is None else self._reader.spot(one.code, one.offset)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -39,7 +40,8 @@ def render(
     :param width: columns.
     :param detailed: everything that the threads did, and whole tracebacks; otherwise what matters.
     :param encoding: of the output: what it cannot show is written in ASCII.
-    :param shorten: gives the name of a file as it is to be shown; by default relative to the current folder.
+    :param shorten: gives the name of a file as it is to be shown; by default relative to the current folder, or as it is
+        imported (``package/module.py``).
     """
     signs = Signs.of(encoding)
     shown = _Shown(interleaving, max(width, 40), detailed, signs, shorten or _relative)
@@ -99,11 +101,16 @@ class _Shown:
         else:
             yield Text("deadlock: nobody can go on", style="bold red")
         for thread in sorted({one.thread for one in stuck} | {held.thread for held in told.held}):
-            doing = [f"holds {held.lock}{self._taken(held)}" for held in told.held if held.thread == thread]
+            holds = "has ended, and holds" if thread in self._ended() else "holds"
+            doing = [f"{holds} {held.lock}{self._taken(held)}" for held in told.held if held.thread == thread]
             doing += [f"{waits(one.step, told, since=False)}{self._in(one.step)}" for one in stuck if one.thread == thread]
             name = told.name(thread)
             for number, text in enumerate(doing):
                 yield Text(f"    {'' if number else name:{len(name)}} {text}")
+
+    def _ended(self) -> set[int]:
+        last = {turn.thread: turn.steps[-1] for turn in self._told.turns if turn.steps}
+        return {thread for thread, step in last.items() if step.did is Did.END}
 
     def _taken(self, held: Held) -> str:
         place = self._told.place(held.since)
@@ -132,14 +139,15 @@ class _Shown:
             return
         told = self._told
         threads = sorted({turn.thread for turn in self._turns})
-        files = sorted(self._files)
         yield Text()
-        yield Text(self._legend(files), style="dim")
+        yield Text(self._legend(), style="dim")
         yield Text()
         titles = {thread: self._title(thread) for thread in threads}
         known = {thread: f"in {name}" for thread, name in enumerate(told.names)}
         turns = [*self._turns, *self._after]
-        rows = Rows(told, turns, self._behind, self._detailed, self._signs, self._where, known)
+        rows = Rows(
+            told, turns, self._behind, self._detailed, self._signs, self._where, self._file, self._only_file(), known
+        )
         above = list(itertools.takewhile(lambda row: row.thread == ACROSS or row.thread in titles, rows.all()))
         if titles:
             yield from layout(above, titles, self._width, self._signs)
@@ -151,14 +159,16 @@ class _Shown:
             yield Text(" then, in the test:" if titles else " in the test:", style="bold")
             last = [step.place for step in self._after[0].steps if step.did is Did.RAISE]
             known = {0: self._where(last[0])} if last and self._told.place(last[0]) is not None else {}
-            below = Rows(told, self._after, (), self._detailed, self._signs, self._where, known)
+            below = Rows(
+                told, self._after, (), self._detailed, self._signs, self._where, self._file, self._only_file(), known
+            )
             for row in below.all():
                 yield Text(f"   {row.label:<{row.indent}}{row.text}", style=row.style)
 
-    def _legend(self, files: Sequence[str]) -> str:
+    def _legend(self) -> str:
         number = self._told.preemptions
         preemptions = {0: "no preemption", 1: "1 preemption"}.get(number, f"{number} preemptions")
-        lines = f", lines of {self._shorten(files[0])}" if len(files) == 1 else ""
+        lines = f", lines of {self._only_file()}" if self._only_file() else ""
         return f"The interleaving, from top to bottom ({preemptions}{lines}):"
 
     def _title(self, thread: int) -> str:
@@ -169,7 +179,14 @@ class _Shown:
     def _where(self, number: int) -> str:
         place = self._told.place(number)
         assert place is not None
-        return f"in {place.function}" if len(self._files) == 1 else f"in {place.function}, {self._shorten(place.file)}"
+        return f"in {place.function}"
+
+    def _file(self, number: int) -> str:
+        place = self._told.place(number)
+        return self._shorten(place.file) if place is not None else ""
+
+    def _only_file(self) -> str:
+        return self._shorten(next(iter(self._files))) if len(self._files) == 1 else ""
 
     # --- the end -----------------------------------------------------------------------------------------------------------
 
@@ -231,4 +248,7 @@ def _relative(file: str) -> str:
         relative = os.path.relpath(file)
     except ValueError, OSError:
         return file
-    return file if relative.startswith("..") else relative
+    if not relative.startswith(".."):
+        return relative
+    roots = [root for root in sys.path if root and file.startswith(root.rstrip(os.sep) + os.sep)]
+    return os.path.relpath(file, max(roots, key=len)) if roots else file

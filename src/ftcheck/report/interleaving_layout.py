@@ -74,19 +74,33 @@ def layout(rows: Sequence[Row], titles: Mapping[int, str], width: int, signs: Si
 
 
 def _lines(row: Row, width: int, signs: Signs) -> list[str]:
+    if row.rule:
+        return _ruled(row.text, width, signs)
     head = f"{row.label:<{row.indent}}" if row.label else " " * row.indent
-    lines = _wrapped(row.text, width - row.indent)
-    if len(lines) > row.most_lines:
-        rest = " ".join(lines[row.most_lines - 1 :])
-        lines[row.most_lines - 1 :] = [set_cell_size(rest, width - row.indent - len(signs.dots)).rstrip() + signs.dots]
+    width -= row.indent
+    lines = _wrapped(row.text, width, row.most_lines)
+    if cell_len(lines[-1]) > width:
+        lines[-1] = set_cell_size(lines[-1], width - len(signs.dots)).rstrip() + signs.dots
     return [(" " * row.indent if number else head) + line for number, line in enumerate(lines)]
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    """Broken at spaces, or else behind what separates the parts of an expression."""
+def _ruled(text: str, width: int, signs: Signs) -> list[str]:
+    """Between two short lines, or as much of that as fits."""
+    rule = signs.line * 2
+    whole = f"{rule} {text} {rule}"
+    if cell_len(whole) <= width:
+        return [whole]
+    return [f"{'' if number else rule:2} {line}" for number, line in enumerate(_wrapped(text, width - 3))]
+
+
+def _wrapped(text: str, width: int, most: int = 100) -> list[str]:
+    """Broken at spaces, or else behind what separates the parts of an expression.
+
+    :param most: so many lines; the last one has all that is left.
+    """
     width = max(width, 8)
-    lines = []
-    while cell_len(text) > width:
+    lines: list[str] = []
+    while cell_len(text) > width and len(lines) + 1 < most:
         fitting = next(n for n in range(len(text), 0, -1) if cell_len(text[:n]) <= width)
         at = _break(text, width // 3, fitting)
         lines.append(text[:at].rstrip())

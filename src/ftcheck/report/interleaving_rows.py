@@ -1,25 +1,20 @@
 """What is shown of an interleaving, row by row, whatever the columns will be: lines of source, what they did, switches.
 
-The short view shows the lines that matter. Up to two lines between them stand there without their accesses, because that is
-no longer than saying that they were left out; more are counted. The detailed view shows everything.
+The short view shows the lines that matter, and counts others (``interleaving_folds``). The detailed view shows everything.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ftcheck.narrative import Did, Handover, Interleaving, Step, Turn
+from ftcheck.report.interleaving_folds import Group, Hidden, folded
 from ftcheck.report.interleaving_words import Signs, said
 
 ACROSS = -1
 _SOURCE_LINES = 3
 """A line of source is shown with so many, at most."""
-_FEW = 2
-"""So many lines that do not matter are shown rather than counted."""
-_MOST_LINES = 16
-"""Of one turn, in the short view; then its middle is counted."""
 _MOST_BEHIND = 6
 """Lines after the failure, in the short view."""
 _MOST_TURNS = 40
@@ -34,6 +29,7 @@ class Row:
     :param indent: of the text, and of what follows if it has to be wrapped.
     :param most_lines: then it is cut off.
     :param style: as rich calls it.
+    :param rule: it stands between two short lines.
     """
 
     thread: int
@@ -42,23 +38,7 @@ class Row:
     label: str = ""
     most_lines: int = 100
     style: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Consecutive steps on one line."""
-
-    place: int
-    steps: tuple[Step, ...]
-
-    @property
-    def telling(self) -> tuple[Step, ...]:
-        return tuple(step for step in self.steps if step.matters)
-
-    @property
-    def only_leaves(self) -> bool:
-        """The end of a ``with`` block, which is not at the line that it is said to be."""
-        return all(step.did is Did.RELEASE for step in self.steps)
+    rule: bool = False
 
 
 def shown_turns(interleaving: Interleaving, detailed: bool) -> list[Turn]:
@@ -90,8 +70,9 @@ class Rows:
     """Turns turns into rows.
 
     :param behind: turns that follow, and are not shown.
-    :param where: a place as it is called where functions change: ``in Counter.increment``, with the file where there are
-        several.
+    :param where: a place as it is called where functions change: ``in Counter.increment``.
+    :param file: the name of its file, which is said where that changes, too.
+    :param in_file: the one that need not be said at first.
     :param known: where each thread is known to be at first.
     """
 
@@ -103,9 +84,13 @@ class Rows:
         detailed: bool,
         signs: Signs,
         where: Callable[[int], str],
+        file: Callable[[int], str],
+        in_file: str,
         known: Mapping[int, str],
     ) -> None:
-        self._told, self._turns, self._detailed, self._signs, self._where = interleaving, turns, detailed, signs, where
+        self._told, self._turns, self._detailed, self._signs = interleaving, turns, detailed, signs
+        self._where, self._file, self._in_file = where, file, in_file
+        self._files: dict[int, str] = {}  # that each thread was said to be in
         lines = [place.line for place in interleaving.places]
         self._digits = len(str(max(lines, default=0)))
         self._all = [*turns, *behind]
@@ -136,10 +121,9 @@ class Rows:
             while groups and not groups[-1].telling:
                 groups.pop()
             groups = [group for group in groups if group.telling or not group.only_leaves]
-        for part in self._folded(groups):
-            if isinstance(part, int):
-                lines = "line" if part == 1 else "lines"
-                yield Row(turn.thread, f"{self._signs.dots} {part} more {lines}", self._digits + 2, style="dim")
+        for part in groups if self._detailed else folded(groups, self._says):
+            if isinstance(part, Hidden):
+                yield Row(turn.thread, f"{self._signs.dots} {part.text}", self._digits + 2, style="dim")
             else:
                 yield from self._group(turn.thread, part, part is groups[0] and part.place == self._line.get(turn.thread))
                 self._line[turn.thread] = part.place
@@ -148,9 +132,9 @@ class Rows:
         if turn.handover in _SWITCHES and number + 1 < len(self._all):
             to = self._told.name(self._all[number + 1].thread)
             text = _SWITCHES[turn.handover].format(to) + self._stopped(groups, after)
-            yield Row(turn.thread, f"{self._signs.line * 2} {text} {self._signs.line * 2}", style="bold yellow")
+            yield Row(turn.thread, text, style="bold yellow", rule=True)
 
-    def _stopped(self, groups: Sequence[_Group], after: Turn | None) -> str:
+    def _stopped(self, groups: Sequence[Group], after: Turn | None) -> str:
         """Where a thread was when it was stopped."""
         coming = self._told.place(_first_place(after)) if after is not None else None
         if coming is None:
@@ -158,51 +142,32 @@ class Rows:
         within = bool(groups) and groups[-1].place == _first_place(after)
         return f", {'within' if within else 'before'} line {coming.line}"
 
-    def _groups(self, steps: Sequence[Step]) -> Iterator[_Group]:
+    def _groups(self, steps: Sequence[Step]) -> Iterator[Group]:
         collected: list[Step] = []
         for step in steps:
             leaves = collected and (step.did is Did.RELEASE) != (collected[-1].did is Did.RELEASE)
             if collected and (collected[-1].place != step.place or leaves):
-                yield _Group(collected[-1].place, tuple(collected))
+                yield Group(collected[-1].place, tuple(collected))
                 collected = []
             collected.append(step)
         if collected:
-            yield _Group(collected[-1].place, tuple(collected))
+            yield Group(collected[-1].place, tuple(collected))
 
-    def _folded(self, groups: Sequence[_Group]) -> Iterator[_Group | int]:
-        """Groups to show, and numbers of those that are only counted."""
-        if self._detailed:
-            yield from groups
-            return
-        groups = [group for group in groups if group.place >= 0 or group.telling]
-        shown: list[bool] = []
-        for telling, run in itertools.groupby(groups, key=lambda group: bool(group.telling)):
-            length = len(list(run))
-            shown += [telling or length <= _FEW] * length
-        if sum(shown) > _MOST_LINES:
-            first = [n for n, one in enumerate(shown) if one]
-            for number in first[_MOST_LINES // 2 : -_MOST_LINES // 2]:
-                shown[number] = False
-        hidden = 0
-        for group, one in zip(groups, shown, strict=True):
-            if one and hidden:
-                yield hidden
-                hidden = 0
-            if one:
-                yield group
-            else:
-                hidden += 1
-        if hidden:
-            yield hidden
+    def _says(self, group: Group) -> object:
+        return group.place, [said(step, self._told, self._signs) for step in group.telling]
 
-    def _group(self, thread: int, group: _Group, continued: bool) -> Iterator[Row]:
+    def _group(self, thread: int, group: Group, continued: bool) -> Iterator[Row]:
         steps = group.steps if self._detailed else group.telling
         place = self._told.place(group.place)
         if place is not None and not group.only_leaves:
             where = self._where(group.place)
             if self._last.get(thread) != where:
                 self._last[thread] = where
-                yield Row(thread, where, style="dim")
+                file = self._file(group.place)
+                yield Row(
+                    thread, f"{where}, {file}" if self._files.get(thread, self._in_file) != file else where, style="dim"
+                )
+                self._files[thread] = file
             text = place.source or f"(in {place.function}; there is no source)"
             label = f"{place.line:>{self._digits}}"
             yield Row(
