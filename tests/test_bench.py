@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench import overlap  # noqa: E402  # the folder is no installed package
 from bench.real_world import packages, page  # noqa: E402
-from bench.real_world.catalog import Suite, load  # noqa: E402
+from bench.real_world.catalog import Explored, Suite, load  # noqa: E402
 from bench.run import fill  # noqa: E402
 
 executions = st.builds(
@@ -64,7 +64,7 @@ def test_table_goes_between_the_marks(tmp_path):
     assert readme.read_text() == "before\n<!-- bench:overlap -->\n| new |\n<!-- /bench -->\nafter\n"
 
 
-BUGS, SUITES = load()
+BUGS, EXPLORED, SUITES = load()
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
@@ -74,14 +74,49 @@ def test_each_bug_has_a_test_and_a_reason(bug):
     assert bug.verdicts
 
 
+@pytest.mark.parametrize("bug", EXPLORED, ids=lambda bug: bug.name)
+def test_each_explored_bug_has_a_test_a_scope_and_a_reason(bug):
+    assert list((ROOT / "bench" / "real_world" / "explored" / bug.name).glob("test_*.py"))
+    assert bug.why
+    assert bug.scope
+    assert bug.verdicts
+
+
+def test_each_explored_case_is_in_the_catalogue():
+    folders = {path.parent.name for path in (ROOT / "bench" / "real_world" / "explored").glob("*/test_*.py")}
+    assert folders == {bug.name for bug in EXPLORED}
+
+
 def test_each_case_is_in_the_catalogue():
     folders = {path.parent.name for path in (ROOT / "bench" / "real_world" / "cases").glob("*/test_*.py")}
     assert folders == {bug.name for bug in BUGS}
 
 
 def test_names_in_the_catalogue_are_unique():
-    names = [entry.name for entry in [*BUGS, *SUITES]]
-    assert len(names) == len(set(names))
+    for entries in ([*BUGS, *SUITES], EXPLORED):
+        names = [entry.name for entry in entries]
+        assert len(names) == len(set(names))
+
+
+def test_page_says_what_was_explored_and_what_did_not_come_back():
+    entries = [
+        Explored("lost", "a==1", ("a",), "It counts.", upstream="a issue 1", fixed="a==2"),
+        Explored("gone", "b==1", ("b", "c"), "It forgets."),
+        Explored("hidden", "d==1", ("d",), "It hides."),
+    ]
+    found = {"found": True, "verdict": "failure", "headline": "AssertionError", "schedules": 3, "preemptions": 1}
+    rows = {
+        "explored/lost": {**found, "replayed": True, "clean": True, "fixed": "passed", "coverage": "all 2"},
+        "explored/gone": {**found, "replayed": False, "clean": None},
+        "explored/hidden": {"found": False, "verdict": "passed", "replayed": None, "clean": None},
+    }
+    text = page.render({"interpreter": "Python", "rows": rows}, [], entries, [])
+    assert "2 of 3 were found, and 1 of 2 came back" in text
+    assert "1 of 1 passed." in text
+    assert "| [lost](#lost-explored) | a==1 | a | failure | 3 | 1 | yes | 2: passed (all 2) |" in text
+    assert "| [gone](#gone-explored) | b==1 | b, c | failure | 3 | 1 | **no** | no such release |" in text
+    assert "| [hidden](#hidden-explored) | d==1 | d | **not found**: passed | | | | no such release |" in text
+    assert "Upstream: a issue 1." in text
 
 
 def row(tests, findings=()):
@@ -100,7 +135,7 @@ def test_page_says_how_much_was_run_and_what_is_not_explained():
         Suite("tried", "3", "Python", left_out="patches modules.", big=True),
     ]
     outcome = {"interpreter": "Python", "rows": {"large": row(4000, ["x::test_a", "x::test_b"]), "usual": row(10)}}
-    text = page.render(outcome, [], suites)
+    text = page.render(outcome, [], [], suites)
     tables = text[text.index("At default settings:") :]
     assert tables.index("| usual 2 |") < tables.index("With `--ftcheck-rounds=20`") < tables.index("| large 1 |")
     assert "Together: 2 suites, 4,010 tests, 2 findings, 2 minutes." in text

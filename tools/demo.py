@@ -1,9 +1,10 @@
-"""``make demo``: what ftcheck finds, on this machine, in four acts.
+"""``make demo``: what ftcheck finds, on this machine, in five acts.
 
 1. Our unsafe sample extensions: each must be found; and which of them rely on the GIL.
 2. Their corrected twins: none may be accused.
 3. Three released packages with known bugs, by ordinary tests.
-4. The unmodified test suites of two well-kept packages: nothing may be found that is not explained in the catalogue.
+4. One more, explored: the interleaving that breaks it, step by step, and the release in which it is repaired.
+5. The unmodified test suites of two well-kept packages: nothing may be found that is not explained in the catalogue.
 
 It prints the commands it runs, so that each can be repeated by hand, and says at the end whether all was as expected
 (exit status 0) or not (1).
@@ -26,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench.real_world import packages  # noqa: E402  # the folder is no installed package
 from bench.real_world.catalog import HERE, load  # noqa: E402
+from bench.real_world.explored import FOLDER  # noqa: E402
 from bench.real_world.run import run_case  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.markup import escape  # noqa: E402
@@ -34,6 +36,7 @@ from rich.table import Table  # noqa: E402
 
 from ftcheck.report.json_report import from_json  # noqa: E402
 
+EXPLORED = "ua_parser_cache"
 BUGS = ("regex_shared_pattern", "dateutil_rrule_deadlock", "factory_boy_sequence")
 SUITES = ("markupsafe", "iniconfig")
 PROGRESS = re.compile(r"\[gw\d+\] \[ *\d+%\] (?P<verdict>.+?) ext_samples/\w+/(?P<sample>\w+)/")
@@ -43,12 +46,12 @@ Row = tuple[str, str, bool]
 
 
 def main() -> int:
-    """Play the four acts."""
+    """Play the five acts."""
     console = Console(highlight=False)
     os.environ["COLUMNS"] = str(console.width)  # for pytest, whose output goes through us
     began = time.monotonic()
     try:
-        rows = [*samples(console), *released_bugs(console), *suites(console)]
+        rows = [*samples(console), *released_bugs(console), *explored_bug(console), *suites(console)]
     except KeyboardInterrupt:
         console.print("\ninterrupted")
         return 130
@@ -145,9 +148,45 @@ def released_bugs(console: Console) -> list[Row]:
     return rows
 
 
+def explored_bug(console: Console) -> list[Row]:
+    """One of the explorer's: the interleaving that fails, and the same search on the repaired release."""
+    bug = next(bug for bug in load()[1] if bug.name == EXPLORED)
+    where, rows = FOLDER / bug.name, []
+    words = ["--ftcheck", "--ftcheck-explore", f"--ftcheck-scope={','.join(bug.scope)}", "--ftcheck-seed=1", *bug.words]
+    for release, expected in ((bug.release, bug.verdicts), (bug.fixed, ("passed",))):
+        name = release.replace("==", "-")
+        title = f"A released bug, explored: {release}" if release == bug.release else f"The repaired release: {release}"
+        text = "One thread at a time, under control: one order of their operations after the other."
+        act(console, title, text, words, where, str(packages.STORE / name))
+        if release == bug.release:
+            source = textwrap.indent(next(where.glob("test_*.py")).read_text(), "  ")
+            syntax = Syntax("", "python", theme="ansi_light", background_color="default")
+            console.print(syntax.highlight(source), soft_wrap=True)
+        try:
+            target = packages.install(name, [release])
+        except packages.Unavailable as error:
+            console.print(f"not available: {escape(str(error))}")
+            rows.append((f"{release}, explored", "not available", False))
+            continue
+        result = packages.run_pytest([*words, *colour(console), "."], cwd=where, path=[target], log=f"demo-{name}")
+        print(interleaving_of(result.output))
+        print(f"{summary_of(result.output)}\n")
+        good = bool(result.verdicts) and set(result.verdicts) <= set(expected)
+        rows.append((f"{release}, explored", counted(result.verdicts), good))
+    console.print(f"[dim]The cause: {escape(bug.why)} ({escape(bug.upstream)})[/]")
+    return rows
+
+
+def interleaving_of(output: str) -> str:
+    """The interleaving in a run's output, without the heading of its section; empty where there is none."""
+    _, found, rest = output.partition("- interleaving -")
+    text = rest.partition("\n")[2].partition("- generated xml file")[0]
+    return SEPARATOR.split(text, maxsplit=1)[0].rstrip().rstrip("-") if found else ""
+
+
 def suites(console: Console) -> list[Row]:
     """Suites of real packages, as they are in their source distributions."""
-    known = {suite.name: suite for suite in load()[1]}
+    known = {suite.name: suite for suite in load()[2]}
     rows = []
     for suite in (known[name] for name in SUITES):
         release = f"{suite.name}-{suite.version}"

@@ -34,6 +34,29 @@ class Bug:
 
 
 @dataclass(frozen=True)
+class Explored:
+    """A released bug, and the test in ``explored/NAME`` by which the explorer finds it.
+
+    :param release: requirement of the release that has it; ``fixed``: of one that has not, or empty.
+    :param scope: what is explored: the import names of the package, and of what else has a part in the bug.
+    :param verdicts: the verdicts that count as found.
+    :param why: what is wrong in its source.
+    :param upstream: where its project says so, with addresses; empty where nothing was found.
+    :param words: further options for pytest.
+    """
+
+    name: str
+    release: str
+    scope: tuple[str, ...]
+    why: str
+    upstream: str = ""
+    fixed: str = ""
+    verdicts: tuple[str, ...] = ("failure",)
+    words: tuple[str, ...] = ()
+    kind: str = "Python, explored"
+
+
+@dataclass(frozen=True)
 class Suite:
     """A release whose own, unmodified test suite is run.
 
@@ -68,13 +91,17 @@ class Suite:
         return next((text for prefix, text in self.explained.items() if prefix in test), "")
 
 
-def load() -> tuple[list[Bug], list[Suite]]:
+def load() -> tuple[list[Bug], list[Explored], list[Suite]]:
     """Everything in the catalogue.
 
     :raises TypeError: an entry has a key that does not exist, or lacks one.
     """
     data = tomllib.loads((HERE / "catalog.toml").read_text())
-    return [Bug(**_tuples(entry)) for entry in data["bug"]], [Suite(**_tuples(entry)) for entry in data["suite"]]
+    return (
+        [Bug(**_tuples(entry)) for entry in data["bug"]],
+        [Explored(**_tuples(entry)) for entry in data["explored"]],
+        [Suite(**_tuples(entry)) for entry in data["suite"]],
+    )
 
 
 def _tuples(entry: dict[str, Any]) -> dict[str, Any]:

@@ -6,29 +6,31 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.real_world.catalog import Bug, Suite
+from bench.real_world.catalog import Bug, Explored, Suite
 
 _HEAD = """\
 # Real packages
 
 What ftcheck says of released packages from the package index: first of releases with a known thread-safety bug, then of
-whole test suites that nobody wrote for threads. {interpreter}.
+such bugs in Python code that the explorer finds, then of whole test suites that nobody wrote for threads. {interpreter}.
 
 `make real` does all of it again and writes this page; do not edit it. `make real NAMES="regex_shared_pattern msgpack"`
 does single rows. What every run printed is then in `build/real/log/`.
 """
 
 
-def render(outcome: dict[str, Any], bugs: Sequence[Bug], suites: Sequence[Suite]) -> str:
+def render(outcome: dict[str, Any], bugs: Sequence[Bug], explored: Sequence[Explored], suites: Sequence[Suite]) -> str:
     """The page as Markdown."""
     rows = outcome["rows"]
     ran = {name for name, row in rows.items() if "unavailable" not in row}
     parts = [
         _HEAD.format(interpreter=outcome["interpreter"]),
         _bugs([(bug, rows[bug.name]) for bug in bugs if bug.name in ran]),
+        _explored([(bug, rows[f"explored/{bug.name}"]) for bug in explored if f"explored/{bug.name}" in ran]),
         _suites([(suite, rows[suite.name]) for suite in suites if suite.name in ran]),
     ]
-    missing = [name for name in [*(bug.name for bug in bugs), *(suite.name for suite in suites)] if name not in ran]
+    every = [*(bug.name for bug in bugs), *(f"explored/{bug.name}" for bug in explored), *(suite.name for suite in suites)]
+    missing = [name for name in every if name not in ran]
     if missing:
         big = {suite.name: suite.left_out or "a big suite: only when it is named" for suite in suites if suite.big}
         why = {name: rows.get(name, {}).get("unavailable", big.get(name, "not run yet")) for name in missing}
@@ -62,6 +64,39 @@ def _bugs(rows: Sequence[tuple[Bug, Mapping[str, Any]]]) -> str:
         lines += [f"### {bug.name}", "", bug.why.strip(), ""]
         if row["bad"]["headline"]:
             lines += ["```text", row["bad"]["headline"], "```", ""]
+        lines += [f"Upstream: {bug.upstream or 'no report was found'}.", ""]
+    return "\n".join(lines)
+
+
+def _explored(rows: Sequence[tuple[Explored, Mapping[str, Any]]]) -> str:
+    found = sum(row["found"] for _, row in rows)
+    again = sum(bool(row["replayed"]) for _, row in rows)
+    controls = [row for _, row in rows if row["clean"] is not None]
+    clean = sum(row["clean"] for row in controls)
+    lines = [
+        "## Bugs in Python code, explored",
+        "",
+        "Each is an ordinary test in `bench/real_world/explored/`: one call in each of two threads. It is "
+        "[explored](explore.md) with `--ftcheck --ftcheck-explore --ftcheck-scope=PACKAGE`, at the default budget of 400 "
+        f"schedules: {found} of {len(rows)} were found, and {again} of {found} came back in a fresh process by their token. "
+        f"The same test on a release without the bug, where there is one: {clean} of {len(controls)} passed.",
+        "",
+        "| test | release | scope | verdict | schedule | preemptions | replayed | without the bug |",
+        "|---|---|---|---|--:|--:|---|---|",
+    ]
+    for bug, row in rows:
+        fixed = f"{bug.fixed.partition('==')[2]}: {row['fixed']} ({row['coverage']})" if bug.fixed else "no such release"
+        place = f"[{bug.name}](#{bug.name}-explored) | {bug.release} | {', '.join(bug.scope)}"
+        if not row["found"]:
+            lines.append(f"| {place} | **not found**: {row['verdict']} | | | | {fixed} |")
+            continue
+        numbers = f"{row['schedules']} | {row['preemptions']} | {'yes' if row['replayed'] else '**no**'}"
+        lines.append(f"| {place} | {row['verdict']} | {numbers} | {fixed} |")
+    lines.append("")
+    for bug, row in rows:
+        lines += [f"### {bug.name}, explored", "", bug.why.strip(), ""]
+        if row["found"]:
+            lines += ["```text", row["headline"], "```", ""]
         lines += [f"Upstream: {bug.upstream or 'no report was found'}.", ""]
     return "\n".join(lines)
 

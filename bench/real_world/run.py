@@ -2,9 +2,10 @@
 
     python -m bench.real_world.run [NAME ...] [--all] [--write | --page | --list]
 
-A bug entry is run on the release that has the bug and, where there is one, on a release that has not. A suite entry runs
-the package's own tests, first as they are, then under ``--ftcheck``: what fails already without ftcheck is not counted
-against anyone. ``--write`` puts what came out into ``results/real_world.json`` and the page.
+A bug entry is run on the release that has the bug and, where there is one, on a release that has not. An explored entry is
+a bug that the explorer finds (``explored.py``). A suite entry runs the package's own tests, first as they are, then under
+``--ftcheck``: what fails already without ftcheck is not counted against anyone. ``--write`` puts what came out into
+``results/real_world.json`` and the page.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bench.real_world import packages, page
-from bench.real_world.catalog import HERE, Bug, Suite, load
+from bench.real_world.catalog import HERE, Bug, Explored, Suite, load
+from bench.real_world.explored import try_explored
 from bench.real_world.packages import ROOT, Result, Unavailable
 from ftcheck import interpreter
 
@@ -98,56 +100,80 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="the big suites as well")
     parser.add_argument("--list", action="store_true", help="list the entries")
     asked = parser.parse_args()
-    bugs, suites = load()
-    entries: dict[str, Bug | Suite] = {bug.name: bug for bug in bugs} | {suite.name: suite for suite in suites}
+    bugs, explored, suites = load()
+    every: list[Entry] = [*bugs, *explored, *suites]
+    entries = {_key(entry): entry for entry in every}
     if asked.list:
-        print("\n".join(f"{entry.name}  ({_release(entry)}, {entry.kind})" for entry in entries.values()))
+        print("\n".join(f"{name}  ({_release(entry)}, {entry.kind})" for name, entry in entries.items()))
         return 0
     if unknown := sorted(set(asked.names) - set(entries)):
         parser.error(f"no such entry: {', '.join(unknown)}; --list shows what there is")
     if asked.page:
-        write({}, bugs, suites)
+        write({})
         return 0
-    usual = [entry for entry in entries.values() if asked.all or isinstance(entry, Bug) or not entry.big]
+    usual = [entry for entry in entries.values() if asked.all or not isinstance(entry, Suite) or not entry.big]
     wanted = [entries[name] for name in asked.names] or usual
     good = True
     for number, entry in enumerate(wanted, 1):
-        print(f"[{number}/{len(wanted)}] {entry.name} ({_release(entry)}) ...", end=" ", flush=True)
+        print(f"[{number}/{len(wanted)}] {_key(entry)} ({_release(entry)}) ...", end=" ", flush=True)
         try:
-            row = try_bug(entry) if isinstance(entry, Bug) else try_suite(entry)
+            row = _try(entry)
         except Unavailable as error:
             row = {"unavailable": str(error)}
         print(_line(row), flush=True)
         good &= _as_expected(row)
         if asked.write:  # after each, so that an interrupted run is not lost
-            write({entry.name: {"release": _release(entry), **row}}, bugs, suites)
+            write({_key(entry): {"release": _release(entry), **row}})
     return 0 if good else 1
 
 
-def write(new: Mapping[str, Any], bugs: Sequence[Bug], suites: Sequence[Suite]) -> None:
+type Entry = Bug | Explored | Suite
+
+
+def _try(entry: Entry) -> dict[str, Any]:
+    match entry:
+        case Bug():
+            return try_bug(entry)
+        case Explored():
+            return try_explored(entry)
+        case Suite():
+            return try_suite(entry)
+
+
+def _key(entry: Entry) -> str:
+    """Its name among all: a bug may be there for both engines."""
+    return f"explored/{entry.name}" if isinstance(entry, Explored) else entry.name
+
+
+def write(new: Mapping[str, Any]) -> None:
     """Put new rows into the results, drop those of releases that are not in the catalogue any more, write the page."""
     rows: dict[str, Any] = json.loads(_RESULTS.read_text())["rows"] if _RESULTS.exists() else {}
     rows |= new
-    entries: list[Bug | Suite] = [*bugs, *suites]
-    rows = {entry.name: rows[entry.name] for entry in entries if _current(entry, rows)}
+    bugs, explored, suites = load()
+    every: list[Entry] = [*bugs, *explored, *suites]
+    rows = {_key(entry): rows[_key(entry)] for entry in every if _current(entry, rows)}
     outcome = {"interpreter": interpreter.describe(), "rows": rows}
     _RESULTS.parent.mkdir(exist_ok=True)
     _RESULTS.write_text(json.dumps(outcome, indent=1) + "\n")
     (ROOT / "docs").mkdir(exist_ok=True)
-    (ROOT / "docs" / "real-world.md").write_text(page.render(outcome, bugs, suites))
+    (ROOT / "docs" / "real-world.md").write_text(page.render(outcome, bugs, explored, suites))
 
 
-def _current(entry: Bug | Suite, rows: Mapping[str, Any]) -> bool:
-    return entry.name in rows and rows[entry.name]["release"] == _release(entry)
+def _current(entry: Entry, rows: Mapping[str, Any]) -> bool:
+    return _key(entry) in rows and rows[_key(entry)]["release"] == _release(entry)
 
 
-def _release(entry: Bug | Suite) -> str:
-    return entry.release if isinstance(entry, Bug) else f"{entry.name}=={entry.version}"
+def _release(entry: Entry) -> str:
+    return f"{entry.name}=={entry.version}" if isinstance(entry, Suite) else entry.release
 
 
 def _line(row: Mapping[str, Any]) -> str:
     if "unavailable" in row:
         return f"not available: {row['unavailable']}"
+    if "replayed" in row:
+        clean = {True: ", fixed release clean", False: f", FIXED RELEASE: {row.get('fixed')}", None: ""}[row["clean"]]
+        again = ", replayed" if row["replayed"] else ", NOT REPLAYED"
+        return f"found: {row['headline']}{again}{clean}" if row["found"] else f"NOT FOUND: {row['verdict']}{clean}"
     if "bad" in row:
         clean = {True: ", fixed release clean", False: ", FIXED RELEASE ACCUSED", None: ""}[row["clean"]]
         runs = f" in run {row['bad']['runs']}" if row["bad"]["runs"] > 1 else ""
@@ -168,6 +194,8 @@ def _words(verdicts: Mapping[str, int]) -> str:
 def _as_expected(row: Mapping[str, Any]) -> bool:
     if "unavailable" in row:
         return False
+    if "replayed" in row:
+        return bool(row["replayed"]) and row["clean"] is not False and row["preemptions"] <= 2
     if "bad" in row:
         return bool(row["found"]) and row["clean"] is not False
     whole = row["status"] in (0, 1) and not row["lost"] and bool(row["verdicts"])

@@ -2,7 +2,9 @@
 
 First by leaving decisions out, as long as the failure stays the same (same kind, same place; Zeller, Hildebrandt:
 Simplifying and isolating failure-inducing input, IEEE TSE 28(2), 2002, in its simplest form: schedules are short). Then,
-where preemptions are left, by a systematic search for a failing schedule with fewer, within a budget of runs.
+where preemptions are left, by a systematic search for a failing schedule with fewer, within a budget of runs. In a long run
+that would end among schedules with one preemption, so where several are left it is done twice, first with preemptions only
+where accesses were seen to conflict.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class _Shrinker:
         best = self._attempt(_schedule(failing))
         if best is None:
             return None
-        best = self._leave_out(best)
+        best = self._fewer_at_conflicts(self._leave_out(best))
         proved = _schedule(best).preemptions == 0
         for bound in range(_schedule(best).preemptions):
             found, complete = self._search(bound)
@@ -97,6 +99,19 @@ class _Shrinker:
                     break
         return best
 
+    def _fewer_at_conflicts(self, best: Run) -> Run:
+        if _schedule(best).preemptions < 2:
+            return best
+        whole, self._budget = self._budget, min(self._budget, self._spent + self._budget // 2)
+        try:
+            for bound in range(1, _schedule(best).preemptions):
+                found, _ = self._search(bound, only_hot=True)
+                if found is not None:
+                    return self._leave_out(found)
+        finally:
+            self._budget = whole
+        return best
+
     def _plainer(self, best: Run) -> Run:
         """As few preemptions, but with the threads in their usual order, where that fails as well."""
         if len(_schedule(best).choices) > _schedule(best).preemptions:
@@ -108,12 +123,12 @@ class _Shrinker:
                 best = min(best, found, key=_size)
         return best
 
-    def _search(self, bound: int) -> tuple[Run | None, bool]:
+    def _search(self, bound: int, only_hot: bool = False) -> tuple[Run | None, bool]:
         """The same failure with at most so many preemptions, and whether all such schedules were tried."""
         _core.tree_reset(bound, False)
         while self._spent < self._budget:
             self._spent += 1
-            run = self._control.run(self._body, Attempt("tree"), Log.SWITCHES)
+            run = self._control.run(self._body, Attempt("tree", only_hot=only_hot), Log.SWITCHES)
             if identity(run) == self._wanted:
                 return run, False
             if not _core.tree_advance():
