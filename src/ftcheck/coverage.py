@@ -23,6 +23,7 @@ class Interleavings:
         on decisions.
     :param outside: where that was.
     :param deterministic: False: the code under test went another way than the same decisions had led before.
+    :param stale: a marker pins a schedule that does not fit any more, so the test was explored instead.
     """
 
     complete: bool
@@ -34,6 +35,7 @@ class Interleavings:
     deterministic: bool = True
     uncontrolled: int = 0
     outside: tuple[str, ...] = ()
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ class Coverage:
             return "one interleaving replayed" if self.rounds else "nothing was run"
         if seen.complete:
             all_of = "the only interleaving" if seen.number == 1 else f"all {seen.number} inequivalent interleavings"
-            return f"{counted(self.threads, 'thread')}, {all_of}"
-        parts = [counted(self.threads, "thread"), f"{counted(self.rounds, 'schedule')} sampled"]
+            return f"{counted(self.threads, 'thread')}, {all_of}{_STALE if seen.stale else ''}"
+        parts = [counted(self.threads, "thread")] if self.threads else []
+        parts.append(f"{counted(self.rounds, 'schedule')} {'run' if self.limit == 'hang' else 'sampled'}")
         if self.limit in ("schedules", "seconds"):
             parts.append(f"P(a bug of depth 2 was missed) at most {seen.missing:.2g}")
             parts.append("time budget reached" if self.limit == "seconds" else "schedule budget reached")
@@ -92,7 +95,10 @@ class Coverage:
         if seen.uncontrolled:
             share = 1 - seen.uncontrolled / max(self.rounds, 1)
             parts.append(f"{share:.0%} of them controlled throughout: threads blocked outside at {_listed(seen.outside)}")
-        return ", ".join(parts)
+        return ", ".join(parts) + (_STALE if seen.stale else "")
+
+
+_STALE = ", the pinned schedule no longer fits"
 
 
 def _listed(places: tuple[str, ...], most: int = 3) -> str:

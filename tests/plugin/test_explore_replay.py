@@ -116,6 +116,7 @@ def test_five_fresh_processes(found, mini, folder, hash_seed):
     finding = run.finding("test_race")
     assert (finding["headline"], finding["replay"]) == ("AssertionError: assert 1 == 2 (replayed)", token)
     assert (finding["coverage"]["limit"], finding["coverage"]["rounds"]) == ("replay", 1)
+    assert finding["coverage"]["threads"] == 2
     run.lines.fnmatch_lines(["ftcheck: *, one interleaving again, *isolated in a worker process", "--- replayed ---"])
 
 
@@ -179,11 +180,13 @@ def test_a_token_that_does_not_fit(unfit, name, words):
 
 
 def test_decisions_that_there_are_not(unfit):
-    """Nothing failed, and it was another interleaving: that is no pass."""
+    """Nothing failed, and it was another interleaving: that is no pass, and whoever looks at the status sees it."""
     run = unfit["decisions"]
-    assert run.status == 0
-    run.lines.re_match_lines([r"1  not checked  .*"])
-    assert "the token's decisions could not all be followed, and nothing failed" in run.out
+    assert run.status == 1
+    run.lines.re_match_lines([r"1  error  .*"])
+    words = "the replay token does not fit: not every decision could be followed, and nothing failed. Explore again"
+    assert words in " ".join(run.out.split())
+    assert "passed" not in run.out.rpartition("= ftcheck =")[2]
 
 
 def test_an_interleaving_that_holds(unfit):
@@ -256,6 +259,9 @@ def pinned(mini, tmp_path_factory):
     runs = {"broken": mini(files, folder=folder)}
     runs["isolated"] = mini(files, "--ftcheck", folder=folder)
     runs["fixed"] = mini({**files, "product.py": FIXED}, folder=folder)
+    files["test_pin.py"] = PINNED.format(token=f"{token.partition('~')[0]}~1p999-2")
+    runs["unmet"] = mini({**files, "product.py": BROKEN}, folder=folder)
+    files["test_pin.py"] = PINNED.format(token=token)
     other = PRODUCT.format("before = self.value; self.value = before + 1")
     runs["other"] = mini({**files, "product.py": other}, folder=folder)
     stale = files["test_pin.py"].replace(token, f"{token.partition('.a.')[0]}.a.0.01234567~")
@@ -280,6 +286,21 @@ def test_a_pinned_interleaving_of_repaired_code(pinned):
     assert run.test("test_pinned")["coverage"]["interleavings"]["complete"]
     words = "the replay token does not fit: the code under test has changed since it was made. Explore again for a new one"
     run.lines.fnmatch_lines([f"*StaleTokenWarning: test_pin.py::test_pinned: {words}. This time it was explored instead"])
+
+
+def test_a_pass_says_that_the_pinned_schedule_no_longer_fits(pinned):
+    run = pinned[1]["fixed"]
+    assert run.test("test_pinned")["coverage"]["interleavings"]["stale"]
+    assert "2 threads, all 2 inequivalent interleavings, the pinned schedule no longer fits" in run.out
+    assert not pinned[1]["broken"].test("test_pinned")["coverage"]["interleavings"]["stale"]
+
+
+def test_a_pinned_interleaving_that_cannot_be_followed(pinned):
+    """It has the digest of this code, and decisions that do not come up: the test is explored."""
+    run = pinned[1]["unmet"]
+    assert run.finding("test_pinned")["coverage"]["limit"] == "found"
+    words = "the replay token does not fit: not every decision could be followed, and nothing failed"
+    run.lines.fnmatch_lines([f"*StaleTokenWarning: test_pin.py::test_pinned: {words}. Explore again*explored instead"])
 
 
 def test_a_pinned_interleaving_of_code_that_is_still_wrong(pinned):

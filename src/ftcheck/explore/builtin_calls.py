@@ -57,7 +57,7 @@ def classify() -> None:
                 _method(kind, name, WRITE, -1, alone=True)
     for kind in _UNCHANGING:
         for name in vars(kind):
-            _method(kind, name, NOTHING, -1)
+            _method(kind, name, NOTHING, -1, alone=True)
     for name in _READING_FUNCTIONS.split():
         _function(getattr(builtins, name), READ)
     for name in _HARMLESS.split():

@@ -87,6 +87,7 @@ class Run:
     :param timed: somebody slept, or waited with a timeout.
     :param uncontrolled: where threads blocked outside of control: in a socket, a lock in C. What the run did afterwards is
         not determined by its decisions alone.
+    :param failed_in: the thread in which the failure came up, 0 where the test itself raised it; -1: not known.
     :param new_code: code came into scope in this run: it may not have stopped where the next one does.
     """
 
@@ -102,6 +103,7 @@ class Run:
     new_code: bool
     timed: bool = False
     uncontrolled: tuple[str, ...] = ()
+    failed_in: int = 0
 
     @property
     def failed(self) -> bool:
@@ -252,8 +254,9 @@ class Control:
         context = contextvars.copy_context()
         context.run(workload.supervisor.set, SUPERVISOR)
         failure: BaseException | None = None
-        strays: list[BaseException] = []
-        with stray.collect(strays.append):
+        failed_in = 0
+        strays: list[tuple[BaseException, int]] = []
+        with stray.collect(lambda one: strays.append((one, _running()))):
             _core.begin_run(
                 attempt.policy, attempt.parameters, attempt.seed, self._limit, self._stay, int(log), attempt.only_hot
             )
@@ -269,7 +272,8 @@ class Control:
         if ending == Ending.TOO_MANY_THREADS:
             _clear_limbo()
         if failure is None and ending != Ending.REDUNDANT:
-            failure = next((one for one in strays if not isinstance(one, _core.Abandoned)), None)
+            strays = [(one, thread) for one, thread in strays if not isinstance(one, _core.Abandoned)]
+            failure, failed_in = strays[0] if strays else (None, 0)
         schedule = Schedule.from_core(_core.trace()[0]) if log & Log.SWITCHES else None
         new_code = self._new_code
         if new_code:
@@ -287,6 +291,7 @@ class Control:
             new_code,
             bool(timed),
             tuple(outside),
+            failed_in,
         )
 
 
@@ -295,6 +300,12 @@ def _clear_limbo() -> None:
     limbo: dict[threading.Thread, threading.Thread] = vars(threading)["_limbo"]
     for thread in [one for one in limbo if one.ident is None]:
         del limbo[thread]
+
+
+def _running() -> int:
+    """The thread that has the token: the last operation in the log is its own. -1 where operations are not noted."""
+    operations = _core.trace()[2]
+    return int(operations[-1][0]) if operations else -1
 
 
 class _Bodies:
@@ -313,6 +324,7 @@ class _InContext:
         self.context, self.body = context, body
 
     def __call__(self) -> object:
+        __tracebackhide__ = True
         return self.context.run(self.body)
 
 

@@ -83,6 +83,7 @@ class Explored:
     :param followed: of a replay: every decision of the token was met.
     :param known: it was one of the known interleavings that failed.
     :param outdated: of the known interleavings, those that were tried and do not fail any more, or do not fit any more.
+    :param threads: of a replay: how many there were, besides the test.
     """
 
     exploration: Exploration | None
@@ -91,6 +92,7 @@ class Explored:
     followed: bool = True
     known: bool = False
     outdated: Sequence[Token] = ()
+    threads: int = 0
 
 
 def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = lambda schedules: None) -> Explored:
@@ -170,7 +172,7 @@ def _replay(control: Control, test: _Test, token: Token) -> Explored:
     if changed:
         raise TokenError(f"the replay token does not fit: {changed}. Explore again for a new one")
     found = Found(run, token, interleaving, None) if run.failed else None
-    return Explored(None, token.copies, found, followed)
+    return Explored(None, token.copies, found, followed, threads=run.threads - 1)
 
 
 def _again(control: Control, test: _Test, token: Token) -> Explored | None:
@@ -182,7 +184,7 @@ def _again(control: Control, test: _Test, token: Token) -> Explored | None:
         test.copies = copies
     if not run.failed or token.changed(code):
         return None
-    return Explored(None, token.copies, Found(run, token, interleaving, None), followed, known=True)
+    return Explored(None, token.copies, Found(run, token, interleaving, None), followed, known=True, threads=run.threads - 1)
 
 
 def told(control: Control, body: Callable[[], object], token: Token) -> tuple[Run, Interleaving, bool, str]:

@@ -15,12 +15,12 @@ from ftcheck.workload import BaseConcurrentFailures
 _HOME = __file__.rpartition("explore")[0]
 
 
-def raised_in(failure: BaseException | None, operations: Sequence[Operation]) -> list[Raised]:
+def raised_in(failure: BaseException | None, operations: Sequence[Operation], thread: int = 0) -> list[Raised]:
     """The exceptions of a run: those of each body of :func:`ftcheck.concurrently`, or what the test itself raised.
 
-    :param failure: what the test raised.
+    :param failure: what the test raised, or a thread that it had started; **thread**: which one.
     """
-    return [_plain(thread, one) for thread, one in _by_thread(failure, 0, operations)] if failure is not None else []
+    return [_plain(number, one) for number, one in _by_thread(failure, thread, operations)] if failure is not None else []
 
 
 def _by_thread(failure: BaseException, thread: int, operations: Sequence[Operation]) -> Iterator[tuple[int, BaseException]]:

@@ -91,7 +91,7 @@ class _Story:
     def told(self, names: Mapping[int, str]) -> Interleaving:
         turns = [self._turn(begin, end) for begin, end in self._pieces]
         turns += self._stopped_for_good(turns)
-        raised = raised_in(self._run.failure, self._operations)
+        raised = raised_in(self._run.failure, self._operations, self._run.failed_in)
         for one in raised:
             self._insert(turns, one)
         end = len(self._operations)

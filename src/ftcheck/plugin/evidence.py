@@ -37,6 +37,7 @@ class Now:
     :param subject: the node id; of a collector during collection; from ``"between"`` on that of the last test.
     :param round: of the concurrent run, or 0.
     :param asked: whether the run asked for this test to be rerun.
+    :param explored: the rounds are interleavings under control.
     :param deadline: when it must be over, in seconds of the monotonic clock; 0: it may take as long as it likes.
     """
 
@@ -45,6 +46,7 @@ class Now:
     round: int = 0
     asked: bool = True
     deadline: float = 0.0
+    explored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +172,8 @@ def read_now(folder: Path, worker: str) -> Now:
     try:
         line = (folder / f"{worker}.now").read_bytes().partition(b"\n")[0]
         data = json.loads(line)
-        return Now(
-            str(data["phase"]), str(data["subject"]), int(data["round"]), bool(data["asked"]), float(data["deadline"])
-        )
+        phase, subject, number, asked = str(data["phase"]), str(data["subject"]), int(data["round"]), bool(data["asked"])
+        return Now(phase, subject, number, asked, float(data["deadline"]), bool(data["explored"]))
     except OSError, ValueError, KeyError, TypeError:
         return Now()
 

@@ -11,16 +11,19 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from _pytest.outcomes import Failed
 from _pytest.python import Function
 
 from ftcheck.coverage import Coverage, Interleavings
 from ftcheck.plugin import exploring_database, exploring_given
+from ftcheck.plugin.exploring_alone import Alone, RunsAloneError
 from ftcheck.plugin.exploring_seen import Seen, coverage_of, failed_as, why_not_checked
 from ftcheck.plugin.exploring_skips import SettledError, SortedOutcomes
 from ftcheck.plugin.options import folder_of
 from ftcheck.plugin.output import Output
 from ftcheck.plugin.subject import ItemWorkload
 from ftcheck.settings import DEFAULT_ROUNDS, DEFAULT_SECONDS, Settings
+from ftcheck.stress.process_wide import MustRunAlone
 from ftcheck.verdicts import ThreadFailure
 
 if TYPE_CHECKING:
@@ -35,14 +38,17 @@ def explore_item(
     own_threads: bool,
     output: Output,
     outcome_in: Callable[[BaseException], BaseException | None],
+    alone: Alone,
 ) -> Seen:
     """Explore one test, or run the one interleaving that was asked for.
 
-    A token that a marker pins and that no longer fits is no error: the test is explored instead, so that a regression test
-    stays one when the code it is about has been repaired. A warning says so.
+    A token that a marker pins and that no longer fits, or whose decisions are not met any more, is no error: the test is
+    explored instead, so that a regression test stays one when the code it is about has been repaired. A warning says so, and
+    the coverage.
 
     :param own_threads: it is known to bring its own threads.
     :param outcome_in: what an exception says of how a test ended, if it is no failure.
+    :param alone: sees whether it has to run alone.
     :raises SettingsError: a package to explore is not there.
     """
     from ftcheck.explore import engine, token  # not before it is asked for
@@ -69,7 +75,12 @@ def explore_item(
     def once(plan: Plan) -> Seen:
         if exploring_given.is_given(item):
             return _explore_given(item, subject, plan)
-        return _explore_plain(item, SortedOutcomes(subject, output, outcome_in), plan, failures)
+        expects_failure = bool(getattr(getattr(item.obj, "__func__", item.obj), "__unittest_expecting_failure__", False))
+        test = SortedOutcomes(subject, output, outcome_in, alone, expects_failure)
+        try:
+            return _explore_plain(item, test, plan, failures, alone)
+        except (RunsAloneError, MustRunAlone) as error:
+            return Seen(_so_far(test, plan, "settled"), alone=alone.reason or str(error))
 
     try:
         if replay is None:
@@ -80,11 +91,24 @@ def explore_item(
         if not any(mark.kwargs.get("replay") == settings.replay for mark in item.iter_markers("ftcheck")):
             return _not_run(error)
         item.warn(StaleTokenWarning(f"{item.nodeid}: {error}. This time it was explored instead"))
-    return once(dataclasses.replace(plan, granularity=Granularity(settings.points), replay=None))
+    return _stale(once(dataclasses.replace(plan, granularity=Granularity(settings.points), replay=None)))
 
 
 class StaleTokenWarning(UserWarning):
     """A marker pins an interleaving of code that has changed since."""
+
+
+_UNEXPECTED = "Unexpected success: a failure was expected, and no interleaving that was run has failed"
+_NOT_FOLLOWED = (
+    "the replay token does not fit: not every decision could be followed, and nothing failed. Explore again for a new one"
+)
+
+
+def _stale(seen: Seen) -> Seen:
+    if seen.coverage.interleavings is None:
+        return seen
+    stale = dataclasses.replace(seen.coverage.interleavings, stale=True)
+    return dataclasses.replace(seen, coverage=dataclasses.replace(seen.coverage, interleavings=stale))
 
 
 def _kept(seen: Explored, failures: exploring_database.Failures) -> Explored:
@@ -113,18 +137,26 @@ def _so_far(test: SortedOutcomes, plan: Plan, limit: str, failed: int = 0) -> Co
     return Coverage(copies, test.round, 0, failed, test.round, 0.0, limit, interleavings=nothing)
 
 
-def _explore_plain(item: Function, test: SortedOutcomes, plan: Plan, failures: exploring_database.Failures) -> Seen:
-    """:raises TokenError: the token to replay does not fit."""
-    from ftcheck.explore import engine
+def _explore_plain(
+    item: Function, test: SortedOutcomes, plan: Plan, failures: exploring_database.Failures, alone: Alone
+) -> Seen:
+    """:raises TokenError: the token to replay does not fit.
+    :raises RunsAloneError, MustRunAlone: the test has to run alone.
+    """
+    from ftcheck.explore import engine, token
 
     try:
-        seen = _kept(engine.explore(test, plan), failures)
+        seen = engine.explore(test, plan)
+        alone.check()
+        seen = _kept(seen, failures)
     except SettledError as settled:
         return Seen(_so_far(test, plan, "settled"), [ThreadFailure(-1, test.round, "body", settled.outcome)])
     except engine.PhaseError as error:
         raised = [ThreadFailure(number, test.round, "body", failure) for number, failure in test.failures]
         raised.append(ThreadFailure(error.thread, test.round, error.phase, error.failure))
         return Seen(_so_far(test, plan, "failures", failed=1), raised, output_of=test.keep_output(failed=True))
+    if not seen.followed and seen.found is None:
+        raise token.TokenError(_NOT_FOLLOWED)
     coverage = coverage_of(seen)
     if seen.found is not None:
         shown = failed_as(item, seen, seen.found, coverage)
@@ -134,7 +166,8 @@ def _explore_plain(item: Function, test: SortedOutcomes, plan: Plan, failures: e
     outcomes = test.in_order()
     if outcomes:
         raised = [ThreadFailure(-1, coverage.rounds, "body", outcome) for outcome in outcomes]
-        return Seen(coverage, raised, copies=seen.copies)
+        headline = _UNEXPECTED if isinstance(outcomes[0], Failed) else ""
+        return Seen(coverage, raised, headline=headline, copies=seen.copies)
     return Seen(coverage, not_checked=why_not_checked(seen, coverage), copies=seen.copies)
 
 
@@ -184,6 +217,8 @@ def _explore_given(item: Function, subject: ItemWorkload, plan: Plan) -> Seen:
         if failure is not None:
             exploring_given.spread_notes(failure)
         return failed_as(item, dataclasses.replace(seen, found=not_again), not_again, coverage)
+    if failure is None and not seen.followed:
+        raise token.TokenError(_NOT_FOLLOWED)
     if failure is None:
         return Seen(coverage, not_checked=why_not_checked(seen, coverage))
     if seen.found is None:  # Hypothesis itself complains: a health check, say

@@ -27,7 +27,7 @@ class Seen:
     :param deadlock: the failing interleaving ends in one.
     :param headline: one line for the finding; empty where there is none.
     :param text: the interleaving, for people; **token**: to run it again.
-    :param not_run: why nothing was run, which is an error.
+    :param not_run: why nothing was run, which is an error; **alone**: why it has yet to be run, alone.
     :param output_of: the interleaving whose output is shown.
     :param copies: of the test, that ran at once; 0: it brought its own threads.
     """
@@ -40,6 +40,7 @@ class Seen:
     token: str = ""
     not_checked: str = ""
     not_run: str = ""
+    alone: str = ""
     output_of: int = 1
     copies: int = 0
 
@@ -92,7 +93,7 @@ def _preemptions(number: int) -> str:
 
 def why_not_checked(seen: Explored, coverage: Coverage) -> str:
     if seen.exploration is None:
-        return "" if seen.followed else "the token's decisions could not all be followed, and nothing failed"
+        return ""
     if seen.exploration.threads < 3 and not seen.copies and coverage.threads < 1:
         return "it started no thread"
     if sum(seen.exploration.endings.values()) >= seen.exploration.schedules:
@@ -110,7 +111,7 @@ _GIVEN_UP = {
 def coverage_of(seen: Explored) -> Coverage:
     exploration = seen.exploration
     if exploration is None:
-        threads = max(seen.copies, 2)
+        threads = seen.copies or max(seen.threads, 0)
         nothing = Interleavings(False, 1, 1.0, (0, 0.0, 0))
         failed = int(seen.found is not None)
         if seen.known:

@@ -100,11 +100,11 @@ class Guard:
             self.said.clear()
         self._note(Now(phase, subject, asked=asked), timeout)
 
-    def round(self, number: int, timeout: float) -> None:
-        """A round begins: it has ``timeout`` seconds."""
+    def round(self, number: int, timeout: float, explored: bool = False) -> None:
+        """A round begins, or an interleaving: it has ``timeout`` seconds."""
         self.look_after_connection()
         now = self._recorder.now
-        self._note(Now("call", now.subject, number, now.asked), timeout + _GRACE)
+        self._note(Now("call", now.subject, number, now.asked, explored=explored), timeout + _GRACE)
 
     def between(self) -> None:
         """The test is over, and the next one has not begun."""

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from ftcheck import settings
+from ftcheck.coverage import Coverage, Interleavings
 from ftcheck.plugin import evidence, junit
 from ftcheck.plugin.evidence import End
 from ftcheck.plugin.interrupt import Interrupts
@@ -290,8 +291,14 @@ def _finding(end: End, nodeid: str) -> Finding:
     at_exit = " at the interpreter's exit"
     where = {"setup": " in the set-up", "teardown": " in the teardown", "between": " after the test"}
     where |= {"finish": " at the end of the session", "end": at_exit, "exit": at_exit}
+    coverage = None
+    if end.now.explored and end.now.phase == "call":
+        # Nothing is known but the number, and that it was under control, where the GIL makes no difference.
+        nothing = Interleavings(False, 0, 1.0, (0, 0.0, 0))
+        coverage = Coverage(0, end.now.round, 0, 1, end.now.round, 0.0, "hang", interleavings=nothing)
     return Finding(
         verdict=end.verdict or Verdict.CRASH,
+        coverage=coverage,
         tests=(nodeid,),
         headline=end.headline + where.get(end.now.phase, ""),
         phase=end.now.phase,

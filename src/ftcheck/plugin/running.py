@@ -26,6 +26,7 @@ from _pytest.python import Function
 from ftcheck import interpreter, stress, workload
 from ftcheck.coverage import Coverage
 from ftcheck.plugin import clones, exploring, given
+from ftcheck.plugin.exploring_alone import Alone
 from ftcheck.plugin.output import Kind, Output
 from ftcheck.plugin.own_fixtures import SubtestFailures
 from ftcheck.plugin.parameters import Parameters
@@ -132,8 +133,14 @@ class ConcurrentRun:
     def _explore(self, subject: ItemWorkload, output: Output) -> None:
         __tracebackhide__ = True
         own_threads = _calls_concurrently(self.item.obj)
+        alone = Alone(self.settings, self._surroundings.watch, self._surroundings.replaced)
         with _streams_restored(), output.kept_apart(self.item.config):
-            seen = exploring.explore_item(self.item, subject, self.settings, self._seed, own_threads, output, _outcome_in)
+            seen = exploring.explore_item(
+                self.item, subject, self.settings, self._seed, own_threads, output, _outcome_in, alone
+            )
+        if seen.alone:
+            self._run_alone(subject, seen.alone)
+            return
         self.used, self.coverage = subject.used, seen.coverage
         try:
             if seen.not_run:

@@ -216,7 +216,9 @@ class SessionPlugin:
 
     def _round(self, item: pytest.Item, number: int) -> None:
         if self._guard is not None:
-            self._guard.round(number, self._limit(item))
+            chosen = item.stash[_PLAN].settings
+            explored = chosen is not None and number > 0 and bool(chosen.explore or chosen.replay)
+            self._guard.round(number, self._limit(item), explored)
 
     def _limit(self, item: pytest.Item) -> float:
         """Seconds for a round, or for a phase of a test that runs alone."""

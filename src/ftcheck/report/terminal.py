@@ -147,7 +147,8 @@ def _finding(console: Console, report: RunReport, finding: Finding, number: int,
             if group.location.source:
                 rows.append(("", f"    {group.location.source}"))
     if finding.detail and not finding.groups:
-        rows.append(("", "\n".join(_first_stacks(finding.detail))))
+        outcome = finding.detail.partition("\n\n")[0]  # of an interleaving: all of it stands above, under FAILURES
+        rows.append(("", outcome if finding.replay else "\n".join(_first_stacks(finding.detail))))
     if finding.coverage is not None:
         rows.append(("ran", finding.coverage.text))
     if finding.rate:

@@ -39,6 +39,8 @@ class Watched:
     :param known_as: the name people know it by, where that is another.
     :param main_thread: it works on the main thread only, so not even one copy of the test can run on another.
     :param changes: whether a call with these arguments changes anything.
+    :param event_loop: it waits in the operating system for what it has to do next: nothing to the parallel engine, but under
+        control nobody else runs meanwhile.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Watched:
     known_as: str = ""
     main_thread: bool = False
     changes: Callable[..., bool] = lambda *args, **kwargs: True
+    event_loop: bool = False
 
     @property
     def shown(self) -> str:
@@ -66,6 +69,7 @@ def _to_standard_stream(fd: object, fd2: object, *inheritable: object, **named: 
     return isinstance(fd2, int) and fd2 <= 2
 
 
+_LOOP = "runs an event loop, and nobody controls what that waits for"
 WATCHED: tuple[Watched, ...] = (
     Watched("os.chdir", "changes the working directory"),
     Watched("os.fchdir", "changes the working directory"),
@@ -90,6 +94,10 @@ WATCHED: tuple[Watched, ...] = (
     Watched("mock.mock._patch_dict._patch_dict", "patches an object that all threads see", "mock.patch.dict"),
     Watched("unittest._log._AssertLogsContext.__enter__", "collects the log records of every thread", "assertLogs"),
     Watched("contextlib._RedirectStream.__enter__", "replaces a standard stream", "contextlib.redirect_stdout"),
+    Watched("asyncio.runners.Runner.run", _LOOP, "asyncio.run", event_loop=True),
+    Watched("asyncio.base_events.BaseEventLoop.run_until_complete", _LOOP, "asyncio.run", event_loop=True),
+    Watched("asyncio.base_events.BaseEventLoop.run_forever", _LOOP, "asyncio.run", event_loop=True),
+    Watched("trio._core._run.run", _LOOP, "trio.run", event_loop=True),
 )
 _CATCH_WARNINGS = Watched(
     "warnings.catch_warnings.__enter__", "collects the warnings of every thread", "warnings.catch_warnings"

@@ -311,7 +311,7 @@ class Rounds:
         return failures
 
     def _must_run_alone(self, call: Watched) -> None:
-        if self._copies == 1 and not (call.main_thread and threading.get_ident() in self._numbers):
+        if call.event_loop or (self._copies == 1 and not (call.main_thread and threading.get_ident() in self._numbers)):
             return
         if not self._settings.allows(call.shown):
             self._give_up(call.reason)  # here as well: the body may catch everything
