@@ -23,9 +23,12 @@ FILES = (
         "clock",
         "trace",
         "values",
+        "reborn",
+        "clocks",
         "before",
+        "races",
     ),
-    *("policy", "plan", "walk", "pct", "pos", "surw", "race", "tree", "dpor"),
+    *("policy", "plan", "walk", "pct", "pos", "surw", "race", "tree", "dpor", "follow"),
 )
 INCLUDE = sysconfig.get_path("include")
 

@@ -10,8 +10,10 @@ import ftcheck
 
 FOLDER = Path(ftcheck.__file__).parent
 FLOORS = {
-    "verdicts": ("coverage",),
-    "coverage": (),
+    "locations": (),
+    "candidates": ("locations",),
+    "coverage": ("candidates",),
+    "verdicts": ("coverage", "locations"),
     "interpreter": (),
     "settings": ("interpreter", "coverage", "verdicts"),
     "workload": ("_core", "settings", "interpreter", "coverage", "verdicts"),
@@ -23,14 +25,16 @@ FLOORS = {
         "workload",
         "settings",
         "interpreter",
+        "candidates",
         "coverage",
+        "locations",
         "verdicts",
         "narrative",
         "stress",
         "explore",
     ),
     "stress": ("_core", "workload", "settings", "interpreter", "coverage", "verdicts", "stress"),
-    "report": ("settings", "coverage", "verdicts", "narrative", "report"),
+    "report": ("settings", "candidates", "coverage", "verdicts", "narrative", "report"),
 }
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ftcheck.candidates import Candidates, Mark, candidates_from_plain
+
 
 @dataclass(frozen=True, slots=True)
 class Interleavings:
@@ -24,6 +26,7 @@ class Interleavings:
     :param outside: where that was.
     :param deterministic: False: the code under test went another way than the same decisions had led before.
     :param stale: a marker pins a schedule that does not fit any more, so the test was explored instead.
+    :param candidates: pairs of accesses that nothing orders; None: nobody asked for them.
     """
 
     complete: bool
@@ -36,6 +39,7 @@ class Interleavings:
     uncontrolled: int = 0
     outside: tuple[str, ...] = ()
     stale: bool = False
+    candidates: Candidates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,10 @@ class Coverage:
         return ", ".join(parts)
 
     def _explored(self, seen: Interleavings) -> str:
+        covered = self._covered(seen)
+        return covered if seen.candidates is None else f"{covered}, {_counted(seen.candidates)}"
+
+    def _covered(self, seen: Interleavings) -> str:
         if self.limit == "replay":
             return "one interleaving replayed" if self.rounds else "nothing was run"
         if seen.complete:
@@ -106,6 +114,15 @@ def _listed(places: tuple[str, ...], most: int = 3) -> str:
     return f"{shown} and {counted(len(places) - most, 'more place')}" if len(places) > most else shown
 
 
+def _counted(candidates: Candidates) -> str:
+    if not candidates.looked:
+        return "race candidates not looked for"
+    remarks = [(candidates.count(Mark.CONFIRMED), "confirmed"), (candidates.count(Mark.NOT_EXPLORED), "not explored")]
+    text = ", ".join(f"{number} {remark}" for number, remark in remarks if number)
+    number = counted(len(candidates.pairs), "race candidate") if candidates.pairs else "no race candidates"
+    return f"{number} ({text})" if text else number
+
+
 def counted(number: int, noun: str) -> str:
     """``1 round``, ``2 rounds``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
@@ -117,5 +134,7 @@ def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
         return None
     seen = data.get("interleavings")
     if seen is not None:
-        seen = Interleavings(**{**seen, "decisions": tuple(seen["decisions"]), "outside": tuple(seen["outside"])})
+        listed = candidates_from_plain(seen.get("candidates"))
+        tuples = {"decisions": tuple(seen["decisions"]), "outside": tuple(seen["outside"])}
+        seen = Interleavings(**{**seen, **tuples, "candidates": listed})
     return Coverage(**{**data, "interleavings": seen})

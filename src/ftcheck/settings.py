@@ -44,6 +44,7 @@ class Settings:
     :param schedules: interleavings that are run at most.
     :param points: where threads may be stopped: ``"accesses"``, ``"instructions"`` or ``"lines"``.
     :param scope: installed packages whose code is explored as well as the project's own.
+    :param races: with explore: list the pairs of accesses that nothing orders.
     :param replay: the token of the one interleaving to run, or None.
     """
 
@@ -59,6 +60,7 @@ class Settings:
     schedules: int = 400
     points: str = "accesses"
     scope: tuple[str, ...] = ()
+    races: bool = False
     replay: str | None = None
 
     def shares(self, fixture: str) -> bool:
@@ -221,6 +223,8 @@ OPTIONS: tuple[Option, ...] = (
            "what may be shared)", _points),
     Option("scope", "PACKAGES", (), "with explore: installed packages whose code is explored besides the project's own",
            _packages),
+    Option("races", "yes|no", False, "explore, and list the pairs of accesses that nothing orders (candidates for races), "
+           "and whether reversing them broke the test's check", _flag, flag=True),
     Option("replay", "TOKEN", None, "run the one interleaving that this token stands for", _token),
     Option("skip", "REASON", None, "leave this test out, and say why", _reason, only_marker=True),
 )  # fmt: skip
@@ -256,7 +260,13 @@ def refuse_contradictions(values: Mapping[str, Any], where: str) -> None:
     if values.get("skip") is not None and len(values) > 1:
         others = ", ".join(sorted(set(values) - {"skip"}))
         raise SettingsError(f"{where}: skip contradicts {others}: a test that is left out takes no other option.")
-    controlled = next((name for name in ("explore", "replay") if values.get(name)), "")
+    if values.get("races") and values.get("explore") is False:
+        raise SettingsError(f"{where}: races contradicts explore=no: what is listed is seen while exploring.")
+    if values.get("races") and values.get("replay") is not None:
+        raise SettingsError(f"{where}: races contradicts replay: one interleaving shows one order of each pair. Explore.")
+    if values.get("races") and values.get("points") == "lines":
+        raise SettingsError(f"{where}: races contradicts points=lines: accesses are not seen there. Use points=accesses.")
+    controlled = next((name for name in ("explore", "races", "replay") if values.get(name)), "")
     if controlled and values.get("noise"):
         raise SettingsError(f"{where}: {controlled} contradicts noise: a controlled interleaving has no random delays.")
     if controlled and values.get("rounds") is not None:
@@ -268,6 +278,8 @@ def resolve(layers: Iterable[Mapping[str, Any]]) -> Settings:
     merged: dict[str, Any] = {option.name: None for option in OPTIONS}
     for layer in layers:
         merged.update(layer)
+    if merged["explore"] is None:
+        merged["explore"] = merged["races"]  # it implies that, unless somebody says otherwise
     if merged["rounds"] is None and merged["seconds"] is None:
         merged.update(rounds=DEFAULT_ROUNDS, seconds=DEFAULT_SECONDS)
     for option in OPTIONS:
@@ -302,6 +314,8 @@ def command_line(settings: Settings, untyped: Settings | None = None) -> list[st
         words.append(f"--ftcheck-points={settings.points}")
     if settings.explore and settings.scope != plain.scope:
         words.append("--ftcheck-scope=" + ",".join(settings.scope))
+    if settings.explore and (settings.races or plain.races):
+        words.append("--ftcheck-races" if settings.races else "--ftcheck-races=no")
     if settings.noise or plain.noise:
         words.append(f"--ftcheck-noise={_number(settings.noise)}")
     if settings.timeout != DEFAULT_TIMEOUT or settings.timeout != plain.timeout:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftcheck.coverage import Coverage, counted, coverage_from_plain
+from ftcheck.locations import Location as Location
 
 
 class Verdict(enum.Enum):
@@ -73,19 +74,6 @@ class ThreadFailure:
     round: int
     phase: str
     exception: BaseException
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A line of code: where a failure shows."""
-
-    file: str
-    line: int
-    function: str
-    source: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)

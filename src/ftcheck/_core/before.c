@@ -1,9 +1,7 @@
 /* Happens-before over the log of a run: which accesses does nothing order?
  *
- * Vector clocks (Fidge 1988, Mattern 1989): each thread counts its operations, and knows how far it has heard of each other
- * one.  A release tells the lock, an acquisition hears it; a thread that is started hears its parent, one that is joined
- * tells; put tells a queue, get hears it.  Two accesses that meet, one of them a write, are unordered if neither thread had
- * heard of the other's.  For each variable the last read and the last write of each thread are kept: an earlier one that is
+ * Two accesses that meet, one of them a write, are unordered if neither thread had heard of the other's (clocks.c).
+ * For each variable the last read and the last write of each thread are kept: an earlier one that is
  * unordered with something is of a place in the code that these runs show elsewhere, or of the same.
  */
 #include "sched.h"
@@ -16,16 +14,9 @@ typedef struct variable {
     struct variable *next_of_object, *next_in_bucket;
     seen read[FTC_MAX_WORKERS], write[FTC_MAX_WORKERS];
 } variable;
-typedef struct teller {                                /* a lock or a queue */
-    uintptr_t object;
-    struct teller *next_in_bucket;
-    long clock[FTC_MAX_WORKERS];
-} teller;
 
 #define BUCKETS 4096
 static variable *variables[BUCKETS], *of_object[BUCKETS];
-static teller *tellers[BUCKETS];
-static long clocks[FTC_MAX_WORKERS][FTC_MAX_WORKERS], ended[FTC_MAX_WORKERS][FTC_MAX_WORKERS];
 static int no_memory;
 
 static size_t
@@ -58,34 +49,6 @@ variable_of(uintptr_t object, uintptr_t key)
     return v;
 }
 
-static long *
-told(uintptr_t object)
-{
-    size_t b = bucket(object, 0);
-    for (teller *t = tellers[b]; t != NULL; t = t->next_in_bucket) {
-        if (t->object == object) {
-            return t->clock;
-        }
-    }
-    teller *t = calloc(1, sizeof *t);
-    if (t == NULL) {
-        no_memory = 1;
-        return clocks[FTC_MAX_WORKERS - 1];
-    }
-    t->object = object;
-    t->next_in_bucket = tellers[b];
-    tellers[b] = t;
-    return t->clock;
-}
-
-static void
-hear(long *mine, const long *other)
-{
-    for (int i = 0; i < ftc_the.workers; i++) {
-        mine[i] = mine[i] > other[i] ? mine[i] : other[i];
-    }
-}
-
 static void
 forget(void)
 {
@@ -94,15 +57,8 @@ forget(void)
             next = v->next_in_bucket;
             free(v);
         }
-        for (teller *t = tellers[b], *next; t != NULL; t = next) {
-            next = t->next_in_bucket;
-            free(t);
-        }
         variables[b] = of_object[b] = NULL;
-        tellers[b] = NULL;
     }
-    memset(clocks, 0, sizeof clocks);
-    memset(ended, 0, sizeof ended);
 }
 
 /* Pairs that were reported already in this call, by their places in the code. */
@@ -142,7 +98,7 @@ compare(const variable *v, int thread, int writes, long event, const ftc_event *
         }
         for (int kind = 0; kind <= writes; kind++) {   /* its writes; for a write its reads as well */
             const seen *s = kind == 0 ? &v->write[other] : &v->read[other];
-            if (s->clock <= clocks[thread][other] || !is_new(&events[s->event], &events[event])) {
+            if (s->clock <= ftc_clocks[thread][other] || !is_new(&events[s->event], &events[event])) {
                 continue;
             }
             ftc_heat(events[s->event].code, events[s->event].offset);
@@ -179,7 +135,7 @@ access_of(int thread, uintptr_t object, uintptr_t key, int writes, long event, c
             return -1;
         }
     }
-    *(writes ? &mine->write[thread] : &mine->read[thread]) = (seen){clocks[thread][thread], event};
+    *(writes ? &mine->write[thread] : &mine->read[thread]) = (seen){ftc_clocks[thread][thread], event};
     return 0;
 }
 
@@ -192,39 +148,12 @@ ftc_unordered(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     int failed = pairs == NULL;
     reports = 0;
     no_memory = 0;
+    ftc_clocks_begin();
     for (long i = 0; i < count && !failed; i++) {
         const ftc_event *e = &events[i];
         int t = e->thread;
-        clocks[t][t]++;
+        ftc_clocks_take(e);
         switch (e->op.kind) {
-            case FTC_ACQUIRE:
-            case FTC_TRY:
-            case FTC_GET:
-                if (e->op.kind != FTC_TRY || e->op.typed) {
-                    hear(clocks[t], told(e->op.object));
-                }
-                break;
-            case FTC_RELEASE:
-            case FTC_PUT:
-                hear(told(e->op.object), clocks[t]);
-                break;
-            case FTC_START:
-                for (int child = 0; child < ftc_the.workers; child++) {
-                    if (e->op.also & FTC_BIT(child)) {
-                        hear(clocks[child], clocks[t]);
-                    }
-                }
-                break;
-            case FTC_END:
-                hear(ended[t], clocks[t]);
-                break;
-            case FTC_JOIN:
-                for (int child = 0; child < ftc_the.workers; child++) {
-                    if (e->op.also & FTC_BIT(child)) {
-                        hear(clocks[t], ended[child]);
-                    }
-                }
-                break;
             case FTC_READ:
             case FTC_WRITE:
                 failed = access_of(t, e->op.object, e->op.key, e->op.kind == FTC_WRITE, i, events, pairs) < 0;
@@ -237,8 +166,7 @@ ftc_unordered(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         }
     }
     forget();
-    if (no_memory && !failed) {
-        PyErr_NoMemory();
+    if (ftc_clocks_end() < 0 || (no_memory && PyErr_NoMemory() == NULL)) {
         failed = 1;
     }
     if (failed) {

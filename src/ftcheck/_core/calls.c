@@ -16,6 +16,7 @@ typedef struct {
     PyMethodDef *definition;
     int kind;                        /* enum ftc_kind */
     int alone;                       /* it does not look into its other arguments */
+    int blind;                       /* it tells nothing of what was there before: list.append() */
     int subject, key;                /* which argument is the object, which the key; -1: none */
 } entry;
 
@@ -52,7 +53,7 @@ ftc_classify_own(PyMethodDef *definition)
 {
     entry *e = place_of(definition);
     used += e->definition == NULL;
-    *e = (entry){definition, FTC_NOTHING, 1, 0, -1};
+    *e = (entry){definition, FTC_NOTHING, 1, 0, 0, -1};
 }
 
 PyObject *
@@ -69,7 +70,7 @@ ftc_classify(PyObject *Py_UNUSED(module), PyObject *args)
     }
     entry *e = place_of(definition);
     used += e->definition == NULL;
-    *e = (entry){definition, kind, alone, subject, key};
+    *e = (entry){definition, kind & 3, alone, kind >> 2, subject, key};
     Py_RETURN_NONE;
 }
 
@@ -215,6 +216,7 @@ ftc_call_operation(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssi
     }
     if (e->kind != FTC_NOTHING && e->subject < count) {
         on(op, e->kind, all[e->subject], e->key >= 0 && e->key < count ? all[e->key] : NULL);
+        op->typed += op->typed && e->blind;
     }
     if (!e->alone) {
         looks_into(op, all, count, 0);

@@ -39,7 +39,8 @@ static PyMethodDef methods[] = {
      "cool()\n--\n\nForget where accesses were seen to conflict: a new search begins."},
     {"classify", ftc_classify, METH_VARARGS,
      "classify(builtin, kind, subject, key, alone, /)\n--\n\nA call of this builtin reads (1) or writes (2) its argument number "
-     "`subject`, or does nothing (0);\n`key` is the number of the argument that names an item, or -1; `alone`: it does not look into the others."},
+     "`subject`, or does nothing (0);\nwrites (6): and tells nothing of what was there. `key` is the number of the argument that "
+     "names an item,\nor -1; `alone`: it does not look into the others."},
     {"begin_run", (PyCFunction)(void (*)(void))ftc_begin_run, METH_VARARGS | METH_KEYWORDS,
      "begin_run(policy, parameters, seed, limit, stay_limit, log, only_hot)\n--\n\nFrom here on the calling thread "
      "is worker 0 of a controlled run."},
@@ -53,6 +54,12 @@ static PyMethodDef methods[] = {
     {"unordered", ftc_unordered, METH_NOARGS,
      "unordered()\n--\n\nPairs of operations of the last run (numbers into its log) that meet and that nothing orders; one "
      "for each pair of places in the code.\nThese places are decided at in runs with `only_hot` from now on."},
+    {"races", ftc_races, METH_NOARGS,
+     "races()\n--\n\n(first, second, ordered, and (thread, step, code, offset, writes) of both) of operations of the last run "
+     "that access one\nvariable: numbers into its log. See _core/races.c for what a variable is."},
+    {"reversal", ftc_reversal, METH_VARARGS,
+     "reversal(first, second, /)\n--\n\nThe order of the last run's operations with these two reversed, and nothing else "
+     "that need not be:\nparameters for a run with the policy `follow`."},
     {"tree_reset", ftc_tree_reset, METH_VARARGS,
      "tree_reset(bound, reduce, /)\n--\n\nBegin a systematic search with at most `bound` preemptions (-1: any number), with or "
      "without\npartial-order reduction. Its runs are those with the policy `tree`."},
@@ -91,6 +98,7 @@ static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, ftc_sched_init},
     {Py_mod_exec, ftc_gate_init},
     {Py_mod_exec, ftc_points_init},
+    {Py_mod_exec, ftc_trace_init},
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
     {0, NULL},

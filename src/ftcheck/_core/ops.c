@@ -70,6 +70,10 @@ is_its_own(PyObject *owner, PyObject *name)
 static void
 attribute(ftc_op *op, int kind, PyObject *owner, PyObject *name)
 {
+    if (PyObject_TypeCheck(owner, ftc_local_type)) {
+        *op = (ftc_op){.kind = FTC_READ, .object = (uintptr_t)owner, .key = (uintptr_t)name};
+        return;                                        /* a write is the thread's own: it disturbs nobody */
+    }
     op->key = (uintptr_t)name;
     if (PyModule_CheckExact(owner)) {
         op->object = (uintptr_t)PyModule_GetDict(owner);               /* the module's functions see it as a global */
@@ -111,6 +115,7 @@ item(ftc_op *op, int kind, PyObject *container, PyObject *key, int shifts)
     }
     op->object = (uintptr_t)container;
     op->key = FTC_WHOLE;
+    op->item = ftc_key(key);
     op->place = (uintptr_t)Py_TYPE(container);
     op->kind = kind;
     PyMappingMethods *mapping = Py_TYPE(container)->tp_as_mapping;
@@ -130,7 +135,7 @@ item(ftc_op *op, int kind, PyObject *container, PyObject *key, int shifts)
         int overflow;
         long index = PyLong_AsLongAndOverflow(key, &overflow);
         index += index < 0 ? (long)PyList_GET_SIZE(container) : 0;
-        op->key = shifts ? FTC_WHOLE : (uintptr_t)index * 2 + 1;
+        op->item = op->key = shifts ? FTC_WHOLE : (uintptr_t)index * 2 + 1;
     }
     else if (PyType_HasFeature(Py_TYPE(container), Py_TPFLAGS_HEAPTYPE) && PyType_Check(container)) {
         op->kind = FTC_NOTHING;                                        /* Class[int] */

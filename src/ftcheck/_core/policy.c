@@ -2,7 +2,9 @@
 #include "sched.h"
 #include <string.h>
 
-static const ftc_policy *const policies[] = {&ftc_plan, &ftc_walk, &ftc_pct, &ftc_pos, &ftc_surw, &ftc_race, &ftc_tree};
+static const ftc_policy *const policies[] = {
+    &ftc_plan, &ftc_walk, &ftc_pct, &ftc_pos, &ftc_surw, &ftc_race, &ftc_tree, &ftc_follow,
+};
 
 const ftc_policy *
 ftc_policy_named(const char *name)

@@ -70,6 +70,7 @@ ftc_end_run(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     ftc_the.active = 0;
     ftc_new_era();
     PyObject *calls = ftc_take_calls();
+    ftc_trace_end();
     if (ftc_interruption != NULL) {
         PyErr_SetRaisedException(ftc_interruption);
         ftc_interruption = NULL;

@@ -30,6 +30,7 @@ give_up(enum ftc_outcome outcome)
         for (int i = 0; i < ftc_the.workers; i++) {
             ftc_worker *w = &ftc_workers[i];
             w->unfinished = ftc_the.live & FTC_BIT(i) ? w->pending : (ftc_op){0};
+            ftc_identify(&w->unfinished);
             w->unfinished_code = w->code;
             w->unfinished_offset = w->offset;
         }

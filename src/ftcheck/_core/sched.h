@@ -14,11 +14,14 @@
  *   pool.c     pooled threads, for the bodies of a test
  *   threads.c  threads that the code under test starts itself; joining
  *   clock.c    time.sleep() and the clocks, on virtual time
- *   policy.c   what all policies need; one file for each: plan.c, walk.c, pct.c, pos.c, surw.c, race.c, tree.c
+ *   policy.c   what all policies need; one file for each: plan.c, walk.c, pct.c, pos.c, surw.c, race.c, tree.c, follow.c
  *   dpor.c     partial-order reduction for tree.c
  *   trace.c    what happened, for those who ask: the log of operations and of decisions
  *   values.c   what an operation reads or writes, as text
- *   before.c   happens-before over that log: accesses that nothing orders
+ *   reborn.c   objects of one address are told apart, in that log
+ *   clocks.c   happens-before over that log: vector clocks
+ *   before.c   accesses that nothing orders: where a search decides first
+ *   races.c    candidates for races in that log, and the order in which a pair of accesses would be reversed
  *
  * The words.  A *worker* is a thread under control.  A *point* is where a worker may be stopped: just before an operation
  * on something that may be shared, or before a blocking call.  At a point where somebody else could run, too, the
@@ -50,12 +53,13 @@ enum ftc_kind {
 
 typedef struct {
     int kind;                        /* enum ftc_kind */
-    int typed;                       /* one call of a builtin, which is atomic: list.append(x) */
+    int typed;                       /* one call of a builtin, which is atomic: list.append(x); 2: it tells nothing back */
     uintptr_t object;                /* its address */
     uintptr_t key;                   /* an attribute's name, the hash of an item's key; FTC_WHOLE: all of the object */
     uintptr_t also, also_key;        /* something that is read besides: the class on which an attribute was found, the
                                       * container that an iterator walks, another argument of a call */
     int also_writes;                 /* it is not only read */
+    uintptr_t item;                  /* obj[key]: the hash of the key, also where `key` has to be FTC_WHOLE; 0: not known */
     uintptr_t place;                 /* what it is alike to in other runs, where objects are others: type and name */
 } ftc_op;
 
@@ -266,7 +270,8 @@ int ftc_most_urgent(uint64_t set);   /* the one with the highest priority */
 int ftc_unplanned(ftc_worker *me, uint64_t enabled, enum ftc_why why);     /* plan.c: who goes on if nobody decides */
 int ftc_after(uint64_t set, int id); /* the next one after `id`, in turn */
 PyObject *ftc_unmatched(PyObject *module, PyObject *ignored);    /* plan.c: entries that were not followed */
-extern const ftc_policy ftc_plan, ftc_walk, ftc_pct, ftc_pos, ftc_surw, ftc_race, ftc_tree;
+typedef struct { long thread, step; } ftc_place;        /* follow.c: one operation of an order */
+extern const ftc_policy ftc_plan, ftc_walk, ftc_pct, ftc_pos, ftc_surw, ftc_race, ftc_tree, ftc_follow;
 
 /* --- tree.c, dpor.c: systematic search -------------------------------------------------------- */
 
@@ -310,6 +315,9 @@ PyObject *ftc_uncontrolled(PyObject *module, PyObject *callable);
 enum ftc_record { FTC_NO_LOG = 0, FTC_LOG_SWITCHES = 1, FTC_LOG_DECISIONS = 2, FTC_LOG_OPS = 4, FTC_LOG_VALUES = 8 };
 
 void ftc_trace_reset(int what);
+void ftc_trace_end(void);
+int ftc_trace_init(PyObject *module);
+extern PyTypeObject *ftc_local_type;                 /* threading.local */
 int ftc_trace_wants(int what);
 PyObject *ftc_value(int site, int arg, PyCodeObject *code);          /* values.c: what is read or written, as text */
 void ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why);
@@ -319,11 +327,37 @@ PyObject *ftc_trace(PyObject *module, PyObject *ignored);
 PyObject *ftc_unfinished(PyObject *module, PyObject *ignored);
 
 /* enabled: who could run when this operation was chosen to be next; 0: it was not chosen, it came with the one before. */
-typedef struct { int thread, offset; long step; ftc_op op; PyObject *code, *value; uint64_t enabled; } ftc_event;
+typedef struct {
+    int thread, offset;
+    int shared;                      /* the object is one that passes things from thread to thread: a list, an Event */
+    long step;
+    ftc_op op;
+    PyObject *code, *value;
+    uint64_t enabled;
+} ftc_event;
 const ftc_event *ftc_events(long *count);            /* the log of operations of the last run */
 
-/* --- before.c: happens-before ------------------------------------------------------------------ */
+/* --- reborn.c: an address and a number in one, while operations are logged ---------------------- */
+
+uintptr_t ftc_identity(uintptr_t address);
+void ftc_identify(ftc_op *op);
+void ftc_follow_births(void);
+void ftc_forget_births(void);
+
+/* --- before.c: happens-before; races.c: candidates ---------------------------------------------- */
 
 PyObject *ftc_unordered(PyObject *module, PyObject *ignored);
+PyObject *ftc_races(PyObject *module, PyObject *ignored);
+PyObject *ftc_reversal(PyObject *module, PyObject *args);
+
+/* What threads have heard of each other, over the log.  Begin, then take one event after the other. */
+extern long ftc_clocks[FTC_MAX_WORKERS][FTC_MAX_WORKERS];
+void ftc_clocks_begin(void);
+void ftc_clocks_take(const ftc_event *event);          /* counts it, and hears or tells what locks, queues and threads do */
+/* The clock that is kept under this object and key, all zero at first; what is there, to be heard of or told to. */
+long *ftc_clock_of(uintptr_t object, uintptr_t key, int kind);
+void ftc_hear(long *mine, const long *other);
+void ftc_hear_all(long *mine, uintptr_t object, uintptr_t key, int kind);
+int ftc_clocks_end(void);                              /* -1 with an exception: there was no memory */
 
 #endif

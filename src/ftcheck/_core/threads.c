@@ -179,6 +179,15 @@ handle_is_done(PyObject *self, PyObject *Py_UNUSED(ignored))
     for (int i = 0; me != NULL && i < ftc_the.workers; i++) {
         if (ftc_workers[i].handle == self) {
             done = ftc_workers[i].wait == FTC_ENDED;
+            if (done) {                                /* for races.c: who knows that it has ended has heard of it */
+                ftc_op doing = me->pending;
+                PyObject *code = me->code;
+                me->pending = (ftc_op){.kind = FTC_NOTHING, .also = FTC_BIT(i)};
+                me->code = NULL;
+                ftc_trace_op(me);
+                me->pending = doing;
+                me->code = code;
+            }
         }
     }
     if (me != NULL) {

@@ -13,6 +13,8 @@ GROWING(change, changes);
 GROWING(decision, decisions);
 GROWING(ftc_event, events);
 static int wanted, incomplete;
+static PyTypeObject *deque_type, *event_type;
+PyTypeObject *ftc_local_type;
 
 static void *
 grow(void *array, long *room, size_t size)
@@ -40,6 +42,27 @@ ftc_trace_reset(int what)
     wanted = what;
     changes_used = decisions_used = events_used = 0;
     incomplete = 0;
+    if (wanted & FTC_LOG_OPS) {
+        ftc_follow_births();
+    }
+}
+
+void
+ftc_trace_end(void)
+{
+    ftc_forget_births();
+}
+
+/* An object by which threads pass each other things: to look at it is to hear of those who changed it. */
+static int
+passes_on(const ftc_op *op)
+{
+    PyObject *object = (PyObject *)op->object;
+    if ((op->kind != FTC_READ && op->kind != FTC_WRITE) || object == NULL) {
+        return 0;
+    }
+    return PyList_Check(object) || PyDict_Check(object) || PyAnySet_Check(object) || PyByteArray_Check(object)
+        || PyObject_TypeCheck(object, deque_type) || PyObject_TypeCheck(object, event_type);
 }
 
 void
@@ -62,7 +85,9 @@ void
 ftc_trace_op(ftc_worker *me)
 {
     if (wanted & FTC_LOG_OPS && !ftc_the.abandoning) {
-        APPEND(events, (ftc_event){me->id, me->offset, me->step, me->pending, me->code, me->value, ftc_the.before});
+        ftc_event e = {me->id, me->offset, passes_on(&me->pending), me->step, me->pending, me->code, me->value, ftc_the.before};
+        ftc_identify(&e.op);
+        APPEND(events, e);
         me->value = NULL;                              /* the log's from now on */
     }
 }
@@ -78,6 +103,15 @@ ftc_events(long *count)
 {
     *count = events_used;
     return events;
+}
+
+int
+ftc_trace_init(PyObject *Py_UNUSED(module))
+{
+    deque_type = (PyTypeObject *)PyImport_ImportModuleAttrString("collections", "deque");      /* kept for good */
+    event_type = (PyTypeObject *)PyImport_ImportModuleAttrString("threading", "Event");
+    ftc_local_type = (PyTypeObject *)PyImport_ImportModuleAttrString("_thread", "_local");
+    return ftc_local_type == NULL || deque_type == NULL || event_type == NULL ? -1 : 0;
 }
 
 /* (switches, decisions, operations, complete) */

@@ -16,8 +16,8 @@ from typing import Any
 
 from ftcheck import _core
 
-NOTHING, READ, WRITE = 0, 1, 2
-"""``enum ftc_kind``."""
+NOTHING, READ, WRITE, BLIND = 0, 1, 2, 6
+"""``enum ftc_kind``; BLIND is a write, too."""
 
 _READS: dict[type, str] = {
     list: "copy count index __len__ __iter__ __contains__ __reversed__",
@@ -39,6 +39,8 @@ _KEEPS: dict[type, str] = {
 """These take or give items, and do not look into them."""
 _UNCHANGING: tuple[type, ...] = (re.Pattern, re.Match, contextvars.ContextVar)
 """What their methods do other threads cannot see: nothing changes, or only what belongs to the calling one."""
+_BLIND = frozenset({"append", "appendleft", "insert", "add", "discard", "clear", "reverse", "rotate", "__setitem__"})
+"""Of these, those from which nobody learns what was there before."""
 _READING_FUNCTIONS = "len sum min max any all sorted iter enumerate repr hash id format print getattr hasattr isinstance"
 _HARMLESS = "isinstance id callable issubclass type hash globals locals print open input exec eval compile __import__"
 
@@ -54,7 +56,7 @@ def classify() -> None:
     for kind, names in _KEEPS.items():
         for name in names.split():
             if name not in _READS[kind].split() and name not in _WITH_KEY.get(kind, {}):
-                _method(kind, name, WRITE, -1, alone=True)
+                _method(kind, name, BLIND if name in _BLIND else WRITE, -1, alone=True)
     for kind in _UNCHANGING:
         for name in vars(kind):
             _method(kind, name, NOTHING, -1, alone=True)

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ftcheck import _core, workload
+from ftcheck.candidates import Candidates
 from ftcheck.explore import chance, pool
 from ftcheck.explore import control as controlled
 from ftcheck.explore.control import Attempt, Control, Log, Run, Scope
 from ftcheck.explore.differences import what_differs
+from ftcheck.explore.hunt import Hunt
 from ftcheck.explore.minimise import Minimised
 from ftcheck.explore.search import Budget, Exploration, search
 from ftcheck.explore.sites import Granularity
@@ -46,6 +48,7 @@ class Plan:
     :param own_threads: it is known to bring its own.
     :param replay: run this interleaving, and no other.
     :param known: interleavings that have failed in an earlier run: they are tried first.
+    :param races: list the candidates for races.
     """
 
     scope: Scope
@@ -56,6 +59,11 @@ class Plan:
     own_threads: bool = False
     replay: Token | None = None
     known: Sequence[Token] = ()
+    races: bool = False
+
+    def hunt(self) -> Hunt | None:
+        """For candidates, if they are wanted and accesses can be seen."""
+        return Hunt() if self.races and self.granularity is not Granularity.LINES else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +133,10 @@ def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = l
             seed=plan.seed,
             systematic=plan.granularity is not Granularity.LINES,
             progress=progress,
+            hunt=plan.hunt(),
         )
+        if plan.races and exploration.candidates is None:
+            exploration = replace(exploration, candidates=Candidates(limit="points"))
         copies = test.copies if test.copies > 1 else 0
         found = None
         if exploration.failing is not None:

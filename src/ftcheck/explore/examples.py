@@ -17,6 +17,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
+from ftcheck.candidates import Candidates
 from ftcheck.coverage import Interleavings
 from ftcheck.explore import chance
 from ftcheck.explore.control import Attempt, Control, Log
@@ -43,6 +44,7 @@ class Examples:
         self._before_run: Callable[[], None] = lambda: None
         self._counted = False
         self._copies = 0  # not known yet
+        self._hunt = plan.hunt()
         self._replayed: Explored | None = None
         self.found: Found | None = None
         self.tried, self.stale = 0, ""
@@ -77,7 +79,7 @@ class Examples:
         if self._plan.replay is not None:
             self._replay(control, test, self._plan.replay)
             return
-        exploration = search(control, test, budget=self._plan.budget, seed=seed)
+        exploration = search(control, test, budget=self._plan.budget, seed=seed, hunt=self._hunt)
         self._explorations.append(exploration)
         self._counted = True
         if exploration.failing is None:
@@ -157,6 +159,12 @@ class Examples:
         """Whether of every example all inequivalent interleavings were run."""
         return all(one.complete for one in self._explorations)
 
+    def _candidates(self) -> Candidates | None:
+        if self._hunt is None:
+            return Candidates(limit="points") if self._plan.races else None
+        self._hunt.end("complete" if self.complete else "schedules")
+        return self._hunt.listing()
+
     def coverage(self) -> Interleavings:
         """All examples added up: the least that can be said of each of them."""
         seen = self._explorations
@@ -174,6 +182,7 @@ class Examples:
             deterministic=all(one.deterministic for one in seen),
             uncontrolled=sum(one.uncontrolled for one in seen),
             outside=tuple(dict.fromkeys(where for one in seen for where in one.outside)),
+            candidates=self._candidates(),
         )
 
 

@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ftcheck import _core
+from ftcheck.candidates import Candidates
 from ftcheck.explore.control import Attempt, Control, Ending, Log, Run
+from ftcheck.explore.hunt import Hunt
 from ftcheck.explore.knowledge import Knowledge
 from ftcheck.explore.minimise import Minimised, minimise
 from ftcheck.explore.strategies.pct import Pct, probability_of_missing
@@ -62,6 +64,7 @@ class Exploration:
     :param timed: some run slept or timed out: these end only when nothing else can run, so other orders were not tried.
     :param outside: where threads blocked outside of control; **uncontrolled**: in how many runs.
     :param deterministic: False: a run went another way than the same decisions had led before.
+    :param candidates: for races, if they were asked for; what they have cost is counted there.
     """
 
     failing: Run | None
@@ -81,6 +84,7 @@ class Exploration:
     uncontrolled: int
     outside: tuple[str, ...]
     seconds: float
+    candidates: Candidates | None = None
 
 
 @dataclass(slots=True)
@@ -123,47 +127,67 @@ def search(
     seed: int,
     systematic: bool = True,
     progress: Callable[[int], object] = lambda schedules: None,
+    hunt: Hunt | None = None,
 ) -> Exploration:
     """Explore the interleavings of a test.
+
+    What fails first is what is reported. With a ``hunt`` the search goes on behind it, to the end of its budget, so that
+    other pairs of accesses are seen, and in both orders; that changes nothing in what is said of the failure.
 
     :param body: the test: makes everything afresh, runs its threads, and raises if something is wrong.
     :param systematic: whether to search systematically, too; it needs to see all accesses.
     :param progress: called now and then with the number of runs so far.
+    :param hunt: looks for race candidates, and takes every second turn as long as it has something to try.
     """
     dice = random.Random(seed)
     _core.cool()
     knowledge, portfolio, books = Knowledge(), Portfolio(systematic=systematic), _Books()
     began = time.monotonic()
-    limit, failing, first = "schedules", None, ""
-    while books.schedules < budget.schedules:
-        if budget.seconds is not None and time.monotonic() - began > budget.seconds:
+    until = None if budget.seconds is None else began + budget.seconds
+    limit, failing, first, schedules = "schedules", None, "", 0
+    if hunt is not None:
+        hunt.begin()
+    while schedules < budget.schedules:
+        if until is not None and time.monotonic() > until:
             limit = "seconds"
             break
-        attempt = portfolio.next(knowledge, dice)
+        reversing = hunt.next() if hunt is not None else None
+        attempt = reversing or portfolio.next(knowledge, dice)
         if attempt is None:
             limit = "complete"
             break
-        study = not knowledge.settled or books.schedules % _STUDY_EVERY == 0
+        study = hunt is not None or not knowledge.settled or schedules % _STUDY_EVERY == 0
         log = Log.SWITCHES | (Log.OPERATIONS if study or attempt.policy == "tree" else Log.NOTHING)
         run = control.run(body, attempt, log)
-        books.enter(attempt, run)
+        schedules += 1
+        if failing is None:
+            books.enter(attempt, run)
+        if hunt is not None:
+            hunt.see(run)
         knowledge.note(run.decisions, run.steps, run.threads)
-        if run.failed:
-            limit, failing = "found", run
-            break
+        if run.failed and failing is None:
+            failing = run
+            if hunt is None:
+                break
         if study:
             knowledge.study()
-        portfolio.learn(run)
-        first = first or _what_happened()
+        if reversing is None:
+            portfolio.learn(run)
+            first = first or _what_happened()
         if portfolio.dpor is not None and portfolio.dpor.complete and not books.timed:
             control.run(body, Attempt("plan", []), Log.OPERATIONS)
             if _what_happened() == first:
                 limit = "complete"
                 break
             portfolio.dpor, portfolio.diverged = None, True  # something was left behind by an earlier run
-        if books.schedules % 64 == 0:
-            progress(books.schedules)
+        if schedules % 64 == 0:
+            progress(schedules)
     minimised = minimise(control, body, failing, budget.minimising) if failing is not None else None
+    if hunt is not None:
+        hunt.end(limit)
+        if failing is not None:
+            hunt.confirm(control, body, minimised, until)
+    limit = limit if failing is None else "found"
     return Exploration(
         failing=failing,
         minimised=minimised,
@@ -182,6 +206,7 @@ def search(
         uncontrolled=books.uncontrolled,
         outside=tuple(books.outside),
         seconds=time.monotonic() - began,
+        candidates=None if hunt is None else hunt.listing(),
     )
 
 

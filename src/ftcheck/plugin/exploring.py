@@ -70,6 +70,7 @@ def explore_item(
         granularity=Granularity(settings.points) if replay is None else replay.granularity,
         own_threads=own_threads,
         replay=replay,
+        races=settings.races,
     )
 
     def once(plan: Plan) -> Seen:
@@ -83,7 +84,7 @@ def explore_item(
             return Seen(_so_far(test, plan, "settled"), alone=alone.reason or str(error))
 
     try:
-        if replay is None:
+        if replay is None and not settings.races:  # one that fails again would be all that is run
             known = [one for one in failures.tokens() if one.granularity is plan.granularity]
             plan = dataclasses.replace(plan, known=known)
         return once(plan)

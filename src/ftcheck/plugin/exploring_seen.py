@@ -144,4 +144,5 @@ def _interleavings(exploration: Exploration) -> Interleavings:
         deterministic=exploration.deterministic,
         uncontrolled=exploration.uncontrolled,
         outside=exploration.outside,
+        candidates=exploration.candidates,
     )

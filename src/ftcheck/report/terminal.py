@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ftcheck.coverage import Coverage
+from ftcheck.coverage import Coverage, counted
+from ftcheck.report import candidates
 from ftcheck.report.model import RunReport
 from ftcheck.verdicts import Finding, TestVerdict, Verdict
 
@@ -64,6 +65,7 @@ def render(report: RunReport, *, width: int, colour: bool, verbose: int, where: 
         for number, finding in enumerate(report.findings, 1):
             console.print()
             _finding(console, report, finding, number, where)
+        candidates.show(console, report, where=where, shorten=_short, everything=verbose > 0)
         _not_checked(console, report)
     if verbose > 0:
         _every_test(console, report)
@@ -117,6 +119,9 @@ def _explored(coverages: Sequence[Coverage]) -> str:
     seen = [coverage.interleavings for coverage in coverages if coverage.interleavings is not None]
     complete, schedules = sum(one.complete for one in seen), sum(coverage.rounds for coverage in coverages)
     text = f"nothing found in {schedules:,} controlled schedules; {complete} of {len(coverages)} tests: all interleavings"
+    listed = [one.candidates for one in seen if one.candidates is not None]
+    if listed:
+        text = f"{text}; {counted(sum(len(one.pairs) for one in listed), 'race candidate')}"
     notes = [
         (sum(one.timed for one in seen), "with sleeps or timeouts, which end only when nothing else can run"),
         (sum(one.cut > 0 for one in seen), "with schedules that were given up at a limit"),
