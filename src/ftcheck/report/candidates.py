@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.text import Text
 
-from ftcheck.candidates import Access, Candidate, Candidates, Mark
+from ftcheck.candidates import Candidate, Candidates, Mark
 from ftcheck.coverage import counted
 from ftcheck.report.model import RunReport
 from ftcheck.verdicts import TestVerdict
@@ -39,8 +39,7 @@ def show(
         listed = candidates_of(test)
         if listed is not None:
             console.print()
-            for line in _lines(where(test.test), listed, shorten, everything):
-                line.rstrip()
+            for line in _lines(where(test.test), listed, shorten, everything, console.width):
                 console.print(line, soft_wrap=True)
 
 
@@ -50,7 +49,7 @@ def candidates_of(test: TestVerdict) -> Candidates | None:
     return explored.candidates if explored is not None else None
 
 
-def _lines(test: str, listed: Candidates, shorten: Callable[[str], str], everything: bool) -> Iterator[Text]:
+def _lines(test: str, listed: Candidates, shorten: Callable[[str], str], everything: bool, width: int) -> Iterator[Text]:
     yield Text.assemble(("race candidates of ", "bold"), (test, "bold"), f": {_summary(listed)}")
     shown = listed.pairs if everything or len(listed.pairs) <= _SHOWN else listed.pairs[: _SHOWN - 1]
     for mark in Mark:
@@ -58,7 +57,7 @@ def _lines(test: str, listed: Candidates, shorten: Callable[[str], str], everyth
         if pairs:
             yield Text.assemble("  ", (_MEANING.get(mark, mark.value), _STYLES[mark]))
         for pair in pairs:
-            yield from _pair(pair, shorten)
+            yield from _pair(pair, shorten, width)
     if len(shown) < len(listed.pairs):
         yield Text(f"  ... and {len(listed.pairs) - len(shown)} more (pytest -v shows all)")
 
@@ -72,17 +71,19 @@ def _summary(listed: Candidates) -> str:
     return f"{pairs} in {counted(listed.schedules, 'schedule')}{reversing} ({_LIMITS[listed.limit]}{untried})"
 
 
-def _pair(pair: Candidate, shorten: Callable[[str], str]) -> Iterator[Text]:
+def _pair(pair: Candidate, shorten: Callable[[str], str], width: int) -> Iterator[Text]:
     note = f"  ({pair.note})" if pair.note else ""
     yield Text.assemble("    ", (pair.name, "bold"), (note, "dim"))
-    same = pair.first == pair.second
-    places = [f"{shorten(side.location.file)}:{side.location.line} in {side.location.function}" for side in _sides(pair)]
-    does = [f"{side.does}, in two threads" if same else side.does for side in _sides(pair)]
+    sides = [pair.first] if pair.first == pair.second else [pair.first, pair.second]
+    places = [f"{shorten(side.location.file)}:{side.location.line} in {side.location.function}" for side in sides]
+    does = [f"{side.does}, in two threads" if len(sides) == 1 else side.does for side in sides]
     widths = max(map(len, places)), max(map(len, does))
-    for place, doing, side in zip(places, does, _sides(pair), strict=True):
-        source = (side.location.source, "dim")
-        yield Text.assemble(f"      {place:<{widths[0]}}  ", f"{doing:<{widths[1]}}  ", source)
-
-
-def _sides(pair: Candidate) -> list[Access]:
-    return [pair.first] if pair.first == pair.second else [pair.first, pair.second]
+    for place, doing, side in zip(places, does, sides, strict=True):
+        line = Text(f"      {place:<{widths[0]}}  {doing:<{widths[1]}}")
+        source = side.location.source
+        if len(line) + 2 + len(source) <= width:
+            line = Text.assemble(line, "  ", (source, "dim")) if source else line
+            source = ""
+        yield line
+        if source:
+            yield Text(f"          {source}", style="dim")

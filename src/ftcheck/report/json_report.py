@@ -177,7 +177,9 @@ def _read(kind: Any, data: Any, where: str) -> Any:
     if origin is dict and isinstance(data, dict):
         return data
     if origin is tuple and isinstance(data, list):
-        return tuple(_read(parts[0], entry, f"{where}[{number}]") for number, entry in enumerate(data))
+        kinds = parts[:1] * len(data) if parts[-1] is Ellipsis else parts
+        if len(kinds) == len(data):
+            return tuple(_read(one, entry, f"{where}[{n}]") for n, (one, entry) in enumerate(zip(kinds, data, strict=True)))
     if kind is types.NoneType and data is None:
         return None
     if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
