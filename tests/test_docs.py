@@ -54,6 +54,8 @@ def everything(tmp_path_factory):
         lines |= shown(printed(folder, *command.split(), *(["--ftcheck-seed=1"] if "replay" not in command else [])))
     for path in sorted(MORE.glob("test_*.py")):
         lines |= shown(printed(folder, "--ftcheck-seed=1", "--hypothesis-seed=1", path.name))
+    for _ in range(2):  # without a seed: the second time from Hypothesis' database
+        lines |= shown(printed(folder / "again", "test_counter.py"))
     token = next(word for word in COMMANDS[1].split() if "replay=" in word).partition("=")[2]
     pinned = FILES["test_stock.py"].replace("explore=True", f'replay="{token}"')
     repaired = folder / "repaired"
