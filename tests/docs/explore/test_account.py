@@ -12,7 +12,7 @@ class Account:
         self.total += amount
 
 
-@given(st.integers(0, 1000), st.integers(0, 1000), ftcheck.interleavings(threads=2, within=10))
+@given(st.integers(0, 1000), st.integers(0, 1000), ftcheck.interleavings(threads=2, within=8))
 def test_add(first, second, interleaving):
     account = Account()
     interleaving.run(lambda: account.add(first), lambda: account.add(second))
