@@ -171,9 +171,12 @@ def _reason(value: Any) -> str:
     return value
 
 
+FLAG_WORDS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
+"""What can be written for yes and no."""
+
+
 def _flag(value: Any) -> bool:
-    known = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
-    read = value if isinstance(value, bool) else known.get(str(value).lower())
+    read = value if isinstance(value, bool) else FLAG_WORDS.get(str(value).lower())
     if read is None:
         raise ValueError("True or False")
     return read

@@ -243,7 +243,7 @@ def test_where_it_failed_is_in_the_package(calls):
 
 TOKEN = "ft1.314t.a.0.0123abcd~1p2-2"
 REFUSED = [
-    (["--ftcheck-explore=perhaps"], "--ftcheck-explore: explore must be True or False, not 'perhaps'."),
+    (["--ftcheck-explore=perhaps"], "argument --ftcheck-explore: ignored explicit argument 'perhaps'"),
     (["--ftcheck-schedules=0"], "--ftcheck-schedules: schedules must be a whole number from 1 up, not '0'."),
     (["--ftcheck-points=words"], "--ftcheck-points: points must be one of accesses, instructions, lines, not 'words'."),
     (

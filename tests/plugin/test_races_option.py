@@ -205,7 +205,7 @@ def test_the_examples_of_a_given_test_have_one_list(mini, check, mark):
         (["--ftcheck-races", "--ftcheck-points=lines"], "the command line: races contradicts points=lines"),
         (["--ftcheck-races", "--ftcheck-rounds=5"], "the command line: races contradicts rounds"),
         (["--ftcheck-races", "--ftcheck-noise=0.5"], "the command line: races contradicts noise"),
-        (["--ftcheck-races=perhaps"], "--ftcheck-races: races must be True or False, not 'perhaps'"),
+        (["--ftcheck-races=perhaps"], "argument --ftcheck-races: ignored explicit argument 'perhaps'"),
     ],
 )
 def test_what_contradicts_it_is_a_usage_error(mini, options, message):

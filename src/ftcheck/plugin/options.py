@@ -23,7 +23,7 @@ import pytest
 
 from ftcheck import settings
 from ftcheck.plugin import run_parallel
-from ftcheck.settings import OPTIONS, Settings, SettingsError
+from ftcheck.settings import FLAG_WORDS, OPTIONS, Settings, SettingsError
 
 START = (list(sys.path), dict(os.environ))
 """What a fresh interpreter gets (``reruns.py``): noted here, before any conftest file or test can change it."""
@@ -172,14 +172,14 @@ def add(parser: pytest.Parser) -> None:
         help="seed of everything random in ftcheck (default: drawn, and printed in the header)",
     )
     for option in _PER_RUN:
-        group.addoption(
-            f"--ftcheck-{option.name}",
-            dest=f"ftcheck_{option.name}",
-            default=None,
-            metavar=option.metavar,
-            help=option.help,
-            **({"nargs": "?", "const": "yes"} if option.flag else {}),
-        )
+        name, about = f"--ftcheck-{option.name}", {"dest": f"ftcheck_{option.name}", "default": None}
+        if not option.flag:
+            group.addoption(name, metavar=option.metavar, help=option.help, **about)
+            continue
+        # An optional value would swallow the file that is named behind the option; so only one with "=" is taken.
+        group.addoption(name, action="store_const", const="yes", help=f"{option.help} (={option.metavar})", **about)
+        for word in FLAG_WORDS:
+            group.addoption(f"{name}={word}", action="store_const", const=word, help=argparse.SUPPRESS, **about)
     for option in _PER_PROJECT:
         parser.addini(f"ftcheck_{option.name}", f"{option.help} (--ftcheck-{option.name})", default=None)
     parser.addini("ftcheck", "rerun every test in several threads at once (--ftcheck)", type="bool", default=False)
