@@ -2,14 +2,15 @@
 
 import inspect
 import re
+import struct
 import threading
 
 import pytest
 
-from ftcheck import concurrently
+from ftcheck import _core, concurrently
 from ftcheck.candidates import Mark
-from ftcheck.explore.control import Scope
-from ftcheck.explore.hunt import Hunt
+from ftcheck.explore.control import Attempt, Scope
+from ftcheck.explore.hunt import LOG, Hunt
 from ftcheck.explore.search import Budget, search
 
 from . import race_free, racy
@@ -219,6 +220,56 @@ def test_a_run_that_reverses_a_pair_is_one_of_the_schedules(candidates):
     found = candidates(racy.missing_join, schedules=3)
     assert found.schedules == 3
     assert found.by_strategy["reversing"] == found.candidates.reversing == 1
+
+
+@pytest.mark.parametrize("name", ["attribute", "last_writer_wins", "read_and_write_on_two_lines", "lock_in_the_writer_only"])
+def test_what_was_seen_in_one_order_is_reversed_on_purpose(control, name):
+    """No strategy takes part: the run without preemptions, and what the hunt makes of it."""
+    program, pairs = RACY[name]
+    entered, hunt = control(SCOPE), Hunt()
+    hunt.see(entered.run(program, Attempt("plan", []), LOG))
+    assert {pair.mark for pair in hunt.listing().pairs} == {Mark.NOT_EXPLORED}
+    asked = [hunt.next() for _ in range(2)]
+    assert [attempt is None for attempt in asked].count(True) == 1, "every second turn is the search's"
+    while any(asked):
+        for attempt in filter(None, asked):
+            assert attempt.policy == "follow"
+            hunt.see(entered.run(program, attempt, LOG))
+        asked = [hunt.next() for _ in range(2)]
+    listed = hunt.listing()
+    assert [(pair.first.location.line, pair.second.location.line) for pair in listed.pairs] == wanted(program, pairs)
+    assert {pair.mark for pair in listed.pairs} == {Mark.HELD}
+    assert listed.reversing == listed.schedules - 1
+
+
+def test_an_order_is_followed_exactly(control):
+    """A run's own order, and nothing reversed: the same operations again."""
+    program, _ = RACY["read_and_write_on_two_lines"]
+    entered = control(SCOPE)
+    for seed in range(20):
+        entered.run(program, Attempt("pos", None, seed), LOG)
+        done = [(row[0], row[1], row[2], row[10]) for row in _core.trace()[2]]
+        order = b"".join(struct.pack("ll", thread, step) for thread, step, _, _ in done)
+        entered.run(program, Attempt("follow", order), LOG)
+        assert [(row[0], row[1], row[2], row[10]) for row in _core.trace()[2]] == done
+
+
+@pytest.mark.parametrize("order", [b"123", "", None, []])
+def test_what_is_no_order_is_refused(control, order):
+    with pytest.raises(TypeError, match="an order as reversal"):
+        control(SCOPE).run(lambda: None, Attempt("follow", order))
+
+
+def test_an_order_with_a_thread_that_there_cannot_be_is_refused(control):
+    with pytest.raises(ValueError, match="a thread that there cannot be"):
+        control(SCOPE).run(lambda: None, Attempt("follow", struct.pack("ll", 64, 1)))
+
+
+@pytest.mark.parametrize("numbers", [(0, 0), (1, 0), (-1, 2), (0, 10_000)])
+def test_only_two_operations_of_the_run_can_be_reversed(control, numbers):
+    control(SCOPE).run(racy.last_writer_wins, Attempt("plan", []), LOG)
+    with pytest.raises(ValueError, match="no two operations of the last run"):
+        _core.reversal(*numbers)
 
 
 def test_a_deadlock_confirms_nothing_by_itself(here):

@@ -24,6 +24,12 @@ prepare(PyObject *parameters)
     places = (const ftc_place *)PyBytes_AS_STRING(order);
     count = PyBytes_GET_SIZE(order) / (Py_ssize_t)sizeof(ftc_place);
     at = 0;
+    for (long i = 0; i < count; i++) {
+        if (places[i].thread < 0 || places[i].thread >= FTC_MAX_WORKERS) {
+            PyErr_SetString(PyExc_ValueError, "an order names a thread that there cannot be");
+            return -1;
+        }
+    }
     for (int i = 0; i < FTC_MAX_WORKERS; i++) {
         last[i] = -1;
     }
