@@ -14,7 +14,7 @@ import pytest
 
 from ftcheck import workload
 from ftcheck.explore.control import Attempt, Scope
-from tests.explore import small, small_sync
+from tests.explore import small, small_detours, small_sync
 from tests.explore.conftest import PROGRAMS, program_scope, reordered
 from tests.explore.search import sample, search
 
@@ -61,6 +61,7 @@ ENUMERATED = [
 ]  # fmt: skip
 """A few of those with less than 1,000 interleavings."""
 
+SMALL = (small, small_detours, small_sync)
 TIMED = "whether a timeout comes before what is waited for is no race"
 KNOWN_BUGS = {
     "fails/timer_vs_cancel": TIMED,
@@ -123,9 +124,9 @@ def test_reduction_loses_nothing(on, name):
     check_reduction(*on(name), traces=name not in RECYCLING)
 
 
-@pytest.mark.parametrize("name", with_known_bugs([*small.PROGRAMS, *small_sync.PROGRAMS]))
+@pytest.mark.parametrize("name", with_known_bugs([name for module in SMALL for name in module.PROGRAMS]))
 def test_reduction_loses_no_way_to_tell_the_order(control, name):
-    module = small if name in small.PROGRAMS else small_sync
+    module = next(one for one in SMALL if name in one.PROGRAMS)
     check_reduction(control(Scope([module.__file__]), limit=LIMIT), module.PROGRAMS[name])
 
 

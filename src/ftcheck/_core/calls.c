@@ -9,6 +9,7 @@
 #define Py_BUILD_CORE 1
 #include "sched.h"
 #include "internal/pycore_object.h"
+#include <string.h>
 
 #define TABLE 1024                   /* a power of two, several times the number of entries */
 
@@ -153,6 +154,39 @@ call_of_function(ftc_op *op, PyObject *function, PyObject *const *args, Py_ssize
     }
 }
 
+/* list.__setitem__, super().__setitem__: C functions of a type's slots, known by their names.  0: it is none of these. */
+static int
+call_of_slot(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssize_t count)
+{
+    static const char *const reading[] = {
+        "__getitem__", "__len__", "__contains__", "__iter__", "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__",
+        "__repr__", "__str__", "__hash__", "__bool__", "__getattribute__", "__add__", "__or__", "__and__", "__sub__", NULL};
+    PyObject *self = NULL, *name = NULL;
+    if (Py_IS_TYPE(callable, &PyWrapperDescr_Type)) {
+        self = Py_XNewRef(count > 0 ? args[0] : NULL);
+        name = Py_NewRef(((PyDescrObject *)callable)->d_name);
+    }
+    else if (strcmp(Py_TYPE(callable)->tp_name, "method-wrapper") == 0) {
+        self = PyObject_GetAttrString(callable, "__self__");
+        name = PyObject_GetAttrString(callable, "__name__");
+        PyErr_Clear();
+    }
+    else {
+        return 0;
+    }
+    int kind = FTC_WRITE;
+    for (int i = 0; name != NULL && reading[i] != NULL; i++) {
+        kind = PyUnicode_EqualToUTF8(name, reading[i]) ? FTC_READ : kind;
+    }
+    if (self != NULL) {
+        on(op, kind, self, NULL);
+    }
+    looks_into(op, args, count, 0);
+    Py_XDECREF(name);
+    Py_XDECREF(self);                                  /* the callable has it */
+    return 1;
+}
+
 static void
 call_of_python(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssize_t count)
 {
@@ -175,7 +209,7 @@ call_of_python(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssize_t
         }
         Py_XDECREF(init);
     }
-    else {
+    else if (!call_of_slot(op, callable, args, count)) {
         PyObject *method = _PyType_LookupRef(Py_TYPE(callable), &_Py_ID(__call__));
         if (method != NULL && !PyFunction_Check(method)) {
             on(op, FTC_WRITE, callable, NULL);         /* it may keep something: functools.lru_cache */

@@ -62,7 +62,7 @@ is_its_own(PyObject *owner, PyObject *name)
         return 0;
     }
     PyObject *found = _PyType_LookupRef(Py_TYPE(owner), name);
-    int own = found == NULL || Py_IS_TYPE(found, &PyMemberDescr_Type) || Py_IS_TYPE(found, &PyProperty_Type);
+    int own = found == NULL || name == &_Py_ID(__dict__) || Py_IS_TYPE(found, &PyMemberDescr_Type) || Py_IS_TYPE(found, &PyProperty_Type);
     Py_XDECREF(found);
     return own;
 }
@@ -77,6 +77,7 @@ attribute(ftc_op *op, int kind, PyObject *owner, PyObject *name)
     op->key = (uintptr_t)name;
     if (PyModule_CheckExact(owner)) {
         op->object = (uintptr_t)PyModule_GetDict(owner);               /* the module's functions see it as a global */
+        op->key = ftc_key(name);
     }
     else {
         op->object = (uintptr_t)owner;
@@ -104,6 +105,10 @@ attribute(ftc_op *op, int kind, PyObject *owner, PyObject *name)
     }
     op->place = (uintptr_t)(PyModule_CheckExact(owner) ? owner : (PyObject *)Py_TYPE(owner)) * 31 ^ op->key;
     op->kind = kind;
+    if (name == &_Py_ID(__dict__)) {     /* who has that can change all of them */
+        op->kind = FTC_WRITE;
+        op->key = FTC_WHOLE;
+    }
 }
 
 /* obj[key], where obj is of a type whose C code does it; `shifts`: what comes after it moves, in a list. */
@@ -230,7 +235,7 @@ operation_in(ftc_op *op, int site, int arg, PyCodeObject *code, _PyInterpreterFr
         case SITE_GLOBAL_WRITE:
         case SITE_DELETE_GLOBAL:
             *op = (ftc_op){.kind = site == SITE_GLOBAL_READ ? FTC_READ : FTC_WRITE, .object = (uintptr_t)frame->f_globals,
-                           .key = (uintptr_t)PyTuple_GET_ITEM(code->co_names, arg)};
+                           .key = ftc_key(PyTuple_GET_ITEM(code->co_names, arg))};   /* as globals()[name] has it */
             op->place = op->object * 31 ^ op->key;
             break;
         case SITE_CELL_READ:

@@ -42,6 +42,7 @@ _UNCHANGING: tuple[type, ...] = (re.Pattern, re.Match, contextvars.ContextVar)
 _BLIND = frozenset({"append", "appendleft", "insert", "add", "discard", "clear", "reverse", "rotate", "__setitem__"})
 """Of these, those from which nobody learns what was there before."""
 _READING_FUNCTIONS = "len sum min max any all sorted iter enumerate repr hash id format print getattr hasattr isinstance"
+_CHANGING_FUNCTIONS = "setattr delattr vars"
 _HARMLESS = "isinstance id callable issubclass type hash globals locals print open input exec eval compile __import__"
 
 
@@ -60,6 +61,8 @@ def classify() -> None:
     for kind in _UNCHANGING:
         for name in vars(kind):
             _method(kind, name, NOTHING, -1, alone=True)
+    for name in _CHANGING_FUNCTIONS.split():
+        _function(getattr(builtins, name), WRITE)
     for name in _READING_FUNCTIONS.split():
         _function(getattr(builtins, name), READ)
     for name in _HARMLESS.split():
