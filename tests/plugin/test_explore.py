@@ -634,7 +634,7 @@ def test_json(data):
     assert replays["test_teardown"] == ["", ""]
     assert replays["test_concurrently_holds"] == []
     [token] = replays["test_deadlock"]
-    assert token.startswith("ft1.")
+    assert token.startswith("ft2.")
 
 
 def test_junit(run):

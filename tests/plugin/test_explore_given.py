@@ -98,7 +98,7 @@ def test_a_race_is_found_and_its_data_made_small(run):
 
 def test_it_shows_the_interleaving_and_how_to_replay_it(run):
     finding = run.finding("test_fails")
-    assert finding["replay"].startswith("ft1.")
+    assert finding["replay"].startswith("ft2.")
     assert "switch to thread" in finding["detail"]
     assert "1 preemption" in finding["headline"]
 

@@ -288,15 +288,16 @@ def unfit(run, mini_many, folder):
     import hypothesis
 
     token = run.finding("test_data")["replay"]
-    head, schedule, version, blob = token.split("~")
+    head, *middle, version, blob = token.split("~")
+    schedule, changed = "~".join(middle), f"{head.removesuffix('.x')[:-8]}01234567.x"
     calls = {
-        "code": ("test_data", f"{head[:-8]}01234567~{schedule}~{version}~{blob}"),
+        "code": ("test_data", f"{changed}~{schedule}~{version}~{blob}"),
         "version": ("test_data", f"{head}~{schedule}~1.2.3~{blob}"),
         "data": ("test_data", f"{head}~{schedule}~{version}~AA=="),
         "none": ("test_data", f"{head}~{schedule}"),
         "passes": ("test_what_is_rejected_does_not_fail", f"{head}~{schedule}~{version}~{blob}"),
     }
-    marker = f'@pytest.mark.ftcheck(replay="{head[:-8]}01234567~{schedule}")'
+    marker = f'@pytest.mark.ftcheck(replay="{changed}~{schedule}")'
     suite = SUITE.replace("VERSION", hypothesis.__version__)
     pinned = suite.replace("@quick\n@given(st.data())", f"{marker}\n@quick\n@given(st.data())")
     options = ("--ftcheck-isolate=no", "-p", "no:randomly")

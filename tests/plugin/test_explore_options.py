@@ -105,8 +105,14 @@ def test_in_two_workers(isolated, distributed):
 
 
 def test_the_seed_repeats_the_search(isolated, distributed, alone):
-    """The same schedule fails first, and becomes the same token: in any process, and whatever hashes are."""
-    assert found(isolated) == found(distributed) == found(alone)
+    """The same schedule fails first, and becomes the same token: in any process, and whatever hashes are; the token says
+    with which hash seed.
+    """
+    assert found(isolated) == found(distributed)
+    seed = {token.partition("~")[0].rpartition(".")[2] for _, token in found(alone).values()}
+    assert len(seed & {"0", "1"}) == len(seed) == 1
+    with_seed = {name: (n, token.replace(".x~", f".{min(seed)}~", 1)) for name, (n, token) in found(isolated).items()}
+    assert with_seed == found(alone)
     assert found(alone).keys() == {"test_fails", "test_fails_too", "test_one_line"}
 
 
@@ -217,7 +223,7 @@ def calls(mini_many, tmp_path_factory):
         ("budget", 0, "schedule budget reached"),
         ("seconds", 0, "time budget reached"),
         ("lines", 0, "3  passed  nothing found in"),
-        ("instructions", 1, "--ftcheck-replay=ft1.314t.i.0."),
+        ("instructions", 1, "--ftcheck-replay=ft2.314t.i.0."),
         ("without scope", 0, "1  passed  nothing found: 2 threads, all 2 inequivalent interleavings"),
         ("scope", 1, "1  failure"),
         ("scope", 1, "in Counter.increment"),
@@ -263,7 +269,10 @@ REFUSED = [
     ([f"--ftcheck-replay={TOKEN}"], "--ftcheck-replay runs one test, and 5 are selected. Name the one that the token is of"),
     (["--ftcheck-replay=nonsense"], "--ftcheck-replay: 'nonsense' is no replay token. Copy the whole of it from the line"),
     ([f"--ftcheck-replay={TOKEN}.", "-k", "holds"], f"'{TOKEN}.' is no replay token"),
-    (["--ftcheck-replay=ft2.314t.a.0.0123abcd~1p2-2"], "has format 2, and this version of ftcheck reads format 1"),
+    (
+        ["--ftcheck-replay=ft3.314t.a.0.0123abcd~1p2-2"],
+        "has format 3, and this version of ftcheck reads formats 1 and 2: explore again",
+    ),
     (["--ftcheck-replay=ft1.314t.a.0.0123abcd~1p2"], "is no replay token"),
 ]
 MARKERS = {

@@ -147,8 +147,8 @@ def unfit(found, mini_many):
     calls = {
         "python": [node, f"--ftcheck-replay={token.replace('.314t.', '.313t.')}"],
         "code": ["repaired/test_body.py::test_race", f"--ftcheck-replay={token}"],
-        "decisions": [node, f"--ftcheck-replay={head}~1p999-2"],
-        "nothing": [node, f"--ftcheck-replay={head}~"],
+        "decisions": [node, f"--ftcheck-replay={head}~1p999-2~"],
+        "nothing": [node, f"--ftcheck-replay={head}~~"],
         "several": ["test_body.py", f"--ftcheck-replay={token}"],
         "none": ["test_body.py", "-k", "no_such_test", f"--ftcheck-replay={token}"],
         "cannot": ["test_alone.py", f"--ftcheck-replay={token}"],
@@ -259,12 +259,12 @@ def pinned(mini, tmp_path_factory):
     runs = {"broken": mini(files, folder=folder)}
     runs["isolated"] = mini(files, "--ftcheck", folder=folder)
     runs["fixed"] = mini({**files, "product.py": FIXED}, folder=folder)
-    files["test_pin.py"] = PINNED.format(token=f"{token.partition('~')[0]}~1p999-2")
+    files["test_pin.py"] = PINNED.format(token=f"{token.partition('~')[0]}~1p999-2~")
     runs["unmet"] = mini({**files, "product.py": BROKEN}, folder=folder)
     files["test_pin.py"] = PINNED.format(token=token)
     other = PRODUCT.format("before = self.value; self.value = before + 1")
     runs["other"] = mini({**files, "product.py": other}, folder=folder)
-    stale = files["test_pin.py"].replace(token, f"{token.partition('.a.')[0]}.a.0.01234567~")
+    stale = files["test_pin.py"].replace(token, f"{token.partition('.a.')[0]}.a.0.01234567.x~~")
     runs["typed"] = mini({"product.py": BROKEN, "test_pin.py": stale}, f"--ftcheck-replay={token}", *HERE, folder=folder)
     return token, runs
 

@@ -68,6 +68,11 @@ static PyMethodDef methods[] = {
      "prefix says."},
     {"unmatched", ftc_unmatched, METH_NOARGS,
      "unmatched()\n--\n\nEntries of the last run's plan that it could not follow."},
+    {"meetings", ftc_meetings, METH_NOARGS,
+     "meetings()\n--\n\nFor each entry of the last run's plan (how, code, offset, step): how: 0 the thread did not come so far, 1 met,\n"
+     "2 who was to go on could not, 3 there was no such decision; and where the thread was then."},
+    {"places_of_switches", ftc_places_of_switches, METH_NOARGS,
+     "places_of_switches()\n--\n\n(code or None, offset) for each switch of the last run: where the thread was that decided."},
     {"run_bodies", ftc_run_bodies, METH_VARARGS,
      "run_bodies(bodies, called=..., /)\n--\n\nRun each callable on a pooled thread, under control; what each raised, or None.\n"
      "`called`: what each of them calls, where that may be a builtin."},

@@ -3,16 +3,22 @@
  * Without an entry a thread goes on as long as it can, and then the lowest-numbered one that can run follows: the run
  * without preemptions.  An entry says otherwise for one decision, which is named by the thread that decides and its own
  * count of points, so that dropping one entry does not move the others.  An entry that cannot be followed (its thread
- * cannot run there) is passed over and counted.
+ * cannot run there) is passed over and counted.  Where each entry was met, or why it was not, is noted: a schedule that
+ * leads another way than it did once has to be explained (explore/divergence.py).
  */
 #include "sched.h"
 #include <stdlib.h>
 
-typedef struct { long step; int why, to; } change;
+typedef struct { long step; int why, to; Py_ssize_t number; } change;
+
+enum meeting { NOT_REACHED, MET, CANNOT_RUN, OTHERWISE };    /* OTHERWISE: no such decision was to be made there */
+typedef struct { enum meeting how; PyObject *code; int offset; long step; } met;       /* code: borrowed */
 
 static change *changes[FTC_MAX_WORKERS];
 static int count[FTC_MAX_WORKERS], next[FTC_MAX_WORKERS];
 static long ignored;
+static met *meetings;                /* one for each entry */
+static Py_ssize_t entries;
 
 static int
 prepare(PyObject *parameters)
@@ -22,6 +28,13 @@ prepare(PyObject *parameters)
     }
     ignored = 0;
     Py_ssize_t size = PyList_Check(parameters) ? PyList_GET_SIZE(parameters) : 0;
+    free(meetings);
+    meetings = calloc((size_t)size + 1, sizeof *meetings);
+    entries = meetings == NULL ? 0 : size;
+    if (meetings == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
     for (int pass = 0; pass < 2; pass++) {             /* the first counts, the second fills */
         for (Py_ssize_t i = 0; i < size; i++) {
             int thread;
@@ -33,6 +46,7 @@ prepare(PyObject *parameters)
                 PyErr_SetString(PyExc_ValueError, "a schedule names a thread that there cannot be");
                 return -1;
             }
+            c.number = i;
             if (pass == 1) {
                 changes[thread][next[thread]++] = c;
             }
@@ -65,22 +79,34 @@ ftc_unplanned(ftc_worker *me, uint64_t enabled, enum ftc_why why)
     return why == FTC_FREE ? me->id : ftc_lowest(enabled);
 }
 
+static void
+note(const change *c, const ftc_worker *me, enum meeting how)
+{
+    if (meetings[c->number].how == NOT_REACHED) {
+        meetings[c->number] = (met){how, me->code, me->offset, me->step};
+    }
+}
+
 static int
 choose(ftc_worker *me, uint64_t enabled, enum ftc_why why)
 {
     int id = me->id;
     while (next[id] < count[id] && changes[id][next[id]].step < me->step) {
-        next[id]++;                                    /* a place that this run did not come to */
+        note(&changes[id][next[id]++], me, OTHERWISE); /* a place that this run did not come to */
         ignored++;
     }
     if (next[id] < count[id]) {
         const change *c = &changes[id][next[id]];
         if (c->step == me->step && (c->why == (int)why || (c->why == FTC_FREE && why == FTC_YIELDED))) {
             next[id]++;
+            note(c, me, enabled & FTC_BIT(c->to) ? MET : CANNOT_RUN);
             if (enabled & FTC_BIT(c->to)) {
                 return c->to;
             }
             ignored++;
+        }
+        else if (c->step == me->step) {
+            note(c, me, OTHERWISE);
         }
     }
     return ftc_unplanned(me, enabled, why);
@@ -94,6 +120,21 @@ ftc_unmatched(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
         left += count[i] - next[i];
     }
     return PyLong_FromLong(left);
+}
+
+PyObject *
+ftc_meetings(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
+{
+    PyObject *rows = PyList_New(0);
+    for (Py_ssize_t i = 0; rows != NULL && i < entries; i++) {
+        const met *m = &meetings[i];
+        PyObject *row = Py_BuildValue("(iOil)", (int)m->how, m->code == NULL ? Py_None : m->code, m->offset, m->step);
+        if (row == NULL || PyList_Append(rows, row) < 0) {
+            Py_CLEAR(rows);
+        }
+        Py_XDECREF(row);
+    }
+    return rows;
 }
 
 const ftc_policy ftc_plan = {"plan", prepare, choose, NULL, NULL, 0};

@@ -270,6 +270,7 @@ int ftc_most_urgent(uint64_t set);   /* the one with the highest priority */
 int ftc_unplanned(ftc_worker *me, uint64_t enabled, enum ftc_why why);     /* plan.c: who goes on if nobody decides */
 int ftc_after(uint64_t set, int id); /* the next one after `id`, in turn */
 PyObject *ftc_unmatched(PyObject *module, PyObject *ignored);    /* plan.c: entries that were not followed */
+PyObject *ftc_meetings(PyObject *module, PyObject *ignored);     /* plan.c: where each entry was met, or why not */
 typedef struct { long thread, step; } ftc_place;        /* follow.c: one operation of an order */
 extern const ftc_policy ftc_plan, ftc_walk, ftc_pct, ftc_pos, ftc_surw, ftc_race, ftc_tree, ftc_follow;
 
@@ -324,6 +325,7 @@ void ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why);
 void ftc_trace_decision(ftc_worker *me, uint64_t enabled, int chosen, enum ftc_why why);
 void ftc_trace_op(ftc_worker *me);
 PyObject *ftc_trace(PyObject *module, PyObject *ignored);
+PyObject *ftc_places_of_switches(PyObject *module, PyObject *ignored);
 PyObject *ftc_unfinished(PyObject *module, PyObject *ignored);
 
 /* enabled: who could run when this operation was chosen to be next; 0: it was not chosen, it came with the one before. */

@@ -5,7 +5,7 @@
 #include "sched.h"
 #include <stdlib.h>
 
-typedef struct { int thread, why, to; long step; } change;
+typedef struct { int thread, why, to; long step; PyObject *code; int offset; } change;
 typedef struct { int thread, why, chosen; long step; uint64_t enabled; long op; } decision;
 
 #define GROWING(type, name) static type *name; static long name##_used, name##_room
@@ -69,7 +69,7 @@ void
 ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why)
 {
     if (wanted & FTC_LOG_SWITCHES) {
-        APPEND(changes, (change){.thread = from->id, .why = why, .to = to, .step = from->step});
+        APPEND(changes, (change){.thread = from->id, .why = why, .to = to, .step = from->step, .code = from->code, .offset = from->offset});
     }
 }
 
@@ -146,6 +146,21 @@ ftc_trace(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     return Py_BuildValue("NNNi", switches, choices, ops, !incomplete);
+}
+
+/* Where in the code each of the switches was made: (code, offset). */
+PyObject *
+ftc_places_of_switches(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *rows = PyList_New(0);
+    int failed = rows == NULL;
+    for (long i = 0; !failed && i < changes_used; i++) {
+        ADD(rows, "(Oi)", changes[i].code == NULL ? Py_None : changes[i].code, changes[i].offset);
+    }
+    if (failed) {
+        Py_CLEAR(rows);
+    }
+    return rows;
 }
 
 /* What each thread was about to do when the run was given up: rows like those of the log. */

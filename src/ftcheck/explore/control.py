@@ -202,6 +202,11 @@ class Control:
         if self._collecting:
             gc.enable()
 
+    @property
+    def codes(self) -> Collection[types.CodeType]:
+        """The code in scope that is known by now."""
+        return self._watched.values()
+
     # --- code in scope -------------------------------------------------------------------------------------------------
 
     def see(self, value: object) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,12 +20,13 @@ from ftcheck.explore import chance, pool
 from ftcheck.explore import control as controlled
 from ftcheck.explore.control import Attempt, Control, Log, Run, Scope
 from ftcheck.explore.differences import what_differs
+from ftcheck.explore.divergence import all_there, divergence, places_of_last_run
 from ftcheck.explore.hunt import Hunt
 from ftcheck.explore.minimise import Minimised
 from ftcheck.explore.search import Budget, Exploration, search
 from ftcheck.explore.sites import Granularity
 from ftcheck.explore.story import tell
-from ftcheck.explore.token import Token, TokenError, digest_of, python_tag
+from ftcheck.explore.token import CODE_CHANGED, Token, TokenError, digest_of, hash_tag, python_tag
 from ftcheck.narrative import Interleaving
 from ftcheck.workload import Workload
 
@@ -88,7 +90,8 @@ class Explored:
 
     :param exploration: None for a replay.
     :param copies: of the body; 0: it brought its own threads.
-    :param followed: of a replay: every decision of the token was met.
+    :param diverged: of a replay: the first decision of the token that was not met, and what may be the cause; empty: all
+        were.
     :param known: it was one of the known interleavings that failed.
     :param outdated: of the known interleavings, those that were tried and do not fail any more, or do not fit any more.
     :param threads: of a replay: how many there were, besides the test.
@@ -97,10 +100,15 @@ class Explored:
     exploration: Exploration | None
     copies: int
     found: Found | None = None
-    followed: bool = True
+    diverged: str = ""
     known: bool = False
     outdated: Sequence[Token] = ()
     threads: int = 0
+
+    @property
+    def followed(self) -> bool:
+        """Of a replay: every decision of the token was met."""
+        return not self.diverged
 
 
 def explore(subject: Workload, plan: Plan, progress: Callable[[int], object] = lambda schedules: None) -> Explored:
@@ -157,9 +165,10 @@ def show(
         schedule = exploration.failing.schedule
         assert schedule is not None
         return Found(exploration.failing, None, None, None, what_differs(control, body, schedule))
-    token = Token(small.schedule, copies, granularity, python_tag(), "")
-    run, interleaving, _, code = told(control, body, token)
-    return Found(run if run.failed else small.run, replace(token, code=code), interleaving, small)
+    token = Token(small.schedule, copies, granularity, python_tag(), "", hash_tag())
+    run, interleaving, diverged, code = told(control, body, token)
+    places = () if diverged else places_of_last_run()
+    return Found(run if run.failed else small.run, replace(token, code=code, places=places), interleaving, small)
 
 
 def run_copies(bodies: list[Callable[[], object]]) -> None:
@@ -178,34 +187,44 @@ def run_copies(bodies: list[Callable[[], object]]) -> None:
 def _replay(control: Control, test: _Test, token: Token) -> Explored:
     test.copies = max(token.copies, 1)
     control.run(test, Attempt("plan", []), Log.NOTHING)  # what is imported at first use was imported when it was found, too
-    run, interleaving, followed, code = told(control, test, token)
+    run, interleaving, diverged, code = told(control, test, token)
     changed = token.changed(code)
+    if diverged and changed == CODE_CHANGED and all_there(token.places, _that_took_part(control)):
+        raise TokenError(f"the replay went another way than when its token was made, or {changed}: {diverged}")
     if changed:
         raise TokenError(f"the replay token does not fit: {changed}. Explore again for a new one")
     found = Found(run, token, interleaving, None) if run.failed else None
-    return Explored(None, token.copies, found, followed, threads=run.threads - 1)
+    return Explored(None, token.copies, found, diverged, threads=run.threads - 1)
 
 
 def _again(control: Control, test: _Test, token: Token) -> Explored | None:
     """An interleaving that has failed in an earlier run; None if it does not fail any more, or does not fit."""
     copies, test.copies = test.copies, max(token.copies, 1)
     try:
-        run, interleaving, followed, code = told(control, test, token)
+        run, interleaving, diverged, code = told(control, test, token)
     finally:
         test.copies = copies
     if not run.failed or token.changed(code):
         return None
-    return Explored(None, token.copies, Found(run, token, interleaving, None), followed, known=True, threads=run.threads - 1)
+    return Explored(None, token.copies, Found(run, token, interleaving, None), diverged, known=True, threads=run.threads - 1)
 
 
-def told(control: Control, body: Callable[[], object], token: Token) -> tuple[Run, Interleaving, bool, str]:
-    """Run it once more: what happened, whether all decisions were met, and the digest of the code that took part."""
+def _that_took_part(control: Control) -> list[types.CodeType]:
+    """The code of the files from which the last run executed anything."""
+    files = {row[9].co_filename for row in _core.trace()[2] if row[9] is not None}
+    return [code for code in control.codes if code.co_filename in files]
+
+
+def told(control: Control, body: Callable[[], object], token: Token) -> tuple[Run, Interleaving, str, str]:
+    """Run it once more: what happened, the first decision that was not met, and the digest of the code that took part."""
     log = Log.SWITCHES | Log.DECISIONS | Log.OPERATIONS | Log.VALUES
     run = control.run(body, Attempt("plan", token.schedule.to_core()), log)
-    followed = not _core.unmatched()
+    diverged = divergence(token.schedule.choices, token.places, control.codes)
+    if diverged:
+        diverged = ". ".join(filter(None, [diverged, token.hashed]))
     names = {number: f"copy {number}" for number in range(1, token.copies + 1)}
     trace = _core.trace()
-    return run, tell(run, trace, names=names, unfinished=_core.unfinished()), followed, digest_of(trace[2])
+    return run, tell(run, trace, names=names, unfinished=_core.unfinished()), diverged, digest_of(trace[2])
 
 
 @dataclass

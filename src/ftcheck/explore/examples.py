@@ -118,14 +118,14 @@ class Examples:
 
     def _replay(self, control: Control, test: Callable[[], object], token: Token) -> None:
         control.run(test, Attempt("plan", []), Log.NOTHING)  # what is imported at first use
-        run, interleaving, followed, code = told(control, test, token)
+        run, interleaving, diverged, code = told(control, test, token)
         self.tried += 1
         changed = token.changed(code)
         if changed:
             self.stale = changed
             return
         self.found = Found(run, token, interleaving, None) if run.failed else None
-        self._replayed = Explored(None, token.copies, self.found, followed)
+        self._replayed = Explored(None, token.copies, self.found, diverged)
         if self.found is not None:
             raise _failure_of(self.found)
 

@@ -28,6 +28,7 @@ from ftcheck.verdicts import ThreadFailure
 
 if TYPE_CHECKING:
     from ftcheck.explore.engine import Explored, Plan
+    from ftcheck.explore.token import TokenError
 
 
 def explore_item(
@@ -100,9 +101,13 @@ class StaleTokenWarning(UserWarning):
 
 
 _UNEXPECTED = "Unexpected success: a failure was expected, and no interleaving that was run has failed"
-_NOT_FOLLOWED = (
-    "the replay token does not fit: not every decision could be followed, and nothing failed. Explore again for a new one"
-)
+
+
+def _not_followed(seen: Explored) -> TokenError:
+    from ftcheck.explore.token import TokenError
+
+    what = "the replay token does not fit: not every decision could be followed, and nothing failed. "
+    return TokenError(f"{what}Explore again for a new one ({seen.diverged})")
 
 
 def _stale(seen: Seen) -> Seen:
@@ -144,7 +149,7 @@ def _explore_plain(
     """:raises TokenError: the token to replay does not fit.
     :raises RunsAloneError, MustRunAlone: the test has to run alone.
     """
-    from ftcheck.explore import engine, token
+    from ftcheck.explore import engine
 
     try:
         seen = engine.explore(test, plan)
@@ -157,7 +162,7 @@ def _explore_plain(
         raised.append(ThreadFailure(error.thread, test.round, error.phase, error.failure))
         return Seen(_so_far(test, plan, "failures", failed=1), raised, output_of=test.keep_output(failed=True))
     if not seen.followed and seen.found is None:
-        raise token.TokenError(_NOT_FOLLOWED)
+        raise _not_followed(seen)
     coverage = coverage_of(seen)
     if seen.found is not None:
         shown = failed_as(item, seen, seen.found, coverage)
@@ -219,7 +224,7 @@ def _explore_given(item: Function, subject: ItemWorkload, plan: Plan) -> Seen:
             exploring_given.spread_notes(failure)
         return failed_as(item, dataclasses.replace(seen, found=not_again), not_again, coverage)
     if failure is None and not seen.followed:
-        raise token.TokenError(_NOT_FOLLOWED)
+        raise _not_followed(seen)
     if failure is None:
         return Seen(coverage, not_checked=why_not_checked(seen, coverage))
     if seen.found is None:  # Hypothesis itself complains: a health check, say

@@ -78,7 +78,8 @@ def _how(seen: Explored, found: Found, coverage: Coverage) -> str:
     if seen.known:
         return f"schedule {coverage.rounds}, from the example database, {_preemptions(found.run.preemptions)}"
     if seen.exploration is None:
-        return "replayed" + ("" if seen.followed else ", though not every decision of the token could be followed")
+        met = f", though not every decision of the token could be followed: {seen.diverged}" if seen.diverged else ""
+        return f"replayed{met}"
     text = f"schedule {coverage.rounds}"
     if found.minimised is None:
         return f"{text}; it did not come back when the same schedule was run again: {found.differs}"
