@@ -91,7 +91,12 @@ attribute_of(PyObject *owner, PyObject *name)
     if (owner == NULL || (!PyModule_CheckExact(owner) && Py_TYPE(owner)->tp_getattro != PyObject_GenericGetAttr)) {
         return NULL;
     }
-    return PyObject_GenericGetAttr(owner, name);
+    PyObject *found = _PyType_LookupRef(Py_TYPE(owner), name);
+    int runs_code = found != NULL && Py_TYPE(found)->tp_descr_get != NULL
+        && !(Py_IS_TYPE(found, &PyFunction_Type) || Py_IS_TYPE(found, &PyMethodDescr_Type)
+             || Py_IS_TYPE(found, &PyMemberDescr_Type) || Py_IS_TYPE(found, &PyGetSetDescr_Type));
+    Py_XDECREF(found);
+    return runs_code ? NULL : PyObject_GenericGetAttr(owner, name);    /* a property, functools.cached_property */
 }
 
 static PyObject *
