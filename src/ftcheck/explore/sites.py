@@ -14,7 +14,6 @@ import dis
 import enum
 import functools
 import struct
-import sys
 import threading
 import types
 from collections.abc import Iterator
@@ -244,11 +243,9 @@ def calls_only(code: types.CodeType) -> tuple[bytes, bytes]:
 
 def callers() -> list[types.CodeType]:
     """The code of the standard library that calls the functions which threads are made for."""
-    functions = [threading.Thread.run, threading.Timer.run]
-    executor = sys.modules.get("concurrent.futures.thread")
-    if executor is not None:
-        functions.append(executor._WorkItem.run)
-    return [function.__code__ for function in functions]
+    from concurrent.futures.thread import _WorkItem  # imported or not when a run begins: its points must be the same
+
+    return [function.__code__ for function in (threading.Thread.run, threading.Timer.run, _WorkItem.run)]
 
 
 def nested(code: types.CodeType) -> Iterator[types.CodeType]:
