@@ -22,6 +22,7 @@ from bench import (  # noqa: E402  # the folder is no installed package
     explore_speed,
     off_cost,
     overlap,
+    replay,
     rerun_cost,
     samples,
 )
@@ -35,6 +36,7 @@ PARTS: dict[str, tuple[str, ModuleType]] = {
     "classify_cost": ("What does it cost to classify failing tests?", classify_cost),
     "explore_speed": ("How fast is the controlled engine?", explore_speed),
     "explore_first_bug": ("How many schedules until the first bug?", explore_first_bug),
+    "replay": ("Does what was found come back?", replay),
     "samples": ("How is each sample found?", samples),
 }
 

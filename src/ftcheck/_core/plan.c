@@ -82,7 +82,7 @@ ftc_unplanned(ftc_worker *me, uint64_t enabled, enum ftc_why why)
 static void
 note(const change *c, const ftc_worker *me, enum meeting how)
 {
-    if (meetings[c->number].how == NOT_REACHED) {
+    if (meetings[c->number].how == NOT_REACHED || how == MET) {        /* one point may have several decisions */
         meetings[c->number] = (met){how, me->code, me->offset, me->step};
     }
 }

@@ -172,7 +172,8 @@ class Control:
         monitoring.register_callback(self._tool, monitoring.events.PY_START, self._started)
         if hasattr(os, "sched_setaffinity"):
             self._cpus = os.sched_getaffinity(0)
-            os.sched_setaffinity(0, {min(self._cpus)})
+            ours = os.getpid() % len(self._cpus)  # several processes may explore at the same time: not all on one CPU
+            os.sched_setaffinity(0, {sorted(self._cpus)[ours]})
         self._collecting = gc.isenabled()
         gc.disable()
         for module in list(sys.modules.values()):
