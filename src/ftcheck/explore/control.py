@@ -67,6 +67,7 @@ class Attempt:
     :param seed: of all its random choices.
     :param only_hot: decide only at blocking calls and where accesses were seen to conflict.
     :param strategy: whose attempt it is, for the statistics.
+    :param limit: scheduling points after which it is given up, where that is to be sooner than for all others.
     """
 
     policy: str
@@ -74,6 +75,7 @@ class Attempt:
     seed: int = 0
     only_hot: bool = False
     strategy: str = ""
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,13 @@ class Control:
         strays: list[tuple[BaseException, int]] = []
         with stray.collect(lambda one: strays.append((one, _running()))):
             _core.begin_run(
-                attempt.policy, attempt.parameters, attempt.seed, self._limit, self._stay, int(log), attempt.only_hot
+                attempt.policy,
+                attempt.parameters,
+                attempt.seed,
+                min(self._limit, attempt.limit or self._limit),
+                self._stay,
+                int(log),
+                attempt.only_hot,
             )
             try:
                 context.run(body)

@@ -4,7 +4,8 @@ First by leaving decisions out, as long as the failure stays the same (same kind
 Simplifying and isolating failure-inducing input, IEEE TSE 28(2), 2002, in its simplest form: schedules are short). Then,
 where preemptions are left, by a systematic search for a failing schedule with fewer, within a budget of runs. In a long run
 that would end among schedules with one preemption, so where several are left it is done twice, first with preemptions only
-where accesses were seen to conflict.
+where accesses were seen to conflict. With many threads it would end among the orders in which they may come: there, one
+preemption is tried at each decision of the failing run.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ftcheck import _core
-from ftcheck.explore.control import Attempt, Control, Log, Run
-from ftcheck.explore.schedule import Schedule, Why
+from ftcheck.explore.control import Attempt, Control, Ending, Log, Run
+from ftcheck.explore.schedule import Choice, Schedule, Why
 
 _PLAINER = 300
 """Runs that may be spent on a schedule that is as short but easier to read."""
+_AS_LONG = 2
+"""Times as many points as the failing run: longer ones are looked at last."""
 
 
 def identity(run: Run) -> tuple[object, ...]:
@@ -52,7 +55,7 @@ class Minimised:
 def minimise(control: Control, body: Callable[[], object], failing: Run, budget: int = 2_000) -> Minimised | None:
     """Make a failing run's schedule small.
 
-    :param budget: runs.
+    :param budget: runs, for a search of all schedules with fewer preemptions; others come to some times as many.
     :returns: None if the failure does not come back when its own schedule is run again.
     """
     return _Shrinker(control, body, identity(failing), budget).shrink(failing)
@@ -67,16 +70,8 @@ class _Shrinker:
         best = self._attempt(_schedule(failing))
         if best is None:
             return None
-        best = self._fewer_at_conflicts(self._leave_out(best))
-        proved = _schedule(best).preemptions == 0
-        for bound in range(_schedule(best).preemptions):
-            found, complete = self._search(bound)
-            if found is not None:
-                best, proved = self._leave_out(found), True
-                break
-            if not complete:
-                break
-            proved = bound == _schedule(best).preemptions - 1
+        best = self._with_one(self._fewer_at_conflicts(self._leave_out(best)))
+        best, proved = self._fewest(best)
         best = self._plainer(best)
         return Minimised(_schedule(best), best, self._spent, proved)
 
@@ -105,35 +100,81 @@ class _Shrinker:
         whole, self._budget = self._budget, min(self._budget, self._spent + self._budget // 2)
         try:
             for bound in range(1, _schedule(best).preemptions):
-                found, _ = self._search(bound, only_hot=True)
+                found, *_ = self._search(bound, only_hot=True)
                 if found is not None:
                     return self._leave_out(found)
         finally:
             self._budget = whole
         return best
 
+    def _with_one(self, best: Run) -> Run:
+        """With one preemption, at any decision of this run, if that is enough: the threads come in the same order."""
+        if _schedule(best).preemptions < 2:
+            return best
+        others = tuple(choice for choice in _schedule(best).choices if choice.why is not Why.PREEMPTED)
+        self._control.run(self._body, Attempt("plan", _schedule(best).to_core()), Log.DECISIONS)
+        for thread, step, why, enabled, _, _ in _core.trace()[1]:
+            for to in range(enabled.bit_length()):
+                if why != Why.PREEMPTED or to == thread or not enabled >> to & 1:
+                    continue
+                if self._spent >= self._budget:
+                    return best
+                run = self._attempt(Schedule((Choice(thread, step, Why.PREEMPTED, to), *others)))
+                if run is not None:
+                    return self._leave_out(run)
+        return best
+
+    def _fewest(self, best: Run) -> tuple[Run, bool]:
+        """With fewer preemptions, if there is such a schedule, and whether it is certain that there is none with fewer.
+
+        First among runs that are not much longer. In a run of a hundred points, one that has waited for thousands in a loop
+        is not the way to the bug; but where it waits are thousands of decisions, and depth first the search would see
+        nothing else.
+        """
+        budget = self._budget
+        for runs, limit in ((budget * 5 // 2, _AS_LONG * best.steps), (budget, None)):
+            self._budget = self._spent + runs
+            all_tried = True
+            for bound in range(_schedule(best).preemptions):
+                found, ended, whole = self._search(bound, limit)
+                if found is not None:
+                    best = self._leave_out(found)
+                    break
+                all_tried &= ended and whole
+                if not ended:
+                    break
+            if all_tried:
+                return best, True
+        return best, False
+
     def _plainer(self, best: Run) -> Run:
         """As few preemptions, but with the threads in their usual order, where that fails as well."""
         if len(_schedule(best).choices) > _schedule(best).preemptions:
             self._budget = min(self._budget, self._spent + _PLAINER)
-            found, _ = self._search(_schedule(best).preemptions)
+            found, *_ = self._search(_schedule(best).preemptions)
             if found is not None:
                 self._budget += _PLAINER
                 found = self._leave_out(found)
                 best = min(best, found, key=_size)
         return best
 
-    def _search(self, bound: int, only_hot: bool = False) -> tuple[Run | None, bool]:
-        """The same failure with at most so many preemptions, and whether all such schedules were tried."""
+    def _search(self, bound: int, limit: int | None = None, only_hot: bool = False) -> tuple[Run | None, bool, bool]:
+        """The same failure with at most so many preemptions; whether all such schedules were tried, and none given up.
+
+        :param limit: scheduling points after which a run is given up.
+        :param only_hot: with preemptions only where accesses were seen to conflict.
+        """
+        whole = True
         _core.tree_reset(bound, False)
         while self._spent < self._budget:
             self._spent += 1
-            run = self._control.run(self._body, Attempt("tree", only_hot=only_hot), Log.SWITCHES)
+            run = self._control.run(self._body, Attempt("tree", only_hot=only_hot, limit=limit), Log.SWITCHES)
             if identity(run) == self._wanted:
-                return run, False
+                return run, False, whole
+            whole &= run.ending in (Ending.COMPLETE, Ending.DEADLOCK)
             if not _core.tree_advance():
-                return None, True
-        return None, False
+                return None, True, whole
+        return None, False, whole
 
 
 def _schedule(run: Run) -> Schedule:
