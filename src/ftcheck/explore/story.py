@@ -14,7 +14,7 @@ stopped, and that does not go on, cannot have been able to; so it waited, from t
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -111,16 +111,44 @@ class _Story:
         )
 
     def _what_conflicts(self) -> Conflicts:
-        """Without the accesses that are only assumed, but for those at which a thread was stopped."""
+        """Without the accesses that are only assumed, but for those at which a thread was stopped.
+
+        Where the stopped thread does not touch the same thing before and after its stop, all that it does on the line at
+        which it was stopped is told: something of it will be the reason.
+        """
         every = Conflicts(self._operations)
-        stopped_at = {
-            coming.object
-            for _, end in self._pieces
-            if self._handover(end) in (Handover.PREEMPTED, Handover.GAVE_WAY)
-            and (coming := self._next.get((self._operations[end - 1].thread, end))) is not None
-        }
-        certain = Conflicts(self._operations, known.assumed(self._operations, every.shared - stopped_at, self._spot))
-        return certain if certain.shared and stopped_at else every
+        stops = [end for _, end in self._pieces if self._handover(end) in (Handover.PREEMPTED, Handover.GAVE_WAY)]
+        coming = [self._next.get((self._operations[end - 1].thread, end)) for end in stops]
+        stopped_at = {one.object for one in coming if one is not None}
+        if not stopped_at:
+            return every
+        certain = self._without_assumed(every, stopped_at)
+        if not any(self._spans(end, certain) for end in stops):
+            stopped_at |= {one.object for end in stops for one in self._on_the_next_line(end)}
+            certain = self._without_assumed(every, stopped_at)
+        return certain if certain.shared else every
+
+    def _without_assumed(self, every: Conflicts, stopped_at: set[int]) -> Conflicts:
+        return Conflicts(self._operations, known.assumed(self._operations, every.shared - stopped_at, self._spot))
+
+    def _spans(self, end: int, conflicts: Conflicts) -> bool:
+        """Whether a thread that was stopped there touches something before and after that, which others touch as well."""
+        thread = self._operations[end - 1].thread
+        parts = self._operations[:end], self._operations[end:]
+        before, after = ({one.object for one in part if one.thread == thread} for part in parts)
+        return bool(before & after & conflicts.shared)
+
+    def _on_the_next_line(self, end: int) -> Iterator[Operation]:
+        """What the thread of a turn that ends there does next, as far as it is on one line."""
+        thread, line = self._operations[end - 1].thread, None
+        for one in self._operations[end:]:
+            if one.thread == thread:
+                spot = self._spot(one)
+                place = None if spot is None else spot.place
+                if line is not None and place != line:
+                    return
+                line = place
+                yield one
 
     def _spot(self, one: Operation) -> Spot | None:
         return None if one.code is None else self._reader.spot(one.code, one.offset)

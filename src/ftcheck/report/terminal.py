@@ -65,8 +65,7 @@ def render(report: RunReport, *, width: int, colour: bool, verbose: int, where: 
         for number, finding in enumerate(report.findings, 1):
             console.print()
             _finding(console, report, finding, number, where)
-    candidates.show(console, report, where=where, shorten=_short, everything=verbose > 0)
-    if verbose >= 0:
+        candidates.show(console, report, where=where, shorten=_short, everything=verbose > 0)
         _not_checked(console, report)
     if verbose > 0:
         _every_test(console, report)
