@@ -20,30 +20,30 @@ SCHEDULES = 5_000
 LONG = 200_000
 
 
-class _State:
+class State:
     def __init__(self) -> None:
         self.value = 0
 
 
-def _twenty(state: _State) -> None:
+def twenty(state: State) -> None:
     for _ in range(20):
         state.value = state.value + 1
 
 
 def short() -> None:
     """80 scheduling points."""
-    state = _State()
-    ftcheck.concurrently(lambda: _twenty(state), lambda: _twenty(state))
+    state = State()
+    ftcheck.concurrently(lambda: twenty(state), lambda: twenty(state))
 
 
-def _many(state: _State) -> None:
+def _many(state: State) -> None:
     for _ in range(LONG):
         state.value = state.value
 
 
 def long() -> None:
     """Four times LONG points."""
-    state = _State()
+    state = State()
     ftcheck.concurrently(lambda: _many(state), lambda: _many(state))
 
 

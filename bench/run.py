@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 from bench import (  # noqa: E402  # the folder is no installed package
     classify_cost,
     explore_first_bug,
+    explore_peers,
     explore_speed,
     off_cost,
     overlap,
@@ -37,6 +38,7 @@ PARTS: dict[str, tuple[str, ModuleType]] = {
     "explore_speed": ("How fast is the controlled engine?", explore_speed),
     "explore_first_bug": ("How many schedules until the first bug?", explore_first_bug),
     "replay": ("Does what was found come back?", replay),
+    "explore_peers": ("How do other explorers do on the same programs?", explore_peers),
     "samples": ("How is each sample found?", samples),
 }
 
