@@ -145,7 +145,7 @@ def ours_first_bug(program: str) -> dict[str, Any]:
 
 
 def ours_alone() -> list[dict[str, Any]]:
-    """The engine without pytest: the two samplers that the peers have as well, and the search with all that comes with it."""
+    """The engine without pytest: the samplers that the peers have as well, and the search as a whole."""
     rows = []
     with Control(Scope([str(HERE / "explore_speed.py")])) as control:
         control.run(short, Attempt("plan", []))
