@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import overlap  # noqa: E402  # the folder is no installed package
+from bench import explore_peers, overlap  # noqa: E402  # the folder is no installed package
 from bench.real_world import packages, page  # noqa: E402
 from bench.real_world.catalog import Explored, Suite, load  # noqa: E402
 from bench.run import fill  # noqa: E402
@@ -142,3 +142,39 @@ def test_page_says_how_much_was_run_and_what_is_not_explained():
     assert "- **large**: Its own. `x::test_a` (failure)" in text
     assert "- **large**: **not explained yet** `x::test_b` (failure)" in text
     assert "- tried: patches modules." in text
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([[3, "found"], [9, "found, but raised KeyError"], [5, "found"]], "5 (3/3)"),
+        ([[3, "found"], [9, "found"], [2, "cut"]], "9 (2/3)"),
+        ([[3, "found"], [300, "cut"], [200, "cut"]], "> 200 (1/3)"),
+        ([[3, "found"], [20, "hang"]], "**hang** (1/2)"),
+        ([[6, "holds"]], "**holds** after 6"),
+        ([[2, "found, but raised KeyError"]], "2, raised"),
+        ([[80, "cut"]], "> 80"),
+    ],
+)
+def test_peer_that_was_cut_short_is_not_said_to_have_found(outcomes, expected):
+    assert explore_peers.cell({"outcomes": outcomes}) == expected
+
+
+def test_peer_that_is_missing_and_an_aim_that_is_not_reached_are_said():
+    result = {
+        "releases": {"frontrun": "0", "interleave-test": "0"},
+        "missing": {"frontrun": "frontrun 0 cannot be had here: no wheel"},
+        "bugs": [],
+        "speed": [
+            {"what": "frontrun random", "error": "frontrun 0 cannot be had here: no wheel"},
+            {"what": "interleave-test PCT", "schedules": 100.0, "wall": 90.0},
+            {"what": explore_peers.COARSE, "schedules": 500.0, "wall": 400.0},
+            {"what": "ftcheck, the engine alone, PCT", "schedules": 20_000.0, "wall": 20_000.0},
+            {"what": "ftcheck, pytest and @given", "schedules": 2_000.0, "wall": 2_000.0},
+        ],
+    }
+    text = explore_peers.table(result)
+    assert "Not measured: frontrun 0 cannot be had here" in text
+    assert "| ftcheck, the engine alone, PCT | 20,000 | 20,000 | 200.0 |" in text
+    assert "the engine alone: 200 times the fastest peer; reached (200)" in text
+    assert "pytest: 50 times the fastest peer; **not** reached (20)" in text
