@@ -113,7 +113,7 @@ class _Shrinker:
             return best
         others = tuple(choice for choice in _schedule(best).choices if choice.why is not Why.PREEMPTED)
         self._control.run(self._body, Attempt("plan", _schedule(best).to_core()), Log.DECISIONS)
-        for thread, step, why, enabled, _, _ in _core.trace()[1]:
+        for thread, step, why, enabled, _, _ in reversed(_core.trace()[1]):
             for to in range(enabled.bit_length()):
                 if why != Why.PREEMPTED or to == thread or not enabled >> to & 1:
                     continue
