@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench import (  # noqa: E402  # the folder is no installed package
     classify_cost,
+    explore_cost,
     explore_first_bug,
     explore_peers,
     explore_speed,
@@ -36,6 +37,7 @@ PARTS: dict[str, tuple[str, ModuleType]] = {
     "rerun_cost": ("What does it cost to rerun a test in threads?", rerun_cost),
     "classify_cost": ("What does it cost to classify failing tests?", classify_cost),
     "explore_speed": ("How fast is the controlled engine?", explore_speed),
+    "explore_cost": ("What does completeness cost?", explore_cost),
     "explore_first_bug": ("How many schedules until the first bug?", explore_first_bug),
     "replay": ("Does what was found come back?", replay),
     "explore_peers": ("How do other explorers do on the same programs?", explore_peers),
