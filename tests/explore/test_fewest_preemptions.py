@@ -52,7 +52,7 @@ def fewest(entered, program, small):
 def test_no_schedule_with_fewer_preemptions_fails_in_this_way(control, quiet_threads, name):
     module = module_of(f"fails/{name}")
     entered, overflown = control(program_scope(module), limit=3_000), False
-    for seed in SEEDS:
+    for seed in SEEDS if name not in TOO_MANY else SEEDS[:1]:
         small = searched(entered, module.program, seed)
         assert small.run.preemptions == small.schedule.preemptions
         if small.schedule.preemptions == 0:
