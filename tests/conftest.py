@@ -26,6 +26,9 @@ hypothesis.settings.load_profile("ftcheck")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+collect_ignore = ["docs"]
+"""Examples of the docs, which fail: test_docs.py runs them."""
+
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files from what is printed now")
