@@ -33,14 +33,6 @@ enum { LOCK, TRIES, WRITES, ACCESSES };
 #define BUCKETS 1024
 static teller *tellers[BUCKETS];
 
-static void
-hear(long *mine, const long *other)
-{
-    for (int i = 0; i < ftc_the.workers; i++) {
-        mine[i] = mine[i] > other[i] ? mine[i] : other[i];
-    }
-}
-
 static size_t
 bucket(uintptr_t object)
 {
@@ -71,7 +63,7 @@ hear_object(long *mine, int kind, uintptr_t object, uintptr_t key)
 {
     for (teller *t = tellers[bucket(object)]; t != NULL; t = t->next) {
         if (t->kind == kind && t->object == object && (key == FTC_WHOLE || t->key == key || t->key == FTC_WHOLE)) {
-            hear(mine, t->clock);
+            ftc_hear(mine, t->clock);
         }
     }
 }
@@ -83,7 +75,7 @@ tell(const long *mine, int kind, uintptr_t object, uintptr_t key)
     if (t == NULL) {
         return -1;
     }
-    hear(t->clock, mine);
+    ftc_hear(t->clock, mine);
     return 0;
 }
 
@@ -124,17 +116,17 @@ happen(const ftc_event *e, long *mine)
         case FTC_START:
             for (int i = 0; i < ftc_the.workers; i++) {
                 if (op->also & FTC_BIT(i)) {
-                    hear(clock_of[i], mine);
+                    ftc_hear(clock_of[i], mine);
                 }
             }
             return 0;
         case FTC_END:
-            hear(end_of[e->thread], mine);
+            ftc_hear(end_of[e->thread], mine);
             return 0;
         case FTC_JOIN:
             for (int i = 0; i < ftc_the.workers; i++) {
                 if (op->also & FTC_BIT(i)) {
-                    hear(mine, end_of[i]);
+                    ftc_hear(mine, end_of[i]);
                 }
             }
             return 0;
