@@ -23,115 +23,74 @@ static step *steps;
 static long room;
 static long (*clock_of)[FTC_MAX_WORKERS], (*end_of)[FTC_MAX_WORKERS];
 
-typedef struct teller {              /* what orders: a lock, a queue, a variable's writes, its reads and writes */
-    uintptr_t object, key;
-    int kind;
-    struct teller *next;
-    long clock[FTC_MAX_WORKERS];
-} teller;
-enum { LOCK, TRIES, WRITES, ACCESSES };
-#define BUCKETS 1024
-static teller *tellers[BUCKETS];
+enum { LOCK, TRIES, WRITES, ACCESSES };                /* what orders: a lock or queue, a variable's writes, all its accesses */
 
-static size_t
-bucket(uintptr_t object)
-{
-    return (size_t)((object * 0x9E3779B97F4A7C15u) >> 54) % BUCKETS;
-}
-
-static teller *
-told(int kind, uintptr_t object, uintptr_t key)
-{
-    size_t b = bucket(object);
-    for (teller *t = tellers[b]; t != NULL; t = t->next) {
-        if (t->object == object && t->key == key && t->kind == kind) {
-            return t;
-        }
-    }
-    teller *t = calloc(1, sizeof *t);
-    if (t != NULL) {
-        t->object = object, t->key = key, t->kind = kind;
-        t->next = tellers[b];
-        tellers[b] = t;
-    }
-    return t;
-}
-
-/* Hears all that is known of the object and key, `kind` only; a key that is the whole object hears all of its keys. */
 static void
-hear_object(long *mine, int kind, uintptr_t object, uintptr_t key)
+hear(long *mine, int kind, uintptr_t object, uintptr_t key)
 {
-    for (teller *t = tellers[bucket(object)]; t != NULL; t = t->next) {
-        if (t->kind == kind && t->object == object && (key == FTC_WHOLE || t->key == key || t->key == FTC_WHOLE)) {
-            ftc_hear(mine, t->clock);
-        }
-    }
+    ftc_hear_all(mine, object, key, kind);
 }
 
-static int
+static void
 tell(const long *mine, int kind, uintptr_t object, uintptr_t key)
 {
-    teller *t = told(kind, object, key);
-    if (t == NULL) {
-        return -1;
-    }
-    ftc_hear(t->clock, mine);
-    return 0;
+    ftc_hear(ftc_clock_of(object, key, kind), mine);
 }
 
 /* The operation takes place: its thread hears of what it depends on, and tells. */
-static int
+static void
 happen(const ftc_event *e, long *mine)
 {
     const ftc_op *op = &e->op;
+    int writes = op->kind == FTC_WRITE;
     switch (op->kind) {
         case FTC_TRY:
             if (!op->typed) {                          /* in vain: it saw that the lock was taken */
-                hear_object(mine, LOCK, op->object, FTC_WHOLE);
-                return tell(mine, TRIES, op->object, FTC_WHOLE);
+                hear(mine, LOCK, op->object, FTC_WHOLE);
+                tell(mine, TRIES, op->object, FTC_WHOLE);
+                return;
             }
             /* fall through */
         case FTC_ACQUIRE: case FTC_GET: case FTC_PUT:
-            hear_object(mine, LOCK, op->object, FTC_WHOLE);
-            hear_object(mine, ACCESSES, op->object, FTC_WHOLE);        /* of those who look at it: lock.locked() */
-            return tell(mine, LOCK, op->object, FTC_WHOLE) < 0 ? -1 : tell(mine, WRITES, op->object, FTC_WHOLE);
+            hear(mine, LOCK, op->object, FTC_WHOLE);
+            hear(mine, ACCESSES, op->object, FTC_WHOLE);               /* of those who look at it: lock.locked() */
+            tell(mine, LOCK, op->object, FTC_WHOLE);
+            tell(mine, WRITES, op->object, FTC_WHOLE);
+            return;
         case FTC_RELEASE:
-            hear_object(mine, TRIES, op->object, FTC_WHOLE);
-            hear_object(mine, ACCESSES, op->object, FTC_WHOLE);
-            return tell(mine, LOCK, op->object, FTC_WHOLE) < 0 ? -1 : tell(mine, WRITES, op->object, FTC_WHOLE);
+            hear(mine, TRIES, op->object, FTC_WHOLE);
+            hear(mine, ACCESSES, op->object, FTC_WHOLE);
+            tell(mine, LOCK, op->object, FTC_WHOLE);
+            tell(mine, WRITES, op->object, FTC_WHOLE);
+            return;
         case FTC_READ:
         case FTC_WRITE:
-            hear_object(mine, op->kind == FTC_WRITE ? ACCESSES : WRITES, op->object, op->key);
+            hear(mine, writes ? ACCESSES : WRITES, op->object, op->key);
             if (op->also != 0) {
-                hear_object(mine, op->also_writes ? ACCESSES : WRITES, op->also, op->also_key);
-                if (tell(mine, ACCESSES, op->also, op->also_key) < 0
-                    || (op->also_writes && tell(mine, WRITES, op->also, op->also_key) < 0)) {
-                    return -1;
+                hear(mine, op->also_writes ? ACCESSES : WRITES, op->also, op->also_key);
+                tell(mine, ACCESSES, op->also, op->also_key);
+                if (op->also_writes) {
+                    tell(mine, WRITES, op->also, op->also_key);
                 }
             }
-            if (op->kind == FTC_WRITE && tell(mine, WRITES, op->object, op->key) < 0) {
-                return -1;
+            if (writes) {
+                tell(mine, WRITES, op->object, op->key);
             }
-            return tell(mine, ACCESSES, op->object, op->key);
+            tell(mine, ACCESSES, op->object, op->key);
+            return;
         case FTC_START:
-            for (int i = 0; i < ftc_the.workers; i++) {
-                if (op->also & FTC_BIT(i)) {
-                    ftc_hear(clock_of[i], mine);
-                }
-            }
-            return 0;
-        case FTC_END:
-            ftc_hear(end_of[e->thread], mine);
-            return 0;
         case FTC_JOIN:
             for (int i = 0; i < ftc_the.workers; i++) {
                 if (op->also & FTC_BIT(i)) {
-                    ftc_hear(mine, end_of[i]);
+                    ftc_hear(op->kind == FTC_START ? clock_of[i] : mine, op->kind == FTC_START ? mine : end_of[i]);
                 }
             }
-            return 0;
+            return;
+        case FTC_END:
+            ftc_hear(end_of[e->thread], mine);
+            return;
         default:
-            return 0;
+            return;
     }
 }
 
@@ -209,18 +168,6 @@ find_races(ftc_node *nodes, long count, int thread, const ftc_op *op, const long
     }
 }
 
-static void
-forget(void)
-{
-    for (size_t b = 0; b < BUCKETS; b++) {
-        for (teller *t = tellers[b], *next; t != NULL; t = next) {
-            next = t->next;
-            free(t);
-        }
-        tellers[b] = NULL;
-    }
-}
-
 int
 ftc_dpor_analyse(ftc_node *nodes, long count)
 {
@@ -238,20 +185,21 @@ ftc_dpor_analyse(ftc_node *nodes, long count)
     clock_of = calloc(FTC_MAX_WORKERS, sizeof *clock_of);
     end_of = calloc(FTC_MAX_WORKERS, sizeof *end_of);
     int failed = clock_of == NULL || end_of == NULL;
+    ftc_clocks_begin();
     for (long i = 0; i < total && !failed; i++) {
         const ftc_event *e = &events[i];
         long *mine = clock_of[e->thread];
         if (e->enabled != 0 && done < count) {
             find_races(nodes, done, e->thread, &e->op, mine);
             mine[e->thread]++;
-            failed = happen(e, mine) < 0;
+            happen(e, mine);
             steps[done].event = e;
             steps[done].local = mine[e->thread];
             memcpy(steps[done].heard, mine, sizeof steps[done].heard);
             done++;
         }
         else {
-            failed = happen(e, mine) < 0;
+            happen(e, mine);
         }
     }
     for (int i = 0; i < ftc_the.workers && !failed; i++) {
@@ -262,10 +210,8 @@ ftc_dpor_analyse(ftc_node *nodes, long count)
     free(clock_of);
     free(end_of);
     clock_of = end_of = NULL;
-    forget();
-    if (failed) {
-        PyErr_NoMemory();
+    if (ftc_clocks_end() < 0) {
         return -1;
     }
-    return 0;
+    return failed ? (PyErr_NoMemory(), -1) : 0;
 }
