@@ -31,7 +31,7 @@ BY_CHANCE = "it did not come back when"
 
 def printed(folder, *words):
     environment = {**os.environ, "COLUMNS": "100"}
-    plain = ["-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-profile=default"]  # not "ci", which has no database
+    plain = ["-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-profile=default"]  # "ci" has no database
     command = [sys.executable, "-m", "pytest", *plain, *words]
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, timeout=120, env=environment

@@ -30,7 +30,7 @@ def raise_key():
 
 def test_an_exception_in_del_is_recorded_and_says_how_it_came():
     seen = []
-    with stray.collect(seen.append):
+    with stray.Hooks(seen.append):
         Dying()
     (exception,) = seen
     assert str(exception) == "in __del__"
@@ -40,7 +40,7 @@ def test_an_exception_in_del_is_recorded_and_says_how_it_came():
 
 def test_an_exception_that_ends_a_thread_is_recorded_with_its_name():
     seen = []
-    with stray.collect(seen.append):
+    with stray.Hooks(seen.append):
         in_thread(raise_key)
     (exception,) = seen
     assert isinstance(exception, KeyError)
@@ -50,14 +50,14 @@ def test_an_exception_that_ends_a_thread_is_recorded_with_its_name():
 def test_a_thread_may_end_itself():
     """SystemExit in a thread is silent in Python, too."""
     seen = []
-    with stray.collect(seen.append):
+    with stray.Hooks(seen.append):
         in_thread(sys.exit)
     assert seen == []
 
 
 def test_the_hooks_come_back_even_if_the_block_raises():
     before = sys.unraisablehook, threading.excepthook
-    with contextlib.suppress(KeyError), stray.collect([].append):
+    with contextlib.suppress(KeyError), stray.Hooks([].append):
         assert sys.unraisablehook is not before[0]
         assert threading.excepthook is not before[1]
         raise KeyError
@@ -66,8 +66,8 @@ def test_the_hooks_come_back_even_if_the_block_raises():
 
 def test_the_inner_of_two_collectors_gets_it():
     outer, inner = [], []
-    with stray.collect(outer.append):
-        with stray.collect(inner.append):
+    with stray.Hooks(outer.append):
+        with stray.Hooks(inner.append):
             Dying()
         in_thread(raise_key)
     assert [type(one) for one in inner] == [ValueError]
@@ -85,7 +85,7 @@ class Unshowable:
 def test_a_hook_that_is_called_with_little_still_records(subject, shown):
     """exc_value and err_msg may be None, and the object may be unable to show itself (documentation of the hook)."""
     seen = []
-    with stray.collect(seen.append):
+    with stray.Hooks(seen.append):
         sys.unraisablehook(
             SimpleNamespace(exc_type=KeyError, exc_value=None, exc_traceback=None, err_msg=None, object=subject)
         )
@@ -96,7 +96,7 @@ def test_a_hook_that_is_called_with_little_still_records(subject, shown):
 
 def test_a_hook_of_a_thread_that_is_gone():
     seen = []
-    with stray.collect(seen.append):
+    with stray.Hooks(seen.append):
         threading.excepthook(SimpleNamespace(exc_type=KeyError, exc_value=None, exc_traceback=None, thread=None))
     assert "'unknown'" in seen[0].__notes__[0]
 
@@ -104,7 +104,7 @@ def test_a_hook_of_a_thread_that_is_gone():
 def test_the_dying_object_is_not_brought_back_to_life():
     """What is recorded names the object; keeping it would resurrect it."""
     seen = []
-    with stray.collect(seen.append):
+    with stray.Hooks(seen.append):
         dying = Dying()
         reference = weakref.ref(dying)
         del dying

@@ -20,7 +20,8 @@
 #  include <sys/syscall.h>
 #endif
 
-_Thread_local ftc_seat ftc_my;
+_Thread_local ftc_seat ftc_my FTC_NEAR;
+static _Thread_local long native;    /* what the kernel calls this thread; 0: it was not asked yet */
 atomic_ullong ftc_gate;
 static atomic_ullong era;            /* of the run, in the tokens; grows at each run's end */
 
@@ -38,7 +39,8 @@ ftc_sit(ftc_worker *me)
     me->tstate = PyThreadState_Get();
     me->ident = PyThread_get_thread_ident();
 #ifdef __linux__
-    me->native = (long)syscall(SYS_gettid);
+    native = native ? native : (long)syscall(SYS_gettid);
+    me->native = native;
 #endif
 }
 
@@ -158,7 +160,7 @@ ftc_wake(int to)
 {
     ftc_worker *w = &ftc_workers[to];
     if (!w->in_lobby) {
-        sem_post(&w->go);
+        sem_post(w->go);
         return;
     }
     w->in_lobby = 0;
@@ -248,6 +250,7 @@ static void
 forget_control(void)
 {
     ftc_stand_up();
+    native = 0;
     ftc_the.active = 0;
     atomic_fetch_add(&era, 1);
     atomic_store(&ftc_gate, FTC_NOBODY);

@@ -33,8 +33,6 @@ static PyMethodDef methods[] = {
      "it may touch (explore/sites.py),\nand its argument as an unsigned short."},
     {"quiet_code", ftc_quiet_code, METH_O,
      "quiet_code(code, /)\n--\n\nBlocking calls within this code are no points: it starts and ends threads."},
-    {"instruction", (PyCFunction)(void (*)(void))ftc_instruction, METH_FASTCALL,
-     "instruction(code, offset, /)\n--\n\nThe callback for sys.monitoring's INSTRUCTION events."},
     {"cool", ftc_cool, METH_NOARGS,
      "cool()\n--\n\nForget where accesses were seen to conflict: a new search begins."},
     {"classify", ftc_classify, METH_VARARGS,
@@ -47,6 +45,8 @@ static PyMethodDef methods[] = {
     {"end_run", ftc_end_run, METH_NOARGS,
      "end_run()\n--\n\n(outcome, steps, decisions, switches, preemptions, threads, virtual nanoseconds,\nwhether anybody slept or "
      "waited with a timeout, how often a thread blocked outside of control, and where) of the run."},
+    {"switches", ftc_switches, METH_NOARGS,
+     "switches()\n--\n\n(thread, step, why, to) of each switch of the last run, if its `log` asked for them."},
     {"trace", ftc_trace, METH_NOARGS,
      "trace()\n--\n\n(switches, decisions, operations, complete) of the last run, as far as its `log` asked for them."},
     {"unfinished", ftc_unfinished, METH_NOARGS,
@@ -74,8 +74,8 @@ static PyMethodDef methods[] = {
     {"places_of_switches", ftc_places_of_switches, METH_NOARGS,
      "places_of_switches()\n--\n\n(code or None, offset) for each switch of the last run: where the thread was that decided."},
     {"run_bodies", ftc_run_bodies, METH_VARARGS,
-     "run_bodies(bodies, called=..., /)\n--\n\nRun each callable on a pooled thread, under control; what each raised, or None.\n"
-     "`called`: what each of them calls, where that may be a builtin."},
+     "run_bodies(bodies, contexts, steps, /)\n--\n\nRun each callable in its context on a pooled thread, under control; what each raised,\nor None.\n"
+     "`steps`: it may be a builtin, whose call is a scheduling point."},
     {"serve", ftc_serve, METH_O, "serve(number, /)\n--\n\nWhat a pooled thread does until it is sent home."},
     {"claim_place", ftc_claim_place, METH_O,
      "claim_place(thread, /)\n--\n\nA place in the pool for this thread, which is to serve() it: its number."},

@@ -24,6 +24,9 @@ int
 ftc_is_constant(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
+    if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+        return 0;                                      /* most are of a Python class */
+    }
     return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyTuple_Type || type == &PyBytes_Type
         || type == &PyFloat_Type || type == &PyBool_Type || type == &PyFrozenSet_Type || type == &PyComplex_Type
         || type == &PyRange_Type || type == &PySlice_Type || type == &PyFunction_Type || type == &PyMethod_Type
@@ -70,7 +73,7 @@ is_its_own(PyObject *owner, PyObject *name)
 static void
 attribute(ftc_op *op, int kind, PyObject *owner, PyObject *name)
 {
-    if (PyObject_TypeCheck(owner, ftc_local_type)) {
+    if (Py_TYPE(owner)->tp_basicsize >= ftc_local_type->tp_basicsize && PyObject_TypeCheck(owner, ftc_local_type)) {
         *op = (ftc_op){.kind = FTC_READ, .object = (uintptr_t)owner, .key = (uintptr_t)name};
         return;                                        /* a write is the thread's own: it disturbs nobody */
     }
@@ -334,9 +337,10 @@ static ftc_open *
 kept_for(const _PyInterpreterFrame *frame)
 {
     ftc_worker *me = ftc_my.worker;
-    for (int i = 0; i < FTC_OPEN; i++) {
-        if (me->open[i].frame == frame) {
-            return &me->open[i];
+    for (unsigned i = 0; i < FTC_OPEN; i++) {          /* the latest first: it is that one nearly always */
+        ftc_open *place = &me->open[(me->opened - 1 - i) % FTC_OPEN];
+        if (place->frame == frame) {
+            return place;
         }
     }
     return NULL;

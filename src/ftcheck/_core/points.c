@@ -66,8 +66,8 @@ ftc_watch_code(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyObject *
-ftc_instruction(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t Py_UNUSED(nargs))
+static PyObject *
+instruction(PyObject *Py_UNUSED(self), PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(names))
 {
     void *extra = NULL;
     PyObject *code = args[0];
@@ -192,8 +192,50 @@ ftc_find_caller(ftc_worker *me)
     return found > 0;
 }
 
+/* The callback is an object whose type has nothing but this call: a builtin function would cost more than the point does. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+} callback;
+
+static void
+callback_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef callback_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(callback, call), Py_READONLY, NULL}, {NULL},
+};
+static PyType_Slot callback_slots[] = {
+    {Py_tp_call, PyVectorcall_Call}, {Py_tp_members, callback_members}, {Py_tp_dealloc, callback_dealloc},
+    {Py_tp_doc, "Called with (code, offset): the monitoring callback of scheduling points."}, {0, NULL},
+};
+static PyType_Spec callback_spec = {
+    .name = "ftcheck._core.Instruction", .basicsize = sizeof(callback),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, .slots = callback_slots,
+};
+
+static int
+add_callback(PyObject *module)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(&callback_spec);
+    callback *self = type == NULL ? NULL : PyObject_New(callback, type);
+    if (self == NULL) {
+        Py_XDECREF(type);
+        return -1;
+    }
+    Py_DECREF(type);
+    self->call = instruction;
+    int failed = PyModule_AddObjectRef(module, "instruction", (PyObject *)self);
+    Py_DECREF(self);
+    return failed;
+}
+
 int
-ftc_points_init(PyObject *Py_UNUSED(module))
+ftc_points_init(PyObject *module)
 {
     PyObject *monitoring = PySys_GetObject("monitoring");              /* borrowed */
     slot = PyUnstable_Eval_RequestCodeExtraIndex(free_table);
@@ -201,5 +243,5 @@ ftc_points_init(PyObject *Py_UNUSED(module))
     if (slot < 0) {
         PyErr_SetString(PyExc_RuntimeError, "no more data can be kept on code objects");
     }
-    return slot < 0 || disable == NULL ? -1 : 0;
+    return slot < 0 || disable == NULL ? -1 : add_callback(module);
 }

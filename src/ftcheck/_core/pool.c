@@ -1,18 +1,20 @@
 /* Pooled threads, for the bodies of a test.
  *
  * To start a thread costs more than to run a short schedule, so the bodies that concurrently() gets run on threads that
- * live as long as the exploration: each waits in serve() for its next body.  Its threading.local values go with the body.
+ * live as long as the exploration: each waits in serve() for the first turn of its next body, so that it is woken once, and
+ * only if that turn comes.  Its threading.local values go with the body.
  * The pool grows when more bodies run at a time than ever before (explore/pool.py).
  */
 #include "sched.h"
 
 static struct {
-    sem_t job;
+    sem_t go;                        /* posted for each of its turns, and for the last time when it is to go home */
     PyObject *thread;                /* the Thread that serves here; NULL: none does */
     atomic_int idle;                 /* it waits for a body; else it has one, perhaps of a run that is over long since */
     int retired;                     /* it is to go home when it comes back from there */
-    ftc_worker *worker;              /* under which it is to run `body`; NULL: go home */
-    PyObject *body, *called, *failure;                 /* called: what the body calls, if that is known */
+    ftc_worker *worker;              /* under which it is to run `body`, once it is its turn; NULL: it is to go home */
+    PyObject *body, *context, *failure;                /* context: in which it is called */
+    int steps;                       /* it may be a builtin, whose call is a step of its own */
 } pool[FTC_MAX_WORKERS];
 
 /* Without its threading.local values a thread is as good as new.  Their destructors are not under control. */
@@ -27,18 +29,33 @@ forget_locals(void)
     ftc_my.worker = me;
 }
 
-/* Its first step is to call `called`, which may be a builtin.  -1: the run is given up. */
+/* -1: the run is given up. */
 static int
-begin(ftc_worker *me, PyObject *called)
+begin(ftc_worker *me, PyObject *body, int steps)
 {
     ftc_execute(me);                                   /* its BEGIN */
-    if (called == NULL) {
+    if (!steps) {
         return 0;
     }
     me->code = NULL;
     me->pending = (ftc_op){0};
-    ftc_call_operation(&me->pending, called, NULL, 0);
+    ftc_call_operation(&me->pending, body, NULL, 0);
     return me->pending.kind == FTC_NOTHING ? 0 : ftc_point(me, FTC_FREE);
+}
+
+/* What it raised, or NULL. */
+static PyObject *
+call_in(PyObject *context, PyObject *body)
+{
+    if (PyContext_Enter(context) == 0) {
+        Py_XDECREF(PyObject_CallNoArgs(body));
+        PyObject *failure = PyErr_GetRaisedException();
+        if (PyContext_Exit(context) == 0) {
+            return failure;
+        }
+        Py_XDECREF(failure);
+    }
+    return PyErr_GetRaisedException();
 }
 
 PyObject *
@@ -53,20 +70,18 @@ ftc_serve(PyObject *Py_UNUSED(module), PyObject *number)
         ftc_worker *me;
         Py_BEGIN_ALLOW_THREADS
         ftc_pass_on();
-        while (sem_wait(&pool[n].job) != 0) {}
+        while (sem_wait(&pool[n].go) != 0) {}
         me = pool[n].worker;
-        while (me != NULL && sem_wait(&me->go) != 0) {}                /* without a moment in which it is attached */
         Py_END_ALLOW_THREADS
         if (me == NULL) {
             Py_CLEAR(pool[n].thread);
             Py_RETURN_NONE;
         }
-        PyObject *body = Py_NewRef(pool[n].body), *called = Py_XNewRef(pool[n].called), *failure = NULL;
+        PyObject *body = Py_NewRef(pool[n].body), *context = Py_NewRef(pool[n].context), *failure = NULL;
         ftc_sit(me);
-        if (!ftc_the.abandoning && begin(me, called) == 0) {
+        if (!ftc_the.abandoning && begin(me, body, pool[n].steps) == 0) {
             ftc_exit();
-            Py_XDECREF(PyObject_CallNoArgs(body));
-            failure = PyErr_GetRaisedException();
+            failure = call_in(context, body);
             if (ftc_my.worker == NULL || ftc_enter() < 0) {            /* left behind by its run */
                 PyErr_Clear();
                 Py_CLEAR(failure);
@@ -76,7 +91,7 @@ ftc_serve(PyObject *Py_UNUSED(module), PyObject *number)
             failure = PyErr_GetRaisedException();
         }
         Py_DECREF(body);
-        Py_XDECREF(called);
+        Py_DECREF(context);
         forget_locals();
         if (ftc_my.worker != NULL) {
             pool[n].failure = failure;
@@ -96,7 +111,7 @@ ftc_serve(PyObject *Py_UNUSED(module), PyObject *number)
 
 /* Places for the bodies, and what each of them is to do; the set of the workers, or 0 with an exception. */
 static uint64_t
-hand_out(ftc_worker *me, PyObject *bodies, PyObject *called, int *places)
+hand_out(ftc_worker *me, PyObject *bodies, PyObject *contexts, int steps, int *places)
 {
     Py_ssize_t count = PyList_GET_SIZE(bodies);
     int place = 0;
@@ -117,20 +132,22 @@ hand_out(ftc_worker *me, PyObject *bodies, PyObject *called, int *places)
         int p = places[i];
         pool[p].worker = w;
         pool[p].body = Py_NewRef(PyList_GET_ITEM(bodies, i));
-        pool[p].called = called == NULL ? NULL : Py_NewRef(PyList_GET_ITEM(called, i));
+        pool[p].context = Py_NewRef(PyList_GET_ITEM(contexts, i));
+        pool[p].steps = steps;
         pool[p].failure = NULL;
         atomic_store(&pool[p].idle, 0);
         children |= FTC_BIT(w->id);
-        sem_post(&pool[p].job);
+        while (sem_trywait(&pool[p].go) == 0) {}       /* turns that an earlier body did not need any more */
+        w->go = &pool[p].go;
     }
     return children;
 }
 
 static PyObject *
-run_bodies(ftc_worker *me, PyObject *bodies, PyObject *called)
+run_bodies(ftc_worker *me, PyObject *bodies, PyObject *contexts, int steps)
 {
     int places[FTC_MAX_WORKERS];
-    uint64_t children = PyList_GET_SIZE(bodies) == 0 ? 0 : hand_out(me, bodies, called, places);
+    uint64_t children = PyList_GET_SIZE(bodies) == 0 ? 0 : hand_out(me, bodies, contexts, steps, places);
     if (children == 0) {
         return PyErr_Occurred() ? NULL : PyList_New(0);
     }
@@ -150,7 +167,7 @@ run_bodies(ftc_worker *me, PyObject *bodies, PyObject *called)
         int p = places[i];
         PyObject *failure = pool[p].failure == NULL ? Py_NewRef(Py_None) : pool[p].failure;
         pool[p].failure = NULL;
-        Py_CLEAR(pool[p].called);
+        Py_CLEAR(pool[p].context);
         Py_CLEAR(pool[p].body);
         if (result != NULL) {
             PyList_SET_ITEM(result, i, failure);
@@ -168,23 +185,24 @@ run_bodies(ftc_worker *me, PyObject *bodies, PyObject *called)
     return result;
 }
 
-/* Runs each of these callables on a pooled thread, waits for all, and gives what each raised, or None. */
+/* Runs each of these callables in its context on a pooled thread, waits for all, and gives what each raised, or None. */
 PyObject *
 ftc_run_bodies(PyObject *Py_UNUSED(module), PyObject *args)
 {
     ftc_worker *me = ftc_my.worker;
-    PyObject *bodies, *called = NULL;
-    if (!PyArg_ParseTuple(args, "O!|O!:run_bodies", &PyList_Type, &bodies, &PyList_Type, &called)) {
+    PyObject *bodies, *contexts;
+    int steps;
+    if (!PyArg_ParseTuple(args, "O!O!p:run_bodies", &PyList_Type, &bodies, &PyList_Type, &contexts, &steps)) {
         return NULL;
     }
-    if (me == NULL || (called != NULL && PyList_GET_SIZE(called) != PyList_GET_SIZE(bodies))) {
-        PyErr_SetString(PyExc_RuntimeError, "bodies run under control only");
+    if (me == NULL || PyList_GET_SIZE(contexts) != PyList_GET_SIZE(bodies)) {
+        PyErr_SetString(PyExc_RuntimeError, "bodies run under control only, each in a context");
         return NULL;
     }
     if (ftc_enter() < 0) {
         return NULL;
     }
-    PyObject *result = run_bodies(me, bodies, called);
+    PyObject *result = run_bodies(me, bodies, contexts, steps);
     ftc_exit();
     return result;
 }
@@ -198,7 +216,7 @@ ftc_claim_place(PyObject *Py_UNUSED(module), PyObject *thread)
             pool[i].thread = Py_NewRef(thread);
             pool[i].worker = NULL;
             pool[i].retired = 0;
-            sem_init(&pool[i].job, 0, 0);
+            sem_init(&pool[i].go, 0, 0);
             atomic_store(&pool[i].idle, 1);
             return PyLong_FromLong(i);
         }
@@ -234,7 +252,7 @@ ftc_send_home(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
             PyErr_Clear();
         }
         pool[i].worker = NULL;
-        sem_post(&pool[i].job);
+        sem_post(&pool[i].go);
     }
     return threads;
 }

@@ -114,7 +114,7 @@ ftc_sched_init(PyObject *module)
     ftc_abandoned = PyErr_NewExceptionWithDoc(
         "ftcheck._core.Abandoned", "Unwinds the threads of a controlled run that is given up.", PyExc_BaseException, NULL);
     for (int i = 0; i < FTC_MAX_WORKERS; i++) {
-        sem_init(&ftc_workers[i].go, 0, 0);
+        sem_init(&ftc_workers[i].own_go, 0, 0);
     }
     return ftc_abandoned == NULL ? -1 : PyModule_AddObjectRef(module, "Abandoned", ftc_abandoned);
 }

@@ -75,7 +75,7 @@ wait_a_second(ftc_worker *me)
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec++;
-    return sem_timedwait(&me->go, &until) == 0;
+    return sem_timedwait(me->go, &until) == 0;
 }
 
 /* Who is to run next is woken when this thread is detached from the interpreter, not before.  The last reference to an
@@ -103,7 +103,7 @@ ftc_wait_for_turn(ftc_worker *me)
         int got, hurry = me->id == 0 && ftc_interruption != NULL;
         Py_BEGIN_ALLOW_THREADS
         ftc_pass_on();
-        got = hurry ? wait_a_second(me) : sem_wait(&me->go) == 0;
+        got = hurry ? wait_a_second(me) : sem_wait(me->go) == 0;
         Py_END_ALLOW_THREADS
         if (got) {
             return;
@@ -317,9 +317,9 @@ ftc_new_worker(ftc_worker *parent)
     }
     int id = ftc_the.workers++;
     ftc_worker *w = &ftc_workers[id];
-    sem_t go = w->go;
-    *w = (ftc_worker){.id = id, .deadline = -1, .pending = {.kind = FTC_BEGIN}, .go = go};
-    sem_init(&w->go, 0, 0);
+    sem_t own = w->own_go;
+    *w = (ftc_worker){.id = id, .deadline = -1, .pending = {.kind = FTC_BEGIN}, .go = &w->own_go, .own_go = own};
+    sem_init(&w->own_go, 0, 0);
     ftc_the.live |= FTC_BIT(id);
     ftc_the.enabled |= FTC_BIT(id);
     if (ftc_the.policy->born != NULL) {

@@ -97,7 +97,8 @@ typedef struct {
     const PyObject *handle;          /* the _ThreadHandle of a thread that the code under test started; not owned */
     ftc_open open[FTC_OPEN];
     unsigned opened;
-    sem_t go;
+    sem_t *go;                       /* it waits there for its turn: of its own, or its place's in the pool */
+    sem_t own_go;
     double priority;                 /* of the policy's own use, as are these */
     long low, left;
 } ftc_worker;
@@ -151,7 +152,12 @@ typedef struct {                     /* what a thread knows of itself */
     int inside;                      /* how deep it is in the scheduler */
 } ftc_seat;
 
-extern _Thread_local ftc_seat ftc_my;
+#if defined(__GLIBC__)                /* elsewhere a module that is loaded late cannot have it */
+#  define FTC_NEAR __attribute__((tls_model("initial-exec")))
+#else
+#  define FTC_NEAR
+#endif
+extern _Thread_local ftc_seat ftc_my FTC_NEAR;
 extern atomic_ullong ftc_gate;       /* a token, or one of: */
 enum { FTC_NOBODY, FTC_BUSY, FTC_PARKED };
 
@@ -242,7 +248,6 @@ enum ftc_site {                      /* what an instruction may touch; the names
 };
 
 PyObject *ftc_watch_code(PyObject *module, PyObject *args);
-PyObject *ftc_instruction(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ftc_classify(PyObject *module, PyObject *args);
 /* Whether a code object is in scope, and the site and argument of the instruction at this offset; 0: it is not. */
 int ftc_site_at(PyObject *code, int offset, int *site, int *arg);
@@ -325,6 +330,7 @@ void ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why);
 void ftc_trace_decision(ftc_worker *me, uint64_t enabled, int chosen, enum ftc_why why);
 void ftc_trace_op(ftc_worker *me);
 PyObject *ftc_trace(PyObject *module, PyObject *ignored);
+PyObject *ftc_switches(PyObject *module, PyObject *ignored);
 PyObject *ftc_places_of_switches(PyObject *module, PyObject *ignored);
 PyObject *ftc_unfinished(PyObject *module, PyObject *ignored);
 

@@ -114,20 +114,32 @@ ftc_trace_init(PyObject *Py_UNUSED(module))
     return ftc_local_type == NULL || deque_type == NULL || event_type == NULL ? -1 : 0;
 }
 
-/* (switches, decisions, operations, complete) */
-PyObject *
-ftc_trace(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    PyObject *switches = PyList_New(0), *choices = PyList_New(0), *ops = PyList_New(0);
-    int failed = switches == NULL || choices == NULL || ops == NULL;
 #define ADD(list, ...) do { \
     PyObject *row = Py_BuildValue(__VA_ARGS__); \
     failed = row == NULL || PyList_Append(list, row) < 0; \
     Py_XDECREF(row); } while (0)
+
+PyObject *
+ftc_switches(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *rows = PyList_New(0);
+    int failed = rows == NULL;
     for (long i = 0; !failed && i < changes_used; i++) {
         change *c = &changes[i];
-        ADD(switches, "(ilii)", c->thread, c->step, c->why, c->to);
+        ADD(rows, "(ilii)", c->thread, c->step, c->why, c->to);
     }
+    if (failed) {
+        Py_CLEAR(rows);
+    }
+    return rows;
+}
+
+/* (switches, decisions, operations, complete) */
+PyObject *
+ftc_trace(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *switches = ftc_switches(module, NULL), *choices = PyList_New(0), *ops = PyList_New(0);
+    int failed = switches == NULL || choices == NULL || ops == NULL;
     for (long i = 0; !failed && i < decisions_used; i++) {
         decision *d = &decisions[i];
         ADD(choices, "(iliKil)", d->thread, d->step, d->why, (unsigned long long)d->enabled, d->chosen, d->op);

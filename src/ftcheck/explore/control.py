@@ -20,8 +20,7 @@ import sysconfig
 import threading
 import types
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ftcheck import _core, workload
 from ftcheck.explore import builtin_calls, pool, sites
@@ -47,8 +46,11 @@ class Ending(enum.IntEnum):
     """Given up by a systematic search: it would have been equivalent to an earlier run."""
 
 
-class Log(enum.IntFlag):
-    """What a run is to note."""
+_ENDINGS = tuple(Ending)
+
+
+class Log:
+    """What a run is to note; added up with ``|``. Plain numbers: flags of :mod:`enum` cost more than many points."""
 
     NOTHING = 0
     SWITCHES = 1
@@ -58,8 +60,7 @@ class Log(enum.IntFlag):
     """With the operations: what each reads or writes, as text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """How one run is scheduled.
 
     :param policy: ``plan``, ``walk``, ``pct``, ``pos`` or ``surw``; see the C file of that name.
@@ -78,8 +79,7 @@ class Attempt:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What came of one run.
 
     :param failure: what the test raised, or None.
@@ -91,6 +91,7 @@ class Run:
         not determined by its decisions alone.
     :param failed_in: the thread in which the failure came up, 0 where the test itself raised it; -1: not known.
     :param new_code: code came into scope in this run: it may not have stopped where the next one does.
+    :param rows: its switches, as :func:`ftcheck._core.switches` gives them; None where they were not noted.
     """
 
     ending: Ending
@@ -101,11 +102,16 @@ class Run:
     preemptions: int
     threads: int
     seconds: float
-    schedule: Schedule | None
+    rows: Sequence[tuple[int, int, int, int]] | None
     new_code: bool
     timed: bool = False
     uncontrolled: tuple[str, ...] = ()
     failed_in: int = 0
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The decisions that make it; made when it is asked for, since few runs are looked at."""
+        return None if self.rows is None else Schedule.from_core(self.rows)
 
     @property
     def failed(self) -> bool:
@@ -145,7 +151,7 @@ class Control:
         scope: Scope,
         *,
         granularity: Granularity = Granularity.ACCESSES,
-        around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+        around: Callable[[], contextlib.AbstractContextManager[object]] | None = None,
         limit: int = 100_000,
         stay: int = 1_000,
     ) -> None:
@@ -159,6 +165,8 @@ class Control:
         self._new_code = False
         self._cpus: set[int] | None = None
         self._collecting = False
+        self._strays: list[tuple[BaseException, int]] = []
+        self._hooks = stray.Hooks(lambda one: self._strays.append((one, _running())))
 
     def __enter__(self) -> Self:
         monitoring = sys.monitoring
@@ -243,15 +251,17 @@ class Control:
 
     # --- runs ----------------------------------------------------------------------------------------------------------
 
-    def run(self, body: Callable[[], object], attempt: Attempt, log: Log = Log.SWITCHES) -> Run:
+    def run(self, body: Callable[[], object], attempt: Attempt, log: int = Log.SWITCHES) -> Run:
         """Call the body under control.
 
         :raises KeyboardInterrupt: Ctrl-C; nothing is left behind.
         """
+        if self._around is None:
+            return self._run(body, attempt, log)
         with self._around():
             return self._run(body, attempt, log)
 
-    def _run(self, body: Callable[[], object], attempt: Attempt, log: Log) -> Run:
+    def _run(self, body: Callable[[], object], attempt: Attempt, log: int) -> Run:
         __tracebackhide__ = True
         self._runs += 1
         if self._runs % _COLLECT_EVERY == 0:
@@ -263,17 +273,10 @@ class Control:
         context.run(workload.supervisor.set, SUPERVISOR)
         failure: BaseException | None = None
         failed_in = 0
-        strays: list[tuple[BaseException, int]] = []
-        with stray.collect(lambda one: strays.append((one, _running()))):
-            _core.begin_run(
-                attempt.policy,
-                attempt.parameters,
-                attempt.seed,
-                min(self._limit, attempt.limit or self._limit),
-                self._stay,
-                int(log),
-                attempt.only_hot,
-            )
+        policy, parameters, seed, only_hot, _, limit = attempt
+        limit = self._limit if limit is None else min(limit, self._limit)
+        with self._hooks:
+            _core.begin_run(policy, parameters, seed, limit, self._stay, log, only_hot)
             try:
                 context.run(body)
             except _core.Abandoned:
@@ -285,15 +288,17 @@ class Control:
             raise failure
         if ending == Ending.TOO_MANY_THREADS:
             _clear_limbo()
-        if failure is None and ending != Ending.REDUNDANT:
-            strays = [(one, thread) for one, thread in strays if not isinstance(one, _core.Abandoned)]
-            failure, failed_in = strays[0] if strays else (None, 0)
-        schedule = Schedule.from_core(_core.trace()[0]) if log & Log.SWITCHES else None
+        if self._strays:
+            strays = [(one, thread) for one, thread in self._strays if not isinstance(one, _core.Abandoned)]
+            if failure is None and ending != Ending.REDUNDANT and strays:
+                failure, failed_in = strays[0]
+            self._strays.clear()
+        rows = _core.switches() if log & Log.SWITCHES else None
         new_code = self._new_code
         if new_code:
             self._place_points()
         return Run(
-            Ending(ending),
+            _ENDINGS[ending],
             failure,
             steps,
             decisions,
@@ -301,7 +306,7 @@ class Control:
             preemptions,
             threads,
             clock / 1e9,
-            schedule,
+            rows,
             new_code,
             bool(timed),
             tuple(outside),
@@ -327,19 +332,8 @@ class _Bodies:
 
     def run_bodies(self, bodies: Sequence[Callable[[], object]]) -> list[tuple[int, BaseException]]:
         context = contextvars.copy_context()
-        raised = pool.run_bodies([_InContext(context.copy(), body) for body in bodies], list(bodies))
+        raised = pool.run_bodies([*bodies], [context.copy() for _ in bodies], builtins=True)
         return [(number, one) for number, one in enumerate(raised) if one is not None]
-
-
-class _InContext:
-    __slots__ = ("body", "context")
-
-    def __init__(self, context: contextvars.Context, body: Callable[[], object]) -> None:
-        self.context, self.body = context, body
-
-    def __call__(self) -> object:
-        __tracebackhide__ = True
-        return self.context.run(self.body)
 
 
 SUPERVISOR = _Bodies()

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import functools
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from ftcheck import _core, workload
 from ftcheck.candidates import Candidates
@@ -171,12 +171,13 @@ def show(
     return Found(run if run.failed else small.run, replace(token, code=code, places=places), interleaving, small)
 
 
-def run_copies(bodies: list[Callable[[], object]]) -> None:
-    """Under control: run the copies of a test.
+def run_copies(bodies: list[Callable[[], object]], contexts: list[contextvars.Context]) -> None:
+    """Under control: run the copies of a test, each in its context.
 
     :raises BaseExceptionGroup: what they have raised.
     """
-    raised = [(number, one) for number, one in enumerate(pool.run_bodies(bodies)) if one is not None]
+    outcomes = pool.run_bodies(bodies, contexts, builtins=False)
+    raised = [(number, one) for number, one in enumerate(outcomes) if one is not None]
     if raised:
         message = f"{len(raised)} of {len(bodies)} copies failed"
         group = workload.BaseConcurrentFailures(message, [failure for _, failure in raised])
@@ -237,40 +238,48 @@ class _Test:
     _round: int = 0
     _base: contextvars.Context = field(default_factory=contextvars.copy_context)
     _bodies: list[Callable[[], object]] = field(default_factory=list)
+    _contexts: list[contextvars.Context] = field(default_factory=list)
+    _shared: contextvars.Context = field(default_factory=contextvars.Context)
+    _ready: int = 0
 
     def __post_init__(self) -> None:
         self._base.run(workload.supervisor.set, controlled.SUPERVISOR)
 
-    @contextlib.contextmanager
-    def around(self) -> Iterator[None]:
+    def around(self) -> Self:
+        return self
+
+    def __enter__(self) -> None:
         self._round += 1
+        self._ready = 0
+        self._bodies = []
         self.same_chance()
-        shared = self._base.copy()
-        _phase("set-up", -1, functools.partial(shared.run, self.subject.open_round, self._round))
-        contexts = [shared.copy() for _ in range(self.copies)]
-        ready = 0
+        self._shared = self._base.copy()
+        _phase("set-up", -1, self._shared, self.subject.open_round, self._round)
+        self._contexts = [self._shared.copy() for _ in range(self.copies)]
         try:
-            self._bodies = []
-            for number, context in enumerate(contexts):
-                ready += 1
-                prepare = functools.partial(context.run, self.subject.prepare, number, self._round)
-                self._bodies.append(functools.partial(context.run, _phase("set-up", number, prepare)))
-            yield
-        finally:
-            for number in reversed(range(ready)):
-                cleanup = functools.partial(contexts[number].run, self.subject.cleanup, number, self._round)
-                _phase("teardown", number, cleanup)
-            _phase("teardown", -1, functools.partial(shared.run, self.subject.close_round, self._round))
+            for number, context in enumerate(self._contexts):
+                self._ready += 1
+                self._bodies.append(_phase("set-up", number, context, self.subject.prepare, number, self._round))
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *args: object) -> None:
+        for number in reversed(range(self._ready)):
+            _phase("teardown", number, self._contexts[number], self.subject.cleanup, number, self._round)
+        _phase("teardown", -1, self._shared, self.subject.close_round, self._round)
 
     def __call__(self) -> None:
         if self.copies == 1:
-            self._bodies[0]()
+            self._contexts[0].run(self._bodies[0])
         else:
-            run_copies(self._bodies)
+            run_copies(self._bodies, self._contexts)
 
 
-def _phase[T](phase: str, thread: int, step: Callable[[], T]) -> T:
+def _phase[**P, T](
+    phase: str, thread: int, context: contextvars.Context, step: Callable[P, T], *args: P.args, **names: P.kwargs
+) -> T:
     try:
-        return step()
+        return context.run(step, *args, **names)
     except Exception as failure:
         raise PhaseError(phase, thread, failure) from failure

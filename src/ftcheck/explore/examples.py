@@ -214,4 +214,5 @@ def _run(body: Callable[[int], object], copies: int) -> None:
     if copies == 1:
         body(0)
     else:
-        run_copies([functools.partial(contextvars.copy_context().run, body, number) for number in range(copies)])
+        bodies: list[Callable[[], object]] = [functools.partial(body, number) for number in range(copies)]
+        run_copies(bodies, [contextvars.copy_context() for _ in bodies])

@@ -6,6 +6,7 @@ is given back. It is started outside of control: who starts it is under control,
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 
@@ -28,17 +29,17 @@ class _Server(threading.Thread):
 
 
 def run_bodies(
-    bodies: list[Callable[[], object]], called: list[Callable[[], object]] | None = None
+    bodies: list[Callable[[], object]], contexts: list[contextvars.Context], *, builtins: bool
 ) -> list[BaseException | None]:
-    """Under control: run each of them on a thread of the pool.
+    """Under control: run each of them in its context, on a thread of the pool.
 
-    :param called: what each of them calls, where that may be a builtin.
+    :param builtins: some may be builtins: calls of these are scheduling points.
     :returns: what each raised, or None.
     :raises RuntimeError: they would be more threads than can be controlled.
     """
     for _ in range(len(bodies) - _core.idle_places()):
         _core.uncontrolled(lambda: _Server().start())
-    return _core.run_bodies(bodies) if called is None else _core.run_bodies(bodies, called)
+    return _core.run_bodies(bodies, contexts, builtins)
 
 
 def send_home() -> None:

@@ -132,7 +132,7 @@ class Rounds:
             for number in range(self._copies)
         ]
         stall = None
-        with stray.collect(self._record_stray), self._noise.active(), _short_turns():
+        with stray.Hooks(self._record_stray), self._noise.active(), _short_turns():
             try:
                 for thread in threads:
                     thread.start()
