@@ -18,6 +18,7 @@ FILES = (
         "calls",
         "locks",
         "squeue",
+        "strangers",
         "pool",
         "threads",
         "clock",

@@ -21,7 +21,8 @@ from typing import Any
 
 import ftcheck
 from ftcheck import _core
-from ftcheck.explore.control import Attempt, Control, Ending, Log, Scope
+from ftcheck.explore.control import Attempt, Control, Ending, Log
+from ftcheck.explore.scope import Scope
 
 MOST = 1_500
 """Runs of a search."""

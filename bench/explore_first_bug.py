@@ -15,7 +15,8 @@ import sys
 import threading
 from typing import Any
 
-from ftcheck.explore.control import Control, Scope
+from ftcheck.explore.control import Control
+from ftcheck.explore.scope import Scope
 from ftcheck.explore.search import Budget, search
 
 SEEDS = 20

@@ -38,7 +38,8 @@ from typing import Any
 
 from bench.explore_speed import short
 from bench.real_world.packages import STORE, Unavailable
-from ftcheck.explore.control import Attempt, Control, Log, Scope
+from ftcheck.explore.control import Attempt, Control, Log
+from ftcheck.explore.scope import Scope
 from ftcheck.explore.search import Budget, search
 
 HERE = Path(__file__).resolve().parent

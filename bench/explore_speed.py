@@ -13,7 +13,8 @@ import time
 from typing import Any
 
 import ftcheck
-from ftcheck.explore.control import Attempt, Control, Log, Scope
+from ftcheck.explore.control import Attempt, Control, Log
+from ftcheck.explore.scope import Scope
 from ftcheck.explore.search import Budget, search
 
 SCHEDULES = 5_000

@@ -207,7 +207,8 @@ def test_a_livelock_is_no_pass(monkeypatch):
 
 
 def test_not_inside_of_another_run():
-    from ftcheck.explore.control import Attempt, Control, Scope
+    from ftcheck.explore.control import Attempt, Control
+    from ftcheck.explore.scope import Scope
 
     with Control(Scope([__file__])) as control:
         run = control.run(lambda: Interleaving().run(print, print), Attempt("plan", []))

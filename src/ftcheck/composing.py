@@ -197,7 +197,8 @@ class _Keeper:
 
     def control(self, packages: tuple[str, ...]) -> Control:
         """:raises RuntimeError: the process cannot be taken under control."""
-        from ftcheck.explore.control import Control, Scope
+        from ftcheck.explore.control import Control
+        from ftcheck.explore.scope import Scope
         from ftcheck.explore.scopes import folder_of
 
         if self._entered is None or self._entered[0] != packages:

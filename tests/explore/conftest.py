@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from ftcheck import _core, workload
-from ftcheck.explore.control import Attempt, Control, Ending, Log, Scope
+from ftcheck.explore.control import Attempt, Control, Ending, Log
 from ftcheck.explore.knowledge import Knowledge
+from ftcheck.explore.scope import Scope
 
 TESTS = Path(__file__).parents[1]
 PROGRAMS = TESTS / "programs"

@@ -24,9 +24,10 @@ import pytest
 
 from ftcheck import _core
 from ftcheck.explore import chance, engine
-from ftcheck.explore.control import Attempt, Control, Ending, Log, Scope
+from ftcheck.explore.control import Attempt, Control, Ending, Log
 from ftcheck.explore.divergence import all_there, divergence, place_of, places_of_last_run
 from ftcheck.explore.schedule import Choice, Schedule, Why
+from ftcheck.explore.scope import Scope
 from ftcheck.explore.search import Budget, search
 from ftcheck.explore.token import Token, TokenError, hash_tag
 from tests.explore import chancy

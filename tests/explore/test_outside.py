@@ -1,6 +1,7 @@
 """Threads that block where nobody controls them: the others go on, it is said, and it is never taken for a deadlock."""
 
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -91,7 +92,14 @@ def test_a_thread_that_computes_is_not_outside(control):
 def test_the_others_blocked_while_one_is_outside_is_no_deadlock(control, pair):
     """One holds a lock while it reads; the data come from a thread that is not under control."""
     left, right = pair
-    sender = threading.Timer(0.2, right.send, [b"hello"])
+    handed_on = []
+
+    def send():
+        while not handed_on:
+            time.sleep(0.01)
+        right.send(b"hello")
+
+    sender = threading.Thread(target=send)
 
     def program():
         lock, got = threading.Lock(), []
@@ -104,7 +112,7 @@ def test_the_others_blocked_while_one_is_outside_is_no_deadlock(control, pair):
             with lock:
                 got.append(b"after")
 
-        concurrently(reads, waits, lambda: None)
+        concurrently(reads, waits, lambda: handed_on.append(True))
         assert got == [b"hello", b"after"]
 
     with_control = control()
@@ -238,3 +246,93 @@ def test_a_forked_child_is_not_under_control(control):
     for seed in range(RUNS):
         run = with_control.run(program, Attempt("walk", 0.5, seed), Log.NOTHING)
         assert (run.failure, run.ending) == (None, Ending.COMPLETE)
+
+
+class Background:
+    """A thread that was there before the run, and does what it is told."""
+
+    def __init__(self):
+        self.jobs = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def _serve(self):
+        while (job := self.jobs.get()) is not None:
+            time.sleep(0.05)
+            job()
+
+    def end(self):
+        self.jobs.put(None)
+        self.thread.join()
+
+
+@pytest.fixture
+def background():
+    made = Background()
+    yield made
+    made.end()
+
+
+def of_an_event(background):
+    done = threading.Event()
+    background.jobs.put(done.set)
+    assert done.wait()
+
+
+def of_a_timed_wait(background):
+    done = threading.Event()
+    background.jobs.put(done.set)
+    assert done.wait(30)
+
+
+def of_a_queue(background):
+    answers = queue.SimpleQueue()
+    background.jobs.put(lambda: answers.put("done"))
+    assert answers.get() == "done"
+
+
+def of_a_condition(background):
+    condition, done = threading.Condition(), []
+
+    def finish():
+        with condition:
+            done.append(True)
+            condition.notify()
+
+    with condition:
+        background.jobs.put(finish)
+        while not done:
+            condition.wait()
+
+
+def of_a_lock(background):
+    lock = threading.Lock()
+    lock.acquire()
+    background.jobs.put(lock.release)
+    with lock:
+        pass
+
+
+@pytest.mark.parametrize("wait", [of_an_event, of_a_timed_wait, of_a_queue, of_a_condition, of_a_lock])
+def test_what_a_thread_from_before_the_run_lets_go_on_is_no_deadlock(control, background, wait):
+    run = control().run(lambda: concurrently(lambda: wait(background), lambda: None), Attempt("plan", []))
+    assert (run.failure, run.ending) == (None, Ending.COMPLETE)
+    assert [where.partition(", ")[2] for where in run.uncontrolled] == ["for a thread that is not under control"]
+    assert run.uncontrolled[0].startswith("test_outside.py:")
+
+
+def test_a_deadlock_is_one_although_there_is_another_thread(control, background):
+    def program():
+        one, two = threading.Lock(), threading.Lock()
+        inside = threading.Barrier(2)
+
+        def cross(first, second):
+            with first:
+                inside.wait()
+                with second:
+                    pass
+
+        concurrently(lambda: cross(one, two), lambda: cross(two, one))
+
+    entered = control()
+    assert [entered.run(program, Attempt("plan", [])).ending for _ in range(8)] == [Ending.DEADLOCK] * 8

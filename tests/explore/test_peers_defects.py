@@ -32,8 +32,9 @@ from threading import Lock
 import pytest
 
 from ftcheck import concurrently
-from ftcheck.explore.control import Attempt, Ending, Scope
+from ftcheck.explore.control import Attempt, Ending
 from ftcheck.explore.minimise import Minimised
+from ftcheck.explore.scope import Scope
 from ftcheck.explore.search import Budget, search
 from ftcheck.narrative import Did
 from tests.explore.conftest import POLICIES, program_scope, reordered

@@ -9,8 +9,9 @@ import pytest
 
 from ftcheck import _core, concurrently
 from ftcheck.candidates import Mark
-from ftcheck.explore.control import Attempt, Scope
+from ftcheck.explore.control import Attempt
 from ftcheck.explore.hunt import LOG, Hunt
+from ftcheck.explore.scope import Scope
 from ftcheck.explore.search import Budget, search
 
 from . import race_free, racy

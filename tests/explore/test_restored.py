@@ -14,7 +14,8 @@ import time
 import pytest
 
 from ftcheck import concurrently
-from ftcheck.explore.control import Attempt, Control, Ending, Scope
+from ftcheck.explore.control import Attempt, Control, Ending
+from ftcheck.explore.scope import Scope
 from tests.explore.conftest import state_of_the_process
 
 SHARED = threading.Lock()
@@ -236,7 +237,8 @@ def test_a_second_control_is_refused(child):
     done = child(
         f"""
         import sys
-        from ftcheck.explore.control import Control, Scope
+        from ftcheck.explore.control import Control
+        from ftcheck.explore.scope import Scope
         with Control(Scope([{__file__!r}])):
             try:
                 with Control(Scope([{__file__!r}])):

@@ -13,7 +13,8 @@ import types
 import pytest
 
 from ftcheck import workload
-from ftcheck.explore.control import Attempt, Scope
+from ftcheck.explore.control import Attempt
+from ftcheck.explore.scope import Scope
 from tests.explore import small, small_detours, small_sync
 from tests.explore.conftest import PROGRAMS, program_scope, reordered
 from tests.explore.search import sample, search

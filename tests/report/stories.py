@@ -11,8 +11,9 @@ from unittest import mock
 
 from ftcheck import _core
 from ftcheck.explore import control as controlled
-from ftcheck.explore.control import Attempt, Control, Log, Scope
+from ftcheck.explore.control import Attempt, Control, Log
 from ftcheck.explore.minimise import minimise
+from ftcheck.explore.scope import Scope
 from ftcheck.explore.story import tell
 from ftcheck.report.interleaving import render
 

@@ -32,6 +32,12 @@ is_busy(PyObject *self)
     return truth(original(Py_IS_TYPE(self, recursive) ? R_LOCKED : LOCK_LOCKED, self, NULL, 0, NULL));
 }
 
+int
+ftc_lock_is_free(PyObject *lock)
+{
+    return is_busy(lock) == 0;
+}
+
 static int
 try_to_take(PyObject *self)
 {

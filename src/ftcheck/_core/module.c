@@ -80,6 +80,7 @@ static PyMethodDef methods[] = {
     {"claim_place", ftc_claim_place, METH_O,
      "claim_place(thread, /)\n--\n\nA place in the pool for this thread, which is to serve() it: its number."},
     {"idle_places", ftc_idle_places, METH_NOARGS, "idle_places()\n--\n\nHow many bodies the pool could run now."},
+    {"idle_threads", ftc_idle_threads, METH_NOARGS, "idle_threads()\n--\n\nThe pooled threads that have no body."},
     {"send_home", ftc_send_home, METH_NOARGS,
      "send_home()\n--\n\nLet the pooled threads end; those that do so now, to be joined. The others are in code that "
      "blocks\noutside of control, and go when they come back."},
@@ -92,6 +93,9 @@ static PyMethodDef methods[] = {
      "hand_on(token, where, code, offset, /)\n--\n\nTake the token from that worker, if it still has it and somebody else "
      "can use it; whether that was so.\n`where` says where it blocks; `code` and `offset`, from where in the code under "
      "test, if that is known."},
+    {"look_for_strangers", ftc_look_for_strangers, METH_O,
+     "look_for_strangers(callable, /)\n--\n\nBefore a deadlock is believed in, it is called with a list of the idents of the run's "
+     "threads,\nand says whether there are others. None: there are not."},
     {"take_control", ftc_take_control, METH_NOARGS,
      "take_control()\n--\n\nReplace the blocking calls; threads outside a run do not notice."},
     {"give_back", ftc_give_back, METH_NOARGS, "give_back()\n--\n\nUndo take_control()."},

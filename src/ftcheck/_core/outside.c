@@ -97,6 +97,15 @@ ftc_await_stall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("(Kk)", token, ftc_workers[id].ident);
 }
 
+void
+ftc_add_call(PyObject *where)
+{
+    if (calls == NULL || PyList_Append(calls, where) < 0) {
+        PyErr_Clear();                                 /* the count tells it all the same */
+    }
+    Py_DECREF(where);
+}
+
 /* hand_on(token, where, code, offset): take the token from a worker that is outside, if it still is. */
 PyObject *
 ftc_hand_on(PyObject *Py_UNUSED(module), PyObject *args)
@@ -128,9 +137,7 @@ ftc_hand_on(PyObject *Py_UNUSED(module), PyObject *args)
     Py_XSETREF(w->value, Py_NewRef(where));
     ftc_trace_op(w);
     Py_CLEAR(w->value);                                /* if the log does not want it */
-    if (calls == NULL || PyList_Append(calls, where) < 0) {
-        PyErr_Clear();                                 /* the count tells it all the same */
-    }
+    ftc_add_call(Py_NewRef(where));
     int next = ftc_the.abandoning ? (others ? ftc_lowest(others) : -1) : ftc_successor(w, FTC_BLOCKED);
     if (next < 0) {
         ftc_park();

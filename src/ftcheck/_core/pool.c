@@ -235,6 +235,18 @@ ftc_idle_places(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong(count);
 }
 
+PyObject *
+ftc_idle_threads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *threads = PyList_New(0);
+    for (int i = 0; threads != NULL && i < FTC_MAX_WORKERS; i++) {
+        if (pool[i].thread != NULL && atomic_load(&pool[i].idle) && PyList_Append(threads, pool[i].thread) < 0) {
+            Py_CLEAR(threads);
+        }
+    }
+    return threads;
+}
+
 /* The threads that go home now, to be joined.  One that a run has left behind goes when it comes back from where it is. */
 PyObject *
 ftc_send_home(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))

@@ -7,7 +7,9 @@
  * A run that cannot be ended by its own code (a deadlock, a limit, Ctrl-C) is given up: every worker that is still there
  * gets the token once more, and at each point and at each call that would block it gets an exception that unwinds it.
  */
+#define Py_BUILD_CORE 1
 #include "sched.h"
+#include "internal/pycore_ceval.h"
 #include <errno.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,15 +69,32 @@ ftc_look_for_signals(int id)
     }
 }
 
-/* After Ctrl-C the thread that has the token is to come to a point soon.  If it is blocked where it cannot be reached (in
- * recv(), say), all that is left is to end the process. */
 static int
-wait_a_second(ftc_worker *me)
+wait_so_long(ftc_worker *me, long milliseconds)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
+    until.tv_nsec += milliseconds * 1000 * 1000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
     return sem_timedwait(me->go, &until) == 0;
+}
+
+/* The main thread: 0 if a signal has come.  One that comes just before the wait does not interrupt it, so it looks now and
+ * then, without being attached.  After Ctrl-C the thread that has the token is to come to a point soon: if it is blocked where
+ * it cannot be reached (in recv(), say), all that is left is to end the process. */
+static int
+wait_as_main(ftc_worker *me, int interrupted)
+{
+    if (interrupted) {
+        return wait_so_long(me, 1000);
+    }
+    while (!wait_so_long(me, 100)) {
+        if (errno == EINTR || _Py_eval_breaker_bit_is_set(me->tstate, _PY_SIGNALS_PENDING_BIT)) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 /* Who is to run next is woken when this thread is detached from the interpreter, not before.  The last reference to an
@@ -103,7 +122,7 @@ ftc_wait_for_turn(ftc_worker *me)
         int got, hurry = me->id == 0 && ftc_interruption != NULL;
         Py_BEGIN_ALLOW_THREADS
         ftc_pass_on();
-        got = hurry ? wait_a_second(me) : sem_wait(me->go) == 0;
+        got = me->id == 0 ? wait_as_main(me, hurry) : sem_wait(me->go) == 0;
         Py_END_ALLOW_THREADS
         if (got) {
             return;
@@ -186,6 +205,9 @@ int
 ftc_successor(ftc_worker *me, enum ftc_why why)
 {
     ftc_admit();
+    if (ftc_the.enabled == 0 && ftc_the.outside == 0) {
+        ftc_await_strangers();
+    }
     if (ftc_the.enabled == 0) {
         if (ftc_the.outside != 0 || ftc_nearest_deadline() == INT64_MAX) {
             return -1;

@@ -3,6 +3,7 @@
  *   sched.c    the token: who may run, who is blocked on what, handing over, deadlocks, the virtual clock
  *   gate.c     how a worker enters the scheduler and leaves it; workers that block outside of control
  *   outside.c  the watchdog that notices them
+ *   strangers.c  threads that are not of the run, and for which it waits
  *   run.c      a run as Python sees it: its beginning and its end
  *   depend.c   which operations disturb each other
  *   points.c   the sys.monitoring callback: which instructions are scheduling points, and what each is about to do
@@ -206,6 +207,12 @@ PyObject *ftc_await_stall(PyObject *module, PyObject *ignored);
 PyObject *ftc_hand_on(PyObject *module, PyObject *args);
 PyObject *ftc_watch_stalls(PyObject *module, PyObject *on);
 PyObject *ftc_take_calls(void);
+void ftc_add_call(PyObject *where);  /* takes over the reference */
+/* Nobody can run: perhaps a thread that is not of the run lets somebody go on. */
+int ftc_await_strangers(void);
+PyObject *ftc_look_for_strangers(PyObject *module, PyObject *callable);
+int ftc_lock_is_free(PyObject *lock);
+int ftc_queue_has_some(PyObject *queue);
 #define FTC_GRACE 100                /* milliseconds for threads that are outside when a run is given up */
 
 /* --- sched.c ---------------------------------------------------------------------------------- */
@@ -313,6 +320,7 @@ PyObject *ftc_serve(PyObject *module, PyObject *ignored);
 PyObject *ftc_run_bodies(PyObject *module, PyObject *bodies);
 PyObject *ftc_claim_place(PyObject *module, PyObject *thread);
 PyObject *ftc_idle_places(PyObject *module, PyObject *ignored);
+PyObject *ftc_idle_threads(PyObject *module, PyObject *ignored);
 PyObject *ftc_send_home(PyObject *module, PyObject *ignored);
 PyObject *ftc_uncontrolled(PyObject *module, PyObject *callable);
 

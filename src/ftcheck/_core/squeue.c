@@ -19,6 +19,12 @@ size_of(PyObject *self)
     return n;
 }
 
+int
+ftc_queue_has_some(PyObject *queue)
+{
+    return size_of(queue) > 0;
+}
+
 static PyObject *
 put(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {

@@ -13,20 +13,19 @@ import contextlib
 import contextvars
 import enum
 import gc
-import inspect
 import os
-import sys
-import sysconfig
 import threading
 import types
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple, Self
 
 from ftcheck import _core, workload
 from ftcheck.explore import builtin_calls, pool, sites
 from ftcheck.explore.outside import Watchdog
 from ftcheck.explore.schedule import Schedule
+from ftcheck.explore.scope import Scope
 from ftcheck.explore.sites import Granularity
+from ftcheck.explore.watched import Watched
 from ftcheck.stress import stray
 
 _COLLECT_EVERY = 2_000
@@ -119,23 +118,6 @@ class Run(NamedTuple):
         return self.failure is not None or self.ending is Ending.DEADLOCK
 
 
-class Scope:
-    """Which code is explored: that of some folders, without what is installed in them, and that of named packages.
-
-    :param folders: absolute paths, with a separator at the end.
-    :param packages: absolute paths of installed packages (with a separator at the end) or modules that are wanted as well.
-    """
-
-    def __init__(self, folders: Collection[str], packages: Collection[str] = ()) -> None:
-        self._folders, self._packages = tuple(folders), tuple(packages)
-        found = sysconfig.get_paths()
-        installed = {found[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-        self._outside = (*installed, _HOME)
-
-    def __contains__(self, file: str) -> bool:
-        return file.startswith(self._packages) or (file.startswith(self._folders) and not file.startswith(self._outside))
-
-
 class Control:
     """Entered once per test; then :meth:`run` runs it under one schedule after the other.
 
@@ -155,59 +137,35 @@ class Control:
         limit: int = 100_000,
         stay: int = 1_000,
     ) -> None:
-        self._scope, self._granularity, self._limit, self._stay = scope, granularity, limit, stay
-        self._around = around
-        self._watched: dict[int, types.CodeType] = {}  # by identity: equal code may stand in two files
-        self._cached: set[str] = set()
+        self._limit, self._stay, self._around = limit, stay, around
+        self._watched = Watched(scope, granularity)
         self._watchdog = Watchdog(self._watched)
-        self._tool = -1
         self._runs = 0
-        self._new_code = False
         self._cpus: set[int] | None = None
         self._collecting = False
         self._strays: list[tuple[BaseException, int]] = []
         self._hooks = stray.Hooks(lambda one: self._strays.append((one, _running())))
 
     def __enter__(self) -> Self:
-        monitoring = sys.monitoring
-        free = [number for number in (4, 3, 5, 2, 0) if monitoring.get_tool(number) is None]
-        if not free:
-            raise RuntimeError("every tool id of sys.monitoring is in use (a debugger, coverage, a profiler)")
+        self._watched.check()
         _core.take_control()
         builtin_calls.classify()
         sites.quiet_threading()
-        self._tool = free[0]
-        monitoring.use_tool_id(self._tool, "ftcheck")
-        monitoring.register_callback(self._tool, monitoring.events.INSTRUCTION, _core.instruction)
-        monitoring.register_callback(self._tool, monitoring.events.PY_START, self._started)
         if hasattr(os, "sched_setaffinity"):
             self._cpus = os.sched_getaffinity(0)
             ours = os.getpid() % len(self._cpus)  # several processes may explore at the same time: not all on one CPU
             os.sched_setaffinity(0, {sorted(self._cpus)[ours]})
         self._collecting = gc.isenabled()
         gc.disable()
-        for module in list(sys.modules.values()):
-            if isinstance(module, types.ModuleType) and _dict_of(module).get("__file__") in _Files(self._scope):
-                for code in _codes_of(module):
-                    self._watch(code)
-                for kind in list(_dict_of(module).values()):
-                    self._cached |= sites.cached_names(kind) if isinstance(kind, type) else set()
-        self._place_points()
+        self._watched.__enter__()
         self._watchdog.__enter__()
-        monitoring.set_events(self._tool, monitoring.events.PY_START)
         return self
 
     def __exit__(self, *args: object) -> None:
-        monitoring = sys.monitoring
-        monitoring.set_events(self._tool, 0)
-        for code in [*self._watched.values(), *sites.callers()]:
-            monitoring.set_local_events(self._tool, code, 0)
+        self._watched.__exit__()
         self._watchdog.__exit__()
         _core.give_back()
         pool.send_home()
-        monitoring.register_callback(self._tool, monitoring.events.INSTRUCTION, None)
-        monitoring.register_callback(self._tool, monitoring.events.PY_START, None)
-        monitoring.free_tool_id(self._tool)
         if self._cpus is not None:
             os.sched_setaffinity(0, self._cpus)
         if self._collecting:
@@ -216,38 +174,11 @@ class Control:
     @property
     def codes(self) -> Collection[types.CodeType]:
         """The code in scope that is known by now."""
-        return self._watched.values()
-
-    # --- code in scope -------------------------------------------------------------------------------------------------
+        return self._watched.codes
 
     def see(self, value: object) -> None:
         """A function, a class or a code object that is about to run, and that no module may hold: it gets its points now."""
-        before = len(self._watched)
-        for code in (value,) if isinstance(value, types.CodeType) else _codes_in(value, 0):
-            self._watch(code)
-        self._new_code |= len(self._watched) > before
-
-    def _started(self, code: types.CodeType, offset: int) -> object:
-        if code.co_filename in self._scope and id(code) not in self._watched:
-            self._watch(code)
-            self._new_code = True
-        return sys.monitoring.DISABLE
-
-    def _watch(self, code: types.CodeType) -> None:
-        for one in sites.nested(code):
-            if id(one) not in self._watched and one.co_filename in self._scope:
-                self._watched[id(one)] = one
-
-    def _place_points(self) -> None:
-        """Tables for all watched code; again when some was added, because it may set names that others read."""
-        stored = self._cached.union(*(sites.stored_names(code) for code in self._watched.values()))
-        for code in self._watched.values():
-            _core.watch_code(code, *sites.table(code, self._granularity, stored))
-            sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.INSTRUCTION)
-        for code in sites.callers():
-            _core.watch_code(code, *sites.calls_only(code))
-            sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.INSTRUCTION)
-        sys.monitoring.restart_events()
+        self._watched.see(value)
 
     # --- runs ----------------------------------------------------------------------------------------------------------
 
@@ -266,9 +197,7 @@ class Control:
         self._runs += 1
         if self._runs % _COLLECT_EVERY == 0:
             gc.collect()
-        if self._new_code:  # since the last run, such as in a set-up: it has no points yet
-            self._place_points()
-        self._new_code = False
+        self._watched.place_new()  # it has come since the last run, such as in a set-up
         context = contextvars.copy_context()
         context.run(workload.supervisor.set, SUPERVISOR)
         failure: BaseException | None = None
@@ -294,9 +223,7 @@ class Control:
                 failure, failed_in = strays[0]
             self._strays.clear()
         rows = _core.switches() if log & Log.SWITCHES else None
-        new_code = self._new_code
-        if new_code:
-            self._place_points()
+        new_code = self._watched.place_new()
         return Run(
             _ENDINGS[ending],
             failure,
@@ -337,47 +264,3 @@ class _Bodies:
 
 
 SUPERVISOR = _Bodies()
-_HOME = __file__.rpartition("explore")[0]
-
-
-class _Files:
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-
-    def __contains__(self, file: object) -> bool:
-        return isinstance(file, str) and file in self._scope
-
-
-def _dict_of(module: types.ModuleType) -> dict[str, Any]:
-    """Without asking the module: a lazy one (``importlib.util.LazyLoader``, ``six.moves``) would be imported now."""
-    found: dict[str, Any] = types.ModuleType.__getattribute__(module, "__dict__")
-    return found
-
-
-def _codes_of(module: types.ModuleType) -> Iterator[types.CodeType]:
-    """The code of the functions and classes that a module holds."""
-    for value in list(_dict_of(module).values()):
-        yield from _codes_in(value, 0)
-
-
-def _codes_in(value: object, depth: int) -> Iterator[types.CodeType]:
-    # Objects with a __getattr__ of their own are not asked: a proxy would resolve itself, a mock make an attribute.
-    if isinstance(value, (types.MethodType, staticmethod, classmethod)):
-        value = value.__func__
-    if isinstance(value, property):
-        for part in (value.fget, value.fset, value.fdel):
-            yield from _codes_in(part, depth)
-        return
-    wrapped = inspect.getattr_static(value, "__wrapped__", value)
-    code = wrapped.__code__ if isinstance(wrapped, types.FunctionType) else None
-    if isinstance(code, types.CodeType):
-        yield code
-        for cell in (value.__closure__ if isinstance(value, types.FunctionType) else None) or ():
-            if depth < 3:
-                try:
-                    yield from _codes_in(cell.cell_contents, depth + 1)
-                except ValueError:
-                    continue  # an empty cell
-    elif isinstance(value, type) and depth < 3:
-        for part in list(vars(value).values()):
-            yield from _codes_in(part, depth + 1)

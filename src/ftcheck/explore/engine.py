@@ -18,11 +18,12 @@ from ftcheck import _core, workload
 from ftcheck.candidates import Candidates
 from ftcheck.explore import chance, pool
 from ftcheck.explore import control as controlled
-from ftcheck.explore.control import Attempt, Control, Log, Run, Scope
+from ftcheck.explore.control import Attempt, Control, Log, Run
 from ftcheck.explore.differences import what_differs
 from ftcheck.explore.divergence import all_there, divergence, places_of_last_run
 from ftcheck.explore.hunt import Hunt
 from ftcheck.explore.minimise import Minimised
+from ftcheck.explore.scope import Scope
 from ftcheck.explore.search import Budget, Exploration, search
 from ftcheck.explore.sites import Granularity
 from ftcheck.explore.story import tell

@@ -1,8 +1,11 @@
-"""Notices threads that block where nobody controls them: a socket, a lock in C, a child process.
+"""Threads that block where nobody controls them: a socket, a lock in C, a child process; and threads that nobody controls.
 
 While a run is under way one thread has the token. If that thread sleeps in the kernel, all others would wait for it, and
 perhaps it waits for one of them. So a watchdog looks (``_core/outside.c``), and hands the token on; what it does to a run is
 said in ``_core/gate.c``. Here is the part that needs Python: where that thread is.
+
+The other way round, all threads of a run may wait for one that is not of the run (``_core/strangers.c``). Whether there is
+such a thread is found here.
 """
 
 from __future__ import annotations
@@ -29,15 +32,30 @@ class Watchdog:
     def __enter__(self) -> None:
         _core.watch_stalls(True)
         self._thread.start()
+        _core.look_for_strangers(self._strangers)
 
     def __exit__(self, *args: object) -> None:
+        _core.look_for_strangers(None)
         _core.watch_stalls(False)
         self._thread.join()
+
+    def _strangers(self, of_the_run: list[int]) -> bool:
+        known = {*of_the_run, *(thread.ident for thread in _core.idle_threads()), self._thread.ident}
+        return any(ident not in known and not _harness(frame) for ident, frame in sys._current_frames().items())
 
     def _watch(self) -> None:
         while (stalled := _core.await_stall()) is not None:
             token, ident = stalled
             _core.hand_on(token, *_place(sys._current_frames().get(ident), self._watched))
+
+
+def _harness(frame: types.FrameType | None) -> bool:
+    """Whether a thread belongs to pytest-xdist's connection: nothing in a test waits for it."""
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == "execnet":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _place(frame: types.FrameType | None, watched: Container[int]) -> tuple[str, types.CodeType | None, int]:

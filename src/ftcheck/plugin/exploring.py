@@ -53,7 +53,7 @@ def explore_item(
     :raises SettingsError: a package to explore is not there.
     """
     from ftcheck.explore import engine, token  # not before it is asked for
-    from ftcheck.explore.control import Scope
+    from ftcheck.explore.scope import Scope
     from ftcheck.explore.search import Budget
     from ftcheck.explore.sites import Granularity
 

@@ -1,0 +1,122 @@
+/* Threads that are not of the run, and for which its workers may be waiting: one that a library has started long since, and
+ * that sets an Event or has a lock; one that an earlier run has left behind.
+ *
+ * If nobody can run, that looks like a deadlock.  It is one if there is no stranger.  If there is, he gets some time, real
+ * time, and is looked for all the while; where he then lets somebody go on, the run goes on, and is not determined by its
+ * decisions alone.  After a few times in vain nobody is waited for any more, because minimising a deadlock takes many runs.
+ */
+#include "sched.h"
+
+#define PATIENCE 1000                /* milliseconds, the first time */
+#define LESS 100                     /* and then, or if a timeout will end the wait */
+#define VAIN 5
+
+static PyObject *is_there;           /* Python's part: called with the idents of the run's threads */
+static int vain;
+
+static int
+can_now(const ftc_worker *w)
+{
+    PyObject *what = (PyObject *)w->waits_on;
+    return w->wait == FTC_WAITS_LOCK ? ftc_lock_is_free(what) : w->wait == FTC_WAITS_QUEUE && ftc_queue_has_some(what);
+}
+
+static void
+note(const ftc_worker *w)
+{
+    PyObject *where = NULL;
+    if (w->code != NULL) {
+        PyObject *file = ((PyCodeObject *)w->code)->co_filename;
+        Py_ssize_t length = PyUnicode_GET_LENGTH(file), name = PyUnicode_FindChar(file, '/', 0, length, -1) + 1;
+        PyObject *base = PyUnicode_Substring(file, name, length);
+        int line = PyCode_Addr2Line((PyCodeObject *)w->code, w->offset);
+        where = base == NULL ? NULL : PyUnicode_FromFormat("%U:%d, for a thread that is not under control", base, line);
+        Py_XDECREF(base);
+    }
+    else {
+        where = PyUnicode_FromString("a thread waits for one that is not under control");
+    }
+    if (where != NULL) {
+        ftc_add_call(where);
+    }
+    PyErr_Clear();
+}
+
+static int
+let_go_on(void)
+{
+    int found = 0;
+    for (uint64_t left = ftc_the.live & ~ftc_the.outside; left != 0; left &= left - 1) {
+        ftc_worker *w = &ftc_workers[ftc_lowest(left)];
+        if (can_now(w)) {
+            ftc_the.enabled |= FTC_BIT(w->id);
+            ftc_the.uncontrolled++;
+            note(w);
+            found = 1;
+        }
+    }
+    return found;
+}
+
+static int
+ask(void)
+{
+    PyObject *yes = NULL;
+    ftc_seat seat = ftc_my;
+    ftc_my = (ftc_seat){0};                            /* not under control while it looks */
+    PyObject *idents = PyList_New(0);
+    for (uint64_t left = ftc_the.live; idents != NULL && left != 0; left &= left - 1) {
+        PyObject *ident = PyLong_FromUnsignedLong(ftc_workers[ftc_lowest(left)].ident);
+        if (ident == NULL || PyList_Append(idents, ident) < 0) {
+            Py_CLEAR(idents);
+        }
+        Py_XDECREF(ident);
+    }
+    if (idents != NULL) {
+        yes = PyObject_CallOneArg(is_there, idents);
+    }
+    int found = yes != NULL && PyObject_IsTrue(yes) > 0;
+    Py_XDECREF(idents);
+    Py_XDECREF(yes);
+    PyErr_Clear();
+    ftc_my = seat;
+    return found;
+}
+
+int
+ftc_await_strangers(void)
+{
+    int waiting = 0;
+    for (uint64_t left = ftc_the.live; left != 0; left &= left - 1) {
+        enum ftc_wait wait = ftc_workers[ftc_lowest(left)].wait;
+        waiting |= wait == FTC_WAITS_LOCK || wait == FTC_WAITS_QUEUE;
+    }
+    if (!waiting || is_there == NULL || vain >= VAIN) {
+        return 0;
+    }
+    PyObject *raised = PyErr_GetRaisedException();
+    int64_t nearest = ftc_nearest_deadline(), patience = vain > 0 || nearest != INT64_MAX ? LESS : PATIENCE;
+    int64_t until = ftc_now() + patience * 1000000;
+    int found = let_go_on();
+    while (!found && ask()) {
+        if (ftc_now() > until) {
+            vain++;
+            break;
+        }
+        Py_BEGIN_ALLOW_THREADS
+        ftc_pause(1);
+        Py_END_ALLOW_THREADS
+        found = let_go_on();
+    }
+    PyErr_SetRaisedException(raised);
+    return found;
+}
+
+/* look_for_strangers(callable or None): it is called with a list of idents, and says whether there are other threads. */
+PyObject *
+ftc_look_for_strangers(PyObject *Py_UNUSED(module), PyObject *callable)
+{
+    Py_XSETREF(is_there, callable == Py_None ? NULL : Py_NewRef(callable));
+    vain = 0;
+    Py_RETURN_NONE;
+}
