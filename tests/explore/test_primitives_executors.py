@@ -221,3 +221,22 @@ def test_context_variables_are_those_of_the_test_and_the_bodys_own(holds):
 
     holds(program, schedules=2)
     assert VARIABLE.get() == 0
+
+
+def test_what_is_given_up_is_not_reported_by_its_executor(explore, caplog):
+    """That a worker is unwound is nobody's failure; what an executor has to say otherwise is still said."""
+
+    def stuck():
+        with concurrent.futures.ThreadPoolExecutor(2) as executor:
+            executor.submit(threading.Event().wait)
+
+    assert {run.ending for run in explore(stuck, schedules=4)} == {Ending.DEADLOCK}
+    assert caplog.messages == []
+
+    def broken():
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            executor.submit(pow, 2, 3).add_done_callback(lambda done: done.result() / 0)
+
+    explore(broken, schedules=1)
+    assert caplog.messages
+    assert all(message.startswith("exception calling callback for ") for message in caplog.messages)

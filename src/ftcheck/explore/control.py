@@ -26,6 +26,7 @@ from ftcheck.explore.schedule import Schedule
 from ftcheck.explore.scope import Scope
 from ftcheck.explore.sites import Granularity
 from ftcheck.explore.watched import Watched
+from ftcheck.explore.unwinding import Unheard
 from ftcheck.stress import stray
 
 _COLLECT_EVERY = 2_000
@@ -140,6 +141,7 @@ class Control:
         self._limit, self._stay, self._around = limit, stay, around
         self._watched = Watched(scope, granularity)
         self._watchdog = Watchdog(self._watched)
+        self._unheard = Unheard()
         self._runs = 0
         self._cpus: set[int] | None = None
         self._collecting = False
@@ -159,11 +161,13 @@ class Control:
         gc.disable()
         self._watched.__enter__()
         self._watchdog.__enter__()
+        self._unheard.__enter__()
         return self
 
     def __exit__(self, *args: object) -> None:
         self._watched.__exit__()
         self._watchdog.__exit__()
+        self._unheard.__exit__()
         _core.give_back()
         pool.send_home()
         if self._cpus is not None:
