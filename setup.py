@@ -29,7 +29,7 @@ FILES = (
         "before",
         "races",
     ),
-    *("policy", "plan", "walk", "pct", "pos", "surw", "race", "tree", "dpor", "follow"),
+    *("policy", "plan", "walk", "pct", "pos", "surw", "race", "tree", "dpor", "await", "follow"),
 )
 INCLUDE = sysconfig.get_path("include")
 

@@ -26,7 +26,7 @@ class Found:
     traces: collections.Counter = field(default_factory=collections.Counter)
     preemptions: collections.Counter = field(default_factory=collections.Counter)
 
-    def take_in(self, run, value, traces):
+    def take_in(self, run, value, traces=normal_form):
         self.runs += 1
         if run.ending is Ending.REDUNDANT:
             self.redundant += 1
@@ -34,10 +34,10 @@ class Found:
         self.outcomes[(*outcome(run), repr(value))] += 1
         self.preemptions[run.preemptions] += 1
         if traces:
-            self.traces[normal_form(_core.trace()[2])] += 1
+            self.traces[traces(_core.trace()[2])] += 1
 
 
-def _run(control, program, attempt, found, traces):
+def _run(control, program, attempt, found, traces=normal_form):
     returned = []
     run = control.run(lambda: returned.append(program()), attempt, Log.OPERATIONS)
     found.take_in(run, returned[0] if returned else None, traces)
@@ -51,8 +51,11 @@ def settle(control, program):
     raise AssertionError("there is new code in every run")
 
 
-def search(control, program, *, reduce, bound=-1, limit, traces=True):
-    """Depth-first search by the policy ``tree``; each run has to follow the choices that it shares with the one before."""
+def search(control, program, *, reduce, bound=-1, limit, traces=normal_form):
+    """Depth-first search by the policy ``tree``; each run has to follow the choices that it shares with the one before.
+
+    :param traces: what is the same of equivalent runs, out of their rows of operations; None: nobody asks.
+    """
     found = Found()
     settle(control, program)
     _core.tree_reset(bound, reduce)
@@ -71,5 +74,5 @@ def sample(control, program, count):
     found = Found()
     settle(control, program)
     for seed in range(count):
-        _run(control, program, Attempt("pos", None, seed) if seed % 2 else Attempt("walk", 1.0, seed), found, True)
+        _run(control, program, Attempt("pos", None, seed) if seed % 2 else Attempt("walk", 1.0, seed), found)
     return found

@@ -35,7 +35,7 @@ TOO_LONG = {
 """With loops of hundreds of accesses."""
 TOO_MANY = {
     "circular_buffer", "hand_made_barrier", "if_instead_of_while", "interlocked_work_steal_queue",
-    "notify_wrong_waiter", "publish_too_early", "queue_one_sentinel", "reorder_10", "reorder_20", "reorder_4", "reorder_5",
+    "notify_wrong_waiter", "queue_one_sentinel", "reorder_10", "reorder_20", "reorder_4", "reorder_5",
     "semaphore_too_many", "twostage_20", "work_steal_queue", "wronglock",
 }  # fmt: skip
 """Some twin of these has more traces than can be gone through here."""
@@ -46,6 +46,8 @@ ALL = [
 ]
 EVERY = [name for name in ALL if name.partition("/")[2] not in TOO_LONG | TOO_MANY | BY_ADDRESS]
 
+SPINNING = {"publish_too_early"}
+"""Random schedules go round their loops more often; they are compared in :mod:`tests.explore.test_waiting`."""
 RECYCLING = {"holds/aba_stack"}
 """Objects that are made anew where others were: by their addresses, operations seem dependent that are not."""
 
@@ -107,7 +109,7 @@ def reduced(entered, program):
 
 def check_reduction(entered, program, traces=True):
     found = reduced(entered, program)
-    everything = search(entered, program, reduce=False, limit=ENUMERABLE, traces=False).ended
+    everything = search(entered, program, reduce=False, limit=ENUMERABLE, traces=None).ended
     again = (
         functools.partial(search, reduce=False, limit=ENUMERABLE) if everything else functools.partial(sample, count=SAMPLED)
     )
@@ -122,7 +124,7 @@ def check_reduction(entered, program, traces=True):
 
 @pytest.mark.parametrize("name", with_known_bugs(EVERY))
 def test_reduction_loses_nothing(on, name):
-    check_reduction(*on(name), traces=name not in RECYCLING)
+    check_reduction(*on(name), traces=name not in RECYCLING and name.partition("/")[2] not in SPINNING)
 
 
 @pytest.mark.parametrize("name", with_known_bugs([name for module in SMALL for name in module.PROGRAMS]))
@@ -168,11 +170,11 @@ def test_published_numbers_of_traces(on, name):
 def test_bounds_on_preemptions(on, name):
     """With at most N preemptions: exactly those of all runs that have so few."""
     entered, program = on(name)
-    everything = search(entered, program, reduce=False, limit=1_000, traces=False)
+    everything = search(entered, program, reduce=False, limit=1_000, traces=None)
     assert everything.ended
     seen = set()
     for bound in (0, 1, 2):
-        found = search(entered, program, reduce=False, bound=bound, limit=1_000, traces=False)
+        found = search(entered, program, reduce=False, bound=bound, limit=1_000, traces=None)
         assert found.ended
         assert found.preemptions == {n: runs for n, runs in everything.preemptions.items() if n <= bound}
         assert seen <= set(found.outcomes) <= set(everything.outcomes)
@@ -182,7 +184,7 @@ def test_bounds_on_preemptions(on, name):
 @pytest.mark.parametrize("name", ["fails/reorder_3", "fails/account", "fails/carter01"])
 def test_a_few_preemptions_find_the_bug(on, name):
     entered, program = on(name)
-    found = search(entered, program, reduce=False, bound=1, limit=5_000, traces=False)
+    found = search(entered, program, reduce=False, bound=1, limit=5_000, traces=None)
     assert found.ended
     assert len(found.outcomes) == 2  # it holds, or it fails in its one way
 
@@ -205,7 +207,7 @@ def test_what_is_too_many_is(on, name):
     runs = []
     for folder in ("fails", "holds"):
         entered, program = on(f"{folder}/{name}")
-        found = search(entered, program, reduce=True, limit=REDUCIBLE + 1, traces=False)
+        found = search(entered, program, reduce=True, limit=REDUCIBLE + 1, traces=None)
         runs.append(found.runs)
     assert {kinds for _, kinds, _ in found.outcomes} == {()}
     assert max(runs) > REDUCIBLE

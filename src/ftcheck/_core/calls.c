@@ -19,6 +19,7 @@ typedef struct {
     int alone;                       /* it does not look into its other arguments */
     int blind;                       /* it tells nothing of what was there before: list.append() */
     int subject, key;                /* which argument is the object, which the key; -1: none */
+    int own;                         /* it has points of its own */
 } entry;
 
 static entry entries[TABLE];
@@ -54,7 +55,7 @@ ftc_classify_own(PyMethodDef *definition)
 {
     entry *e = place_of(definition);
     used += e->definition == NULL;
-    *e = (entry){definition, FTC_NOTHING, 1, 0, 0, -1};
+    *e = (entry){definition, FTC_NOTHING, 1, 0, 0, -1, 1};
 }
 
 PyObject *
@@ -71,7 +72,7 @@ ftc_classify(PyObject *Py_UNUSED(module), PyObject *args)
     }
     entry *e = place_of(definition);
     used += e->definition == NULL;
-    *e = (entry){definition, kind & 3, alone, kind >> 2, subject, key};
+    *e = (entry){definition, kind & 3, alone, kind >> 2, subject, key, 0};
     Py_RETURN_NONE;
 }
 
@@ -255,4 +256,16 @@ ftc_call_operation(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssi
     if (!e->alone) {
         looks_into(op, all, count, 0);
     }
+}
+
+int
+ftc_call_is_known(PyObject *callable)
+{
+    PyMethodDef *definition = definition_of(callable);
+    if (definition != NULL) {
+        const entry *e = place_of(definition);
+        return e->definition != NULL && (e->own || e->kind == FTC_READ);
+    }
+    PyObject *function = PyMethod_Check(callable) ? PyMethod_GET_FUNCTION(callable) : callable;
+    return PyFunction_Check(function) && is_in_scope(function);
 }

@@ -38,6 +38,7 @@ show(int which, PyObject *self, int64_t base, int in_seconds)
         return NULL;
     }
     int64_t now = base + look();
+    ftc_changes();                                     /* it will see another time when it looks again */
     ftc_exit();
     return in_seconds ? PyFloat_FromDouble((double)now * 1e-9) : PyLong_FromLongLong(now);
 }
@@ -69,6 +70,7 @@ sleep_(PyObject *self, PyObject *seconds)
     }
     else if (length > 0) {
         me->step++;
+        ftc_changes();                                 /* time passes */
         me->wait = FTC_SLEEPS;
         got = ftc_block(me, ftc_later((int64_t)(length * 1e9)));
         me->wait = FTC_RUNS;

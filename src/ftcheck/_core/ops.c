@@ -214,6 +214,9 @@ call(ftc_op *op, _PyStackRef *top, int count)
     if (callable != NULL) {
         ftc_call_operation(op, callable, args, given);
     }
+    if (callable == NULL || !ftc_call_is_known(callable)) {
+        ftc_changes();
+    }
 }
 
 static void
@@ -387,6 +390,19 @@ return_to(ftc_op *op, _PyInterpreterFrame *frame, PyObject *value)
     }
 }
 
+static int
+changes(int site)
+{
+    switch (site) {
+        case SITE_STORE_ATTR: case SITE_DELETE_ATTR: case SITE_GLOBAL_WRITE: case SITE_DELETE_GLOBAL: case SITE_CELL_WRITE:
+        case SITE_DELETE_CELL: case SITE_SET_ITEM: case SITE_DELETE_ITEM: case SITE_SET_SLICE: case SITE_IN_PLACE: case SITE_NEXT:
+        case SITE_CALL_EX:
+            return 1;
+        default:
+            return 0;
+    }
+}
+
 void
 ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code)
 {
@@ -394,6 +410,13 @@ ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code)
     _PyInterpreterFrame *frame = PyThreadState_GET()->current_frame;
     if (frame == NULL || frame->stackpointer == NULL || _PyFrame_GetCode(frame) != code) {
         return;
+    }
+    if (site == SITE_AGAIN) {
+        ftc_loop_again(frame, arg);
+        return;
+    }
+    if (site == SITE_RETURN) {
+        ftc_loop_left(frame);
     }
     if (frame->owner == FRAME_OWNED_BY_GENERATOR && (site == SITE_RETURN || site == SITE_YIELD)) {
         PyObject *generator = (PyObject *)_PyGen_GetGeneratorFromFrame(frame);         /* from here on it can be resumed */
@@ -407,6 +430,9 @@ ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code)
         return;
     }
     operation_in(op, site, arg, code, frame);
+    if (changes(site)) {                               /* also where that disturbs nobody: a threading.local */
+        ftc_changes();
+    }
     if (op->kind != FTC_NOTHING && (site == SITE_CALL || site == SITE_CALL_KW || site == SITE_CALL_EX || site == SITE_LOAD_ATTR
                                     || site == SITE_LOAD_OWN)) {
         keep(frame, op);

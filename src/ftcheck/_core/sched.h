@@ -17,6 +17,7 @@
  *   clock.c    time.sleep() and the clocks, on virtual time
  *   policy.c   what all policies need; one file for each: plan.c, walk.c, pct.c, pos.c, surw.c, race.c, tree.c, follow.c
  *   dpor.c     partial-order reduction for tree.c
+ *   await.c    loops that wait, for tree.c
  *   trace.c    what happened, for those who ask: the log of operations and of decisions
  *   values.c   what an operation reads or writes, as text
  *   reborn.c   objects of one address are told apart, in that log
@@ -252,6 +253,7 @@ enum ftc_site {                      /* what an instruction may touch; the names
     SITE_GET_ITEM, SITE_SET_ITEM, SITE_DELETE_ITEM, SITE_CONTAINS, SITE_NEXT, SITE_ITERATE, SITE_IN_PLACE, SITE_CALL,
     SITE_CALL_KW, SITE_SLICE, SITE_SET_SLICE, SITE_ANY, SITE_DELETE_ATTR, SITE_DELETE_GLOBAL, SITE_DELETE_CELL,
     SITE_RETURN, SITE_READ_ONE, SITE_READ_TWO, SITE_YIELD, SITE_CALL_EX, SITE_LOAD_OWN, SITE_READ_BELOW,
+    SITE_AGAIN,
 };
 
 PyObject *ftc_watch_code(PyObject *module, PyObject *args);
@@ -272,6 +274,7 @@ int ftc_is_constant(PyObject *object);
 PyObject *ftc_walked_by(PyObject *iterator);         /* the container that it walks, or NULL; borrowed */
 uintptr_t ftc_key(PyObject *key);
 void ftc_call_operation(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssize_t nargs);
+int ftc_call_is_known(PyObject *callable);           /* what it does its operation says, or those of its own points */
 
 /* --- policy.c and the policies ---------------------------------------------------------------- */
 
@@ -302,6 +305,18 @@ PyObject *ftc_tree_advance(PyObject *module, PyObject *ignored);
 /* Adds to `backtrack` of the nodes what the last run's races ask for. -1 with an exception. */
 int ftc_dpor_analyse(ftc_node *nodes, long count);
 void ftc_give_up(enum ftc_outcome outcome);
+
+/* --- await.c: loops that wait ------------------------------------------------------------------ */
+
+#define FTC_LOOP_LOCALS 16           /* a function with more variables has no such loops; explore/loops.py has it, too */
+void ftc_await_reset(void);
+/* The calling worker goes round a loop of this frame once more; `stored`: the variables that are stored in it. */
+void ftc_loop_again(const void *frame, int stored);
+void ftc_loop_left(const void *frame);               /* its function returns */
+void ftc_changes(void);              /* the calling worker does, or learns, what no operation says */
+/* Those who wait in a loop, now that this one is at a point. */
+uint64_t ftc_await_those(const ftc_worker *me);
+void ftc_await_executes(const ftc_worker *who);      /* it is about to do what is pending */
 
 /* --- locks.c, squeue.c, pool.c, threads.c, clock.c: what blocks ---------------------------------------- */
 

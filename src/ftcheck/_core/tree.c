@@ -9,7 +9,8 @@
  *                       programs, PLDI 2007), where a choice costs 1 if it stops a thread that could have gone on.
  *   with reduction      those that dpor.c finds necessary; and sleep sets (Godefroid: Partial-order methods for the
  *                       verification of concurrent systems, 1996): a thread whose next operation was explored from this
- *                       state already sleeps until something dependent with it is done.
+ *                       state already sleeps until something dependent with it is done.  A thread that goes round a loop
+ *                       in which nothing happens cannot run, as it were, until somebody gives it a reason: await.c.
  *
  * Deviations: a thread that stays for long while others wait gives way, at no cost (loops that wait would never end); with a
  * bound there is no reduction, because the two together lose interleavings (Coons, Musuvathi, McKinley: Bounded
@@ -22,7 +23,7 @@ static ftc_node *nodes;
 static long used, room;              /* states of the last run; the first `prefix` of them are to be gone through again */
 static long prefix, at;
 static int bound, reduce, diverged, running;
-static uint64_t asleep;
+static uint64_t asleep, waiting;     /* waiting: who was not to be chosen at the last decision */
 
 PyObject *
 ftc_tree_reset(PyObject *Py_UNUSED(module), PyObject *args)
@@ -38,7 +39,8 @@ static int
 prepare(PyObject *Py_UNUSED(parameters))
 {
     at = 0;
-    asleep = 0;
+    asleep = waiting = 0;
+    ftc_await_reset();
     diverged = 0;
     running = -1;
     used = prefix;
@@ -53,7 +55,7 @@ cheapest(uint64_t enabled, ftc_worker *me, enum ftc_why why)
         ftc_give_up(FTC_REDUNDANT);
         return ftc_lowest(enabled);
     }
-    int next = ftc_unplanned(me, enabled, why);
+    int next = enabled == FTC_BIT(me->id) ? me->id : ftc_unplanned(me, enabled, why);
     return awake & FTC_BIT(next) ? next : ftc_lowest(awake);
 }
 
@@ -61,8 +63,10 @@ static int
 choose(ftc_worker *me, uint64_t enabled, enum ftc_why why)
 {
     running = why == FTC_FREE ? me->id : -1;           /* whom it costs to stop */
+    waiting = reduce ? ftc_await_those(me) : 0;
+    waiting = (enabled & ~waiting) != 0 ? waiting : 0; /* nobody else is there: they wait in vain, which the limit ends */
     if (at >= prefix) {
-        return cheapest(enabled, me, why);
+        return cheapest(enabled & ~waiting, me, why);
     }
     int next = nodes[at].chosen;
     if (!(enabled & FTC_BIT(next))) {
@@ -102,7 +106,7 @@ executes(ftc_worker *who)
         int cost = used == 0 ? 0 : nodes[used - 1].cost;
         cost += used > 0 && nodes[used - 1].previous >= 0 && nodes[used - 1].previous != nodes[used - 1].chosen;
         nodes[used++] = (ftc_node){
-            .enabled = ftc_the.before, .sleep = asleep, .backtrack = reduce ? me : ftc_the.before, .done = 0,
+            .enabled = ftc_the.before & ~waiting, .sleep = asleep, .backtrack = reduce ? me : ftc_the.before, .done = 0,
             .chosen = who->id, .previous = running, .cost = cost,
             .kind = who->pending.kind, .code = who->code, .offset = who->offset,
         };
@@ -112,6 +116,10 @@ executes(ftc_worker *who)
     }
     at++;
     running = -1;
+    waiting = 0;
+    if (reduce) {
+        ftc_await_executes(who);
+    }
     if (asleep != 0) {
         for (uint64_t set = asleep; set != 0; set &= set - 1) {
             int q = ftc_lowest(set);

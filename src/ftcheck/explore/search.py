@@ -175,7 +175,7 @@ def search(
             portfolio.learn(run)
             first = first or _what_happened()
         if portfolio.dpor is not None and portfolio.dpor.complete and not books.timed:
-            control.run(body, Attempt("plan", []), Log.OPERATIONS)
+            control.run(body, portfolio.dpor.first(), Log.OPERATIONS)
             if _what_happened() == first:
                 limit = "complete"
                 break

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ftcheck import _core
+from ftcheck.explore import loops
 
 
 class Site(enum.IntEnum):
@@ -60,6 +61,8 @@ class Site(enum.IntEnum):
     """An attribute that no code in scope sets. Other code may, where it is the object's own and not its class's."""
     READ_BELOW = 28
     """Looks at a container that lies below the top of the stack."""
+    AGAIN = 29
+    """The end of a round of a loop that may be waiting (:mod:`ftcheck.explore.loops`); its argument: what it stores."""
 
 
 class Granularity(enum.StrEnum):
@@ -228,6 +231,9 @@ def table(code: types.CodeType, granularity: Granularity, stored: set[str] | Non
         if site is not Site.NONE and one.argument <= _LARGEST:
             sites[one.unit] = site
             arguments[one.unit] = one.argument
+    if granularity is Granularity.ACCESSES:
+        for unit, stores in loops.waiting(code):
+            sites[unit], arguments[unit] = Site.AGAIN, stores
     return bytes(sites), struct.pack(f"={units}H", *arguments)
 
 

@@ -41,6 +41,11 @@ class Dpor:
             self._begun = True
         return None if self.complete else Attempt("tree", strategy=self.name)
 
+    def first(self) -> Attempt:
+        """The first run of all once more. The search is over then."""
+        _core.tree_reset(-1, True)
+        return Attempt("tree", strategy=self.name)
+
     def learn(self, run: Run) -> None:
         """Take the run in.
 
