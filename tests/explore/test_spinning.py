@@ -9,10 +9,6 @@ import pytest
 from ftcheck import concurrently
 from ftcheck.explore.control import Attempt, Ending
 
-ALIVE = pytest.param(
-    "alive", marks=pytest.mark.xfail(strict=False, reason="is_alive() shows the real thread, which may take long to end")
-)
-
 
 def test_a_spin_wait_that_gives_way_ends(holds):
     def program():
@@ -46,7 +42,7 @@ def test_a_spin_wait_that_does_not_give_way_ends(holds):
     holds(program, schedules=8)
 
 
-@pytest.mark.parametrize("what", ["attribute", "global", "closure", "locked", "try", ALIVE, "is_set", "empty"])
+@pytest.mark.parametrize("what", ["attribute", "global", "closure", "locked", "try", "alive", "is_set", "empty"])
 def test_every_kind_of_spin_wait_ends(holds, what):
     """Also where what is looked at in the loop is read by the standard library or in C."""
 
