@@ -25,6 +25,7 @@ class Interleavings:
         on decisions.
     :param outside: where that was.
     :param deterministic: False: the code under test went another way than the same decisions had led before.
+    :param differs: where that was seen first; empty: it is deterministic, as far as is known.
     :param stale: a marker pins a schedule that does not fit any more, so the test was explored instead.
     :param candidates: pairs of accesses that nothing orders; None: nobody asked for them.
     """
@@ -40,6 +41,7 @@ class Interleavings:
     outside: tuple[str, ...] = ()
     stale: bool = False
     candidates: Candidates | None = None
+    differs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Coverage:
         if seen.cut:
             parts.append(f"{counted(seen.cut, 'schedule')} given up at a limit")
         if not seen.deterministic:
-            parts.append("not deterministic")
+            parts.append(f"not deterministic ({seen.differs})" if seen.differs else "not deterministic")
         if seen.uncontrolled:
             share = 1 - seen.uncontrolled / max(self.rounds, 1)
             parts.append(f"{share:.0%} of them controlled throughout: threads blocked outside at {_listed(seen.outside)}")

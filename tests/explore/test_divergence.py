@@ -15,6 +15,7 @@ import contextlib
 import datetime
 import functools
 import gc
+import itertools
 import json
 import os
 import random
@@ -22,6 +23,7 @@ import re
 
 import pytest
 
+import ftcheck
 from ftcheck import _core
 from ftcheck.explore import chance, engine
 from ftcheck.explore.control import Attempt, Control, Ending, Log
@@ -252,3 +254,76 @@ def test_places_are_found_again_as_long_as_their_function_is_the_same():
     assert all_there([place_of(code, 0), place_of(None, 0)], [code])
     assert not all_there([place_of(code, 0)], [other])
     assert place_of(code, 0) != place_of(other, 0)
+
+
+# --- a systematic search that goes another way says where, too -----------------------------------------------------------
+
+
+class Place:
+    """Attributes of which each is written on a line of its own."""
+
+    first = second = 0
+
+
+def _differing(control, detour):
+    """Searched systematically: threads that write, one of which takes another way where it is told to."""
+
+    def program():
+        place, other = Place(), detour()
+
+        def write():
+            if other:
+                place.second = 1  # the detour
+            else:
+                place.first = 1  # the way
+
+        def read():
+            assert place.first >= 0
+            assert place.second >= 0
+
+        ftcheck.concurrently(write, read)
+
+    entered = control()
+    entered.see(program)
+    return search(entered, program, budget=Budget(40), seed=1)
+
+
+def own_line(text):
+    with open(__file__, encoding="utf-8") as file:
+        [number] = [number for number, line in enumerate(file, 1) if line.rstrip().endswith(f"  # {text}")]
+    return f"thread 1 at {os.path.basename(__file__)}:{number}"
+
+
+def test_a_search_says_where_the_same_decisions_led_another_way(control):
+    runs = itertools.count()
+    found = _differing(control, lambda: next(runs) % 2)
+    assert not found.deterministic
+    assert found.differs == f"{own_line('the way')} once, and {own_line('the detour')} another time"
+    assert not found.complete
+
+
+def test_a_search_says_what_its_first_run_did_not_do_again(control):
+    """Where nothing is left to be tried, the first run is made once more: what it alone does is seen then."""
+    runs = itertools.count()
+
+    def program():
+        place = Place()
+
+        def write():
+            if next(runs):
+                place.second = 1  # all others
+            else:
+                place.first = 1  # only the first
+
+        ftcheck.concurrently(write, lambda: None)
+
+    entered = control()
+    entered.see(program)
+    found = search(entered, program, budget=Budget(40), seed=1)
+    assert (found.deterministic, found.complete) == (False, False)
+    assert found.differs == f"{own_line('only the first')} once, and {own_line('all others')} another time"
+
+
+def test_nothing_is_said_of_what_is_the_same_each_time(control):
+    found = _differing(control, lambda: False)
+    assert (found.complete, found.differs) == (True, "")

@@ -66,6 +66,9 @@ static PyMethodDef methods[] = {
     {"tree_advance", ftc_tree_advance, METH_NOARGS,
      "tree_advance()\n--\n\nTake the last run in; whether there is another one to do. None: it went another way than its "
      "prefix says."},
+    {"tree_divergence", ftc_tree_divergence, METH_NOARGS,
+     "tree_divergence()\n--\n\nWhere the last run went another way than its prefix says: (thread, kind, code, offset) of what was to\n"
+     "come and of what came instead. None: it did not."},
     {"unmatched", ftc_unmatched, METH_NOARGS,
      "unmatched()\n--\n\nEntries of the last run's plan that it could not follow."},
     {"meetings", ftc_meetings, METH_NOARGS,

@@ -302,6 +302,7 @@ typedef struct {
 
 PyObject *ftc_tree_reset(PyObject *module, PyObject *args);
 PyObject *ftc_tree_advance(PyObject *module, PyObject *ignored);
+PyObject *ftc_tree_divergence(PyObject *module, PyObject *ignored);
 /* Adds to `backtrack` of the nodes what the last run's races ask for. -1 with an exception. */
 int ftc_dpor_analyse(ftc_node *nodes, long count);
 void ftc_give_up(enum ftc_outcome outcome);

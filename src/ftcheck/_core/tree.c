@@ -23,6 +23,7 @@ static ftc_node *nodes;
 static long used, room;              /* states of the last run; the first `prefix` of them are to be gone through again */
 static long prefix, at;
 static int bound, reduce, diverged, running;
+static struct { int thread, kind, offset; const PyObject *code; } expected, found;     /* where the last run went another way */
 static uint64_t asleep, waiting;     /* waiting: who was not to be chosen at the last decision */
 
 PyObject *
@@ -45,6 +46,18 @@ prepare(PyObject *Py_UNUSED(parameters))
     running = -1;
     used = prefix;
     return 0;
+}
+
+static void
+diverge(int thread, const ftc_worker *found_one, int known)
+{
+    if (!diverged) {
+        diverged = 1;
+        expected.thread = thread, expected.kind = known ? nodes[at].kind : FTC_NOTHING;
+        expected.code = known ? nodes[at].code : NULL, expected.offset = known ? nodes[at].offset : 0;
+        found.thread = found_one->id, found.kind = found_one->pending.kind;
+        found.code = found_one->code, found.offset = found_one->offset;
+    }
 }
 
 static int
@@ -70,7 +83,7 @@ choose(ftc_worker *me, uint64_t enabled, enum ftc_why why)
     }
     int next = nodes[at].chosen;
     if (!(enabled & FTC_BIT(next))) {
-        diverged = 1;
+        diverge(next, &ftc_workers[ftc_lowest(enabled)], at < prefix - 1);
         return ftc_lowest(enabled);
     }
     return next;
@@ -81,11 +94,12 @@ executes(ftc_worker *who)
 {
     uint64_t me = FTC_BIT(who->id);
     if (at < prefix) {
-        diverged |= nodes[at].chosen != who->id;
-        if (at < prefix - 1) {                         /* in the last one another thread is chosen than before */
-            diverged |= nodes[at].kind != who->pending.kind || nodes[at].code != who->code || nodes[at].offset != who->offset;
+        int known = at < prefix - 1;                   /* in the last one another thread is chosen than before */
+        if (nodes[at].chosen != who->id || (known && (nodes[at].kind != who->pending.kind || nodes[at].code != who->code
+                                                      || nodes[at].offset != who->offset))) {
+            diverge(nodes[at].chosen, who, known);
         }
-        else {
+        if (!known) {
             nodes[at].kind = who->pending.kind, nodes[at].code = who->code, nodes[at].offset = who->offset;
         }
         if (at == prefix - 1 && reduce) {
@@ -159,6 +173,17 @@ ftc_tree_advance(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     }
     prefix = 0;
     Py_RETURN_FALSE;
+}
+
+/* Where the last run did not do what its prefix says: what was to come, and what came. */
+PyObject *
+ftc_tree_divergence(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (!diverged) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue("(iiOi)(iiOi)", expected.thread, expected.kind, expected.code == NULL ? Py_None : expected.code,
+                         expected.offset, found.thread, found.kind, found.code == NULL ? Py_None : found.code, found.offset);
 }
 
 const ftc_policy ftc_tree = {"tree", prepare, choose, NULL, executes, 1};

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import types
 from collections.abc import Callable, Sequence
 
 from ftcheck import _core
@@ -17,6 +18,9 @@ from ftcheck.explore.expressions import Reader
 from ftcheck.explore.log import Kind, Operation
 from ftcheck.explore.schedule import Schedule
 
+type Step = tuple[int, int, types.CodeType | None, int]
+"""A thread, what kind of operation it did or was about to do, and where in the code."""
+
 _TRIES = 4
 _ACCESSES = (Kind.READ, Kind.WRITE)
 
@@ -24,6 +28,38 @@ _ACCESSES = (Kind.READ, Kind.WRITE)
 def last_log() -> list[Operation]:
     """The operations of the last run, if it has noted them."""
     return [Operation(*row) for row in _core.trace()[2]]
+
+
+def last_steps() -> list[Step]:
+    """The operations of the last run, as far as they are the same in each run that does the same."""
+    return [(row[0], row[2], row[9], row[10]) for row in _core.trace()[2]]
+
+
+def parting(before: Sequence[Step], now: Sequence[Step]) -> str:
+    """Where two runs that were to do the same part, in words; empty if they do not."""
+    reader = Reader()
+    for left, right in itertools.zip_longest(before, now):
+        if left != right:
+            was, came = _step(reader, left), _step(reader, right)
+            if was == came:
+                return f"{was}: {_kind(left)} once, and {_kind(right)} another time"
+            return f"{was} once, and {came} another time"
+    return ""
+
+
+def _step(reader: Reader, step: Step | None) -> str:
+    if step is None:
+        return "the end"
+    thread, kind, code, offset = step
+    who = f"thread {thread}" if thread else "the test"
+    if code is None:
+        return who if kind == Kind.NOTHING else f"{_kind(step)} of {who}"
+    place = reader.spot(code, offset).place
+    return f"{who} at {os.path.basename(place.file)}:{place.line}"
+
+
+def _kind(step: Step | None) -> str:
+    return "the end" if step is None else Kind(step[1]).name.lower()
 
 
 def what_differs(control: Control, body: Callable[[], object], schedule: Schedule, failing: Sequence[Operation] = ()) -> str:

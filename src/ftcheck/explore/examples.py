@@ -180,6 +180,7 @@ class Examples:
             timed=any(one.timed for one in seen),
             cut=sum(sum(one.endings.values()) for one in seen),
             deterministic=all(one.deterministic for one in seen),
+            differs=next((one.differs for one in seen if one.differs), ""),
             uncontrolled=sum(one.uncontrolled for one in seen),
             outside=tuple(dict.fromkeys(where for one in seen for where in one.outside)),
             candidates=self._candidates(),

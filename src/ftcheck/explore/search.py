@@ -63,7 +63,7 @@ class Exploration:
     :param endings: how the runs ended, where not by themselves.
     :param timed: some run slept or timed out: these end only when nothing else can run, so other orders were not tried.
     :param outside: where threads blocked outside of control; **uncontrolled**: in how many runs.
-    :param deterministic: False: a run went another way than the same decisions had led before.
+    :param deterministic: False: a run went another way than the same decisions had led before; **differs**: where.
     :param candidates: for races, if they were asked for; what they have cost is counted there.
     """
 
@@ -85,6 +85,7 @@ class Exploration:
     outside: tuple[str, ...]
     seconds: float
     candidates: Candidates | None = None
+    differs: str = ""
 
 
 @dataclass(slots=True)
@@ -144,7 +145,7 @@ def search(
     knowledge, portfolio, books = Knowledge(), Portfolio(systematic=systematic), _Books()
     began = time.monotonic()
     until = None if budget.seconds is None else began + budget.seconds
-    limit, failing, first, schedules = "schedules", None, "", 0
+    limit, failing, schedules = "schedules", None, 0
     if hunt is not None:
         hunt.begin()
     while schedules < budget.schedules:
@@ -173,13 +174,11 @@ def search(
             knowledge.study()
         if reversing is None:
             portfolio.learn(run)
-            first = first or _what_happened()
         if portfolio.dpor is not None and portfolio.dpor.complete and not books.timed:
-            control.run(body, portfolio.dpor.first(), Log.OPERATIONS)
-            if _what_happened() == first:
+            control.run(body, portfolio.dpor.once_more(), Log.OPERATIONS)
+            if portfolio.is_confirmed():  # nothing was left behind by an earlier run
                 limit = "complete"
                 break
-            portfolio.dpor, portfolio.diverged = None, True  # something was left behind by an earlier run
         if schedules % 64 == 0:
             progress(schedules)
     minimised = minimise(control, body, failing, budget.minimising) if failing is not None else None
@@ -203,6 +202,7 @@ def search(
         endings=dict(books.endings),
         timed=books.timed,
         deterministic=not portfolio.diverged,
+        differs=portfolio.diverged,
         uncontrolled=books.uncontrolled,
         outside=tuple(books.outside),
         seconds=time.monotonic() - began,
@@ -212,8 +212,3 @@ def search(
 
 def _missing(depth: int, knowledge: Knowledge, books: _Books) -> float:
     return probability_of_missing(depth, knowledge.threads, knowledge.decisions, books.sampled[depth])
-
-
-def _what_happened() -> str:
-    """The last run's operations: who, what kind, where in the code."""
-    return repr([(row[0], row[1], row[2], id(row[9]), row[10]) for row in _core.trace()[2]])

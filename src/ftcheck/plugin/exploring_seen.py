@@ -143,6 +143,7 @@ def _interleavings(exploration: Exploration) -> Interleavings:
         timed=exploration.timed,
         cut=sum(exploration.endings.values()),
         deterministic=exploration.deterministic,
+        differs=exploration.differs,
         uncontrolled=exploration.uncontrolled,
         outside=exploration.outside,
         candidates=exploration.candidates,

@@ -33,14 +33,14 @@ class Portfolio:
 
     :param systematic: whether the systematic search is among them.
     :ivar dpor: that search; None: it was not wanted, or had to be given up.
-    :ivar diverged: it was given up because the code under test is not deterministic.
+    :ivar diverged: it was given up because the code under test is not deterministic: where that was seen; empty: it was not.
     """
 
     name = "portfolio"
 
     def __init__(self, *, systematic: bool = True) -> None:
         self.dpor = Dpor() if systematic else None
-        self.diverged = False
+        self.diverged = ""
         self._one: dict[str, Strategy] = {"S": Surw(), "P": Pos(), "C": Pct(), "W": Walk(), "R": Directed()}
         self._everywhere: list[Strategy] = [
             Pos(only_hot=False),
@@ -76,7 +76,16 @@ class Portfolio:
         try:
             if self._last is not None:
                 self._last.learn(run)
-        except Diverged:
-            self.dpor, self.diverged = None, True
+        except Diverged as parted:
+            self.dpor, self.diverged = None, str(parted)
         except Endless:
             self.dpor = None
+
+    def is_confirmed(self) -> bool:
+        """The systematic search has come to its end, and its first run once more has done what it did at first."""
+        try:
+            if self.dpor is not None:
+                self.dpor.check()
+        except Diverged as parted:
+            self.dpor, self.diverged = None, str(parted)
+        return self.dpor is not None
