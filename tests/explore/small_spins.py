@@ -3,6 +3,7 @@
 A search that takes a round of a loop for idle when it is not loses what only the rounds after it show.
 """
 
+import queue
 import threading
 import time
 
@@ -267,6 +268,46 @@ def two_wait():
         box.first = 1
 
     concurrently(lambda: wait("a"), lambda: wait("b"), write)
+    return seen
+
+
+def written_out_of_scope():
+    """One operation says that something will be put in; when it is, after a lock was taken, none does."""
+    jobs, seen = queue.Queue(), []
+
+    def put():
+        jobs.put(1)
+        seen.append("put")
+        jobs.put(2)
+        seen.append("put again")
+
+    def wait():
+        while not jobs.queue:
+            pass
+        seen.append(len(jobs.queue))
+
+    concurrently(wait, put)
+    return seen
+
+
+def set_out_of_scope():
+    event, seen = threading.Event(), []
+
+    def set_it():
+        event.set()
+        seen.append("set")
+
+    def wait():
+        while not event._flag:
+            pass
+        seen.append("seen")
+
+    def wait_too():
+        while not event._flag:
+            time.sleep(0)
+        seen.append("seen, too")
+
+    concurrently(wait_too, set_it, wait)
     return seen
 
 

@@ -71,16 +71,15 @@ KNOWN_BUGS = {
     "holds/timeout_ignored": TIMED,
     "holds/timer_vs_cancel": TIMED,
     "event_with_timeout": TIMED,
+    "thread_that_is_looked_at": "the end of a thread is no operation, so whether is_alive() has seen it is no race",
 }
-NOT_DETERMINISTIC = {"thread_that_is_looked_at": "is_alive() shows the real thread, which takes its time to end"}
 
 
 def with_known_bugs(names, bugs=KNOWN_BUGS):
     """Those with a known bug of the core are expected to fail; one that does not any more has to leave the list."""
 
     def marked(name):
-        reason = bugs.get(name) or NOT_DETERMINISTIC.get(name)
-        marks = [pytest.mark.xfail(strict=name in bugs, reason=reason)] if reason else []
+        marks = [pytest.mark.xfail(strict=True, reason=bugs[name])] if name in bugs else []
         return pytest.param(name, marks=marks)
 
     return [marked(name) for name in names]

@@ -32,25 +32,21 @@ IDLE = {READ, SLEEP, TRY}
 
 
 def without_idle_rounds(rows):
-    """Of each thread's reads those that it made again, at the same places, before it did anything else: gone.
-
-    A round is a sequence of reads that follows upon itself.
-    """
-    kept = []
-    mine = {}
+    """Whenever a thread comes to a read again and has done nothing but read since: what it has read since is gone."""
+    kept, since = [], {}
     for row in rows:
-        own = mine.setdefault(row[0], [])
-        own.append(row)
+        thread, kind, place = row[0], row[2], (row[2], row[9], row[10])
+        reads = since.setdefault(thread, [])
+        if kind not in IDLE:
+            reads.clear()
+        elif place in [known for known, _ in reads]:
+            first = [known for known, _ in reads].index(place)
+            gone = {id(read) for _, read in reads[first:]}
+            kept = [one for one in kept if id(one) not in gone]
+            del reads[first:]
+        if kind in IDLE:
+            reads.append((place, row))
         kept.append(row)
-        for length in range(1, len(own) // 2 + 1):
-            before, again = own[-2 * length : -length], own[-length:]
-            if any(row[2] not in IDLE for row in before + again):
-                break
-            if [(row[2], row[9], row[10]) for row in before] == [(row[2], row[9], row[10]) for row in again]:
-                gone = {id(row) for row in before}
-                own[:] = [row for row in own if id(row) not in gone]
-                kept = [row for row in kept if id(row) not in gone]
-                break
     return normal_form(kept)
 
 
