@@ -19,6 +19,7 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``given.py``            Hypothesis tests: what is found once is found
 ``watches.py``          what must not be done by two threads at a time, watched
 ``clones.py``           a copy of a test for each thread, with fixtures of its own
+``plain.py``            the same where all that is to be done is to call functions
 ``own_fixtures.py``     temporary folders and subtests of such a copy
 ``parameters.py``       its parameters
 ``output.py``           what each thread prints and logs

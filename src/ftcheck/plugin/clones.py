@@ -5,7 +5,7 @@ makes a suite's own sharing look like a race in the product. So a thread gets a 
 test class, new request, new copies of the function-scoped fixture definitions (a definition holds its cached value) and
 a finalizer list of its own. Fixtures of wider scope stay those of the original item, as do those that the user shares.
 
-This file is the only one that reaches into pytest's private parts. What it relies on, all of pytest 9:
+Only this file and :mod:`ftcheck.plugin.plain` reach into pytest's private parts. What it relies on, all of pytest 9:
 ``FixtureDef`` keeps its value in ``cached_result`` and its finalizers in ``_finalizers``; a request finds definitions in
 ``item._fixtureinfo.name2fixturedefs``, or through ``session._fixturemanager`` when asked at run time; finalizers are
 registered through ``session._setupstate``.
@@ -125,7 +125,7 @@ class Clone:
         return [self._own(one) for one in definitions]
 
     def _own(self, definition: Definition) -> Definition:
-        if _is_replaced(definition):
+        if is_replaced(definition):
             if id(definition) not in self._copies:
                 mine = self._copies[id(definition)] = copy.copy(definition)
                 mine.cached_result = (self._replacement(definition.argname), None, None)
@@ -208,7 +208,8 @@ class Clone:
                     ]
 
 
-def _is_replaced(definition: Definition) -> bool:
+def is_replaced(definition: Definition) -> bool:
+    """Whether each copy has its own in place of pytest's, though it is of wider scope."""
     return definition.func.__module__ in _PYTESTS_OWN and definition.argname in (
         "tmp_path_factory",
         "tmpdir_factory",
@@ -267,38 +268,3 @@ class _LockedRequest(TopRequest):  # type: ignore[misc]  # final to others; see 
     def _get_active_fixturedef(self, argname: str) -> FixtureDef[object]:
         with self._lock:
             return super()._get_active_fixturedef(argname)
-
-
-def plain_body(item: Function) -> Callable[[], object] | None:
-    """The test as a simple call, where it is one: no fixture to renew, no plugin that runs it in its own way.
-
-    None where it is not. Such a body can be called again and again without any set-up.
-    """
-    needed = item._fixtureinfo.argnames
-    if type(item).runtest is not Function.runtest or per_test_fixtures(item) or "request" in needed:
-        return None
-    if any(_is_replaced(one) for name in needed for one in item._fixtureinfo.name2fixturedefs.get(name, ())):
-        return None
-    implementations = item.ihook.pytest_pyfunc_call.get_hookimpls()
-    if any(one.function.__module__ not in _CALLERS for one in implementations):
-        return None
-    function = item.obj
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    if code is None or code.co_flags & _NOT_PLAIN or hasattr(function, "is_hypothesis_test"):
-        return None
-    arguments = {name: item.funcargs[name] for name in needed}
-    instance = item.instance
-    if instance is None:
-        return lambda: function(**arguments)
-    if getattr(function, "__self__", None) is not instance or not isinstance(item.parent, pytest.Class):
-        return None
-    new_instance: Callable[[], Any] = item.parent.newinstance
-    name = item.originalname
-    return lambda: getattr(new_instance(), name)(**arguments)
-
-
-_CALLERS = {"_pytest.python", "anyio.pytest_plugin", "pytest_asyncio.plugin"}
-"""Modules whose ``pytest_pyfunc_call`` is known to do nothing, or nothing special, with a plain function."""
-_COROUTINES_ONLY = ("anyio.pytest_plugin", "pytest_asyncio.plugin")
-"""Plugins whose ``pytest_pyfunc_call`` lets tests that are no coroutines pass; anyio alone is in many environments."""
-_NOT_PLAIN = 0x20 | 0x80 | 0x100 | 0x200  # generator, coroutine, iterable coroutine, async generator (inspect.CO_*)

@@ -11,6 +11,7 @@ from _pytest.python import Function
 from ftcheck.plugin import clones, their_fixtures
 from ftcheck.plugin.output import Output
 from ftcheck.plugin.parameters import Parameters
+from ftcheck.plugin.plain import PlainCopy, plain_test
 from ftcheck.settings import Settings
 
 
@@ -22,9 +23,8 @@ class ItemWorkload:
     ) -> None:
         self._item, self._settings, self._heartbeat = item, settings, heartbeat
         self._parameters, self._output = parameters, output
-        self._body = None if parameters.copied else clones.plain_body(item)
         self._lock = threading.RLock()
-        self._clones: dict[int, clones.Clone] = {}
+        self._copies: dict[int, clones.Clone | PlainCopy] = {}
         self._round_clone: clones.Clone | None = None
         self._shared: dict[str, clones.Definition] = {}
         self.used: dict[int, clones.Definition] = {}
@@ -34,6 +34,8 @@ class ItemWorkload:
             for name in clones.per_test_fixtures(item)
             if name in their_fixtures.PER_ROUND or (settings.shares(name) and name not in their_fixtures.PER_THREAD)
         ]
+        self._plain = None if parameters.copied or self._to_share else plain_test(item)
+        self._body = None if self._plain is None else self._plain.body
 
     @property
     def repeatable(self) -> bool:
@@ -51,21 +53,28 @@ class ItemWorkload:
         self._output.begin(thread)
         if self._body is not None:
             return self._body
-        clone = self._clones[thread] = self._clone(f"t{thread}r{round}-", self._shared)
-        clone.item.stash[their_fixtures.POSITION] = their_fixtures.position(self._settings, thread, round)
-        clone.set_up()
-        return clone.run
+        copy = self._copies[thread] = self._copy(thread, round)
+        copy.set_up()
+        return copy.run
 
     def cleanup(self, thread: int, round: int) -> None:
-        clone = self._clones.pop(thread, None)
-        if clone is not None:
-            self.used |= {id(one): one for one in clone.item._request._fixture_defs.values()}
-            clone.tear_down()
+        copy = self._copies.pop(thread, None)
+        if copy is not None:
+            if isinstance(copy, clones.Clone):
+                self.used |= {id(one): one for one in copy.item._request._fixture_defs.values()}
+            copy.tear_down()
 
     def close_round(self, round: int) -> None:
         clone, self._round_clone, self._shared = self._round_clone, None, {}
         if clone is not None:
             clone.tear_down()
+
+    def _copy(self, thread: int, round: int) -> clones.Clone | PlainCopy:
+        if self._plain is not None:
+            return PlainCopy(self._plain)
+        clone = self._clone(f"t{thread}r{round}-", self._shared)
+        clone.item.stash[their_fixtures.POSITION] = their_fixtures.position(self._settings, thread, round)
+        return clone
 
     def _clone(self, label: str, shared: Mapping[str, clones.Definition], alone: bool = False) -> clones.Clone:
         callspec = None if alone else self._parameters.fresh()
