@@ -12,11 +12,9 @@ the test runs once, alone, as it is.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import sys
 import threading
-from collections.abc import Iterator
 from types import FrameType
 
 from ftcheck import stress
@@ -41,14 +39,9 @@ class Alone:
         self.reason = ""
         self.copies = 1
 
-    @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
-        """While this is entered, what this thread does, and those that it starts, is watched: around the test's own code."""
-        token = in_charge.set(self._called)
-        try:
-            yield
-        finally:
-            in_charge.reset(token)
+    def watch(self) -> None:
+        """What is done in the current context from here on, in copies of it and in threads that it starts, is watched."""
+        in_charge.set(self._called)
 
     def begin(self) -> None:
         """Another interleaving is about to begin.
@@ -74,7 +67,9 @@ class Alone:
             raise MustRunAlone(call.reason)
 
     def _put_back(self) -> None:
-        for change in self._replaced.take() if self._replaced is not None else ():
+        if self._replaced is None:
+            return
+        for change in self._replaced.take():
             if self.copies > 1 and not self._settings.allows(change.what.shown):
                 change.undo()
                 self.reason = self.reason or change.what.reason

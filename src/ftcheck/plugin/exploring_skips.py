@@ -35,6 +35,9 @@ class SettledError(BaseException):
 class SortedOutcomes:
     """The test as the engine sees it (:class:`ftcheck.workload.Workload`).
 
+    The engine opens each round in a context of its own, of which every copy has a copy: what is set there is there in all
+    of the round, and gone with it.
+
     :param outcome_in: what an exception says of how a test ended, if it is no failure: a skip, an expected failure, an exit.
     :param alone: sees whether it has to run alone; then nothing else counts.
     :param expects_failure: it is marked with ``unittest.expectedFailure``.
@@ -55,6 +58,7 @@ class SortedOutcomes:
         self._expects_failure = expects_failure
         self._bodies = 0
         self._held: list[BaseException] = []
+        self._leaving: list[Exit] = []
         self.outcomes: list[BaseException] = []
         self.failures: list[tuple[int, BaseException]] = []
         self.round = 0
@@ -66,25 +70,23 @@ class SortedOutcomes:
     def open_round(self, round: int) -> None:
         self._alone.begin()
         self._alone.copies = 1
-        leaving = [one for one in self.outcomes if isinstance(one, Exit)]
-        if leaving or (self.round == _ENOUGH and len(self.outcomes) >= self._bodies):
-            raise SettledError((leaving or self.outcomes)[0])
+        if self._leaving or (self.round == _ENOUGH and len(self.outcomes) >= self._bodies):
+            raise SettledError((self._leaving or self.outcomes)[0])
         self._output.close_round(())
         self.round, self.failures = round, []
-        with self._alone.watching():
-            self._subject.open_round(round)
+        self._alone.watch()
+        self._subject.open_round(round)
 
     def prepare(self, thread: int, round: int) -> Callable[[], object]:
-        self._alone.copies = max(self._alone.copies, thread + 1)
-        with self._alone.watching():
-            body = self._subject.prepare(thread, round)
+        if thread:
+            self._alone.copies = max(self._alone.copies, thread + 1)
+        body = self._subject.prepare(thread, round)
         self._bodies += 1
 
         def run() -> None:
             __tracebackhide__ = True
             try:
-                with self._alone.watching():
-                    body()
+                body()
             except _core.Abandoned:
                 raise  # the run is given up
             except BaseException as raised:
@@ -98,16 +100,16 @@ class SortedOutcomes:
                     self.failures.append((thread, raised))
                     raise
                 self.outcomes.append(outcome)
+                if isinstance(outcome, Exit):
+                    self._leaving.append(outcome)
 
         return run
 
     def cleanup(self, thread: int, round: int) -> None:
-        with self._alone.watching():
-            self._subject.cleanup(thread, round)
+        self._subject.cleanup(thread, round)
 
     def close_round(self, round: int) -> None:
-        with self._alone.watching():
-            self._subject.close_round(round)
+        self._subject.close_round(round)
 
     def in_order(self) -> Sequence[BaseException]:
         """The outcomes, when all is over: an exit first."""
