@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import collections
 import itertools
+import operator
 from collections.abc import Sequence
 from types import CodeType
 from typing import Any
 
 from ftcheck import _core
 
-_ACQUIRE, _PUT, _GET = 3, 10, 11
-"""``enum ftc_kind``."""
+_TAKING = frozenset({3, 10, 11})
+"""``enum ftc_kind``: acquire, put and get."""
+_COUNTED = _TAKING | {1, 2}
+"""And accesses."""
+_WHAT = operator.itemgetter(8, 0, 2)
+"""Of an operation in the log: its place, thread and kind."""
 _STUDIED = 8
 """So many runs in which nothing new conflicts, and the logs are no longer read at each run."""
 
@@ -80,16 +85,18 @@ class Knowledge:
         users: dict[int, dict[tuple[int, CodeType | None, int], None]] = {}
         total: collections.Counter[int] = collections.Counter()
         blocking = set()
+        for (place, thread, kind), times in collections.Counter(map(_WHAT, operations)).items():
+            if kind in _COUNTED:
+                if place not in counts:
+                    counts[place] = collections.Counter()
+                counts[place][thread] += times
+                total[thread] += times
         for operation in operations:
-            thread, kind, object, place = operation[0], operation[2], operation[4], operation[8]
-            if kind in (1, 2, _ACQUIRE, _PUT, _GET):
-                counts.setdefault(place, collections.Counter())[thread] += 1
-                total[thread] += 1
-                if kind in (_ACQUIRE, _PUT, _GET):
-                    at = users.setdefault(object, {})
-                    if any(other != thread for other, _, _ in at):
-                        blocking.add(place)
-                    at[thread, operation[9], operation[10]] = None
+            if operation[2] in _TAKING:
+                thread, at = operation[0], users.setdefault(operation[4], {})
+                if any(other != thread for other, _, _ in at):
+                    blocking.add(operation[8])
+                at[thread, operation[9], operation[10]] = None
         before = len(self._contested), len(self.conflicts), len(self.meetings)
         self._contested |= blocking
         for first, second in pairs:
