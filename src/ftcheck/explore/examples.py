@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from ftcheck.candidates import Candidates
@@ -110,11 +110,10 @@ class Examples:
             self._copies = self._plan.threads if alone.threads == 1 else 1
         return self._control
 
-    @contextlib.contextmanager
-    def _around(self) -> Iterator[None]:
+    def _around(self) -> contextlib.AbstractContextManager[object]:
         self._before_run()
         self._same_chance()
-        yield
+        return _NOTHING_AFTERWARDS
 
     def _replay(self, control: Control, test: Callable[[], object], token: Token) -> None:
         control.run(test, Attempt("plan", []), Log.NOTHING)  # what is imported at first use
@@ -187,6 +186,7 @@ class Examples:
         )
 
 
+_NOTHING_AFTERWARDS = contextlib.nullcontext()
 BATCH = Budget(schedules=16, minimising=300)
 """What one example may cost: there are a hundred, by default, and hundreds more while a failing one is made small."""
 

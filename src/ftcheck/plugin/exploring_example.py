@@ -72,14 +72,17 @@ class OneExample:
     def call(self, test: Callable[[], object]) -> object:
         """Run the test, on whichever thread."""
         __tracebackhide__ = True
-        with _current_build_context.with_value(self._context), reporting.with_reporter(self._notes.append):
-            try:
-                return test()
-            except errors.StopTest as stopped:
-                self._stopped = stopped
-            except errors.UnsatisfiedAssumption as rejected:
-                self._rejected = rejected
-                self.rejections += 1
+        context, reporter = _current_build_context.value, reporting.reporter.value
+        _current_build_context.value, reporting.reporter.value = self._context, self._notes.append
+        try:
+            return test()
+        except errors.StopTest as stopped:
+            self._stopped = stopped
+        except errors.UnsatisfiedAssumption as rejected:
+            self._rejected = rejected
+            self.rejections += 1
+        finally:
+            _current_build_context.value, reporting.reporter.value = context, reporter
         return None
 
     def end(self) -> None:
