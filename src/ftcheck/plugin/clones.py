@@ -117,8 +117,10 @@ class Clone:
         self.item.session = copy.copy(item.session)
         self.item.session._setupstate = _CloneSetupState(item.session._setupstate, self.item, self._finalizers)
         self.item.session._fixturemanager = _CloneFixtureManager(item.session._fixturemanager, self)  # type: ignore[assignment]
-        self.item.funcargs = {}
         self.item._request = _LockedRequest(self.item, lock)
+        self.item.funcargs = {}
+        if "request" in self.item.fixturenames:  # pytest makes a definition, signature and all, to find it
+            self.item.funcargs["request"] = self.item._request
 
     def own(self, definitions: Sequence[Definition]) -> list[Definition]:
         """These definitions with the function-scoped ones replaced by this copy's own, or by the shared ones."""
