@@ -25,8 +25,8 @@ from ftcheck.explore.outside import Watchdog
 from ftcheck.explore.schedule import Schedule
 from ftcheck.explore.scope import Scope
 from ftcheck.explore.sites import Granularity
-from ftcheck.explore.watched import Watched
 from ftcheck.explore.unwinding import Unheard
+from ftcheck.explore.watched import Watched
 from ftcheck.stress import stray
 
 _COLLECT_EVERY = 2_000
