@@ -12,8 +12,10 @@ with its default bound of 2 preemptions and with none. *holds*: it ended by itse
 wrong. *raised*: ``explore()`` raised what a thread had raised, which counts as found.
 
 *Schedules of a second*: two threads that each read and write one attribute 20 times, of which nobody checks anything (80
-scheduling points of ftcheck; the peers stop at every instruction). Seconds are CPU time, because other work on the machine
-does not count in it; wall-clock figures stand beside them. Start-up, imports and the first few schedules are left out.
+scheduling points of ftcheck; the peers stop at every instruction). Seconds of the clock on the wall, which is what a user
+waits, and of CPU time, in which other work on the machine does not count; all rows are measured three times in turn, and the
+best of each is shown. Bound to one CPU a peer waits less than it does as it comes, so that is how it is measured. Start-up,
+imports and the first few schedules are left out.
 frontrun watches no I/O here and does not replay what it found, as it would by default: both cost time. The public path is a
 pytest run with ``@pytest.mark.ftcheck(explore=True)``, a fixture that makes the object anew for each schedule, and 5,000
 schedules; then the same with ``@given``, 16 schedules for each of 300 examples.
@@ -58,6 +60,7 @@ PROGRAMS = (
 OUR_SEEDS, SEEDS, MOST, CELL = 20, 10, 300, 2.5
 OUR_MOST = 10_000
 SCHEDULES, EXAMPLES = 5_000, 300
+ROUNDS = 3
 FIRST_BUG = {
     "frontrun random": ("frontrun", {"strategy": "random"}),
     "frontrun DPOR": ("frontrun", {"strategy": "dpor"}),
@@ -78,6 +81,9 @@ COARSE = "interleave-test PCT, lines only"
 
 AIMS = {"the engine alone": 200, "pytest": 50}
 """Times the fastest peer."""
+
+MEASURES = ("wall", "schedules")
+_HOW = ("by the clock", "by CPU time")
 
 
 def install(name: str, version: str) -> Path:
@@ -276,22 +282,35 @@ def run() -> dict[str, Any]:
             )
         bugs.append(row)
         print(program, *(f"{column}: {cell(row[column])}" for column in columns()), sep="; ", file=sys.stderr)
-    rows = []
-    for what, (peer, setting) in SPEED.items():
-        folder = where[peer]
-        answer = (
-            {"error": folder}
-            if isinstance(folder, str)
-            else ask(folder, 45, what="speed", peer=peer, setting=setting, seconds=3.0)
-        )
-        rows.append({"what": what, **answer})
-    rows += ours_alone()
-    rows.append(ours_public("ftcheck, pytest with a fixture", _PLAIN))
-    rows.append(ours_public("ftcheck, pytest and @given", _GIVEN))
-    for row in rows:
-        print(json.dumps(row), file=sys.stderr)
     missing = {name: why for name, why in where.items() if isinstance(why, str)}
-    return {"releases": RELEASES, "missing": missing, "bugs": bugs, "speed": rows}
+    return {"releases": RELEASES, "missing": missing, "bugs": bugs, "speed": speed(where)}
+
+
+def speed(where: dict[str, Path | str]) -> list[dict[str, Any]]:
+    """The rows of the second table."""
+    rounds = []
+    for _ in range(ROUNDS):
+        rows = []
+        for what, (peer, setting) in SPEED.items():
+            folder = where[peer]
+            answer = (
+                {"error": folder}
+                if isinstance(folder, str)
+                else ask(folder, 45, what="speed", peer=peer, setting=setting, seconds=3.0)
+            )
+            rows.append({"what": what, **answer})
+        rows += ours_alone()
+        rows.append(ours_public("ftcheck, pytest with a fixture", _PLAIN))
+        rows.append(ours_public("ftcheck, pytest and @given", _GIVEN))
+        for row in rows:
+            print(json.dumps(row), file=sys.stderr)
+        rounds.append(rows)
+    return [_best(of_one) for of_one in zip(*rounds, strict=True)]
+
+
+def _best(rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    good = [row for row in rows if "error" not in row]
+    return {**good[0], **{what: max(row[what] for row in good) for what in MEASURES}} if good else rows[0]
 
 
 def columns() -> list[str]:
@@ -322,16 +341,16 @@ def cell(answer: dict[str, Any]) -> str:
     return f"> {statistics.median(count for count, _ in outcomes):g} {share}"
 
 
-def fastest(result: dict[str, Any]) -> float | None:
-    """CPU schedules of a second of the fastest peer that stops between instructions."""
-    rates = [
-        row["schedules"] for row in result["speed"] if row["what"] in SPEED and row["what"] != COARSE and "schedules" in row
-    ]
-    return max(rates, default=None)
+def fastest(result: dict[str, Any], measure: str) -> float | None:
+    """Of the peers that stop between instructions, the most schedules of a second."""
+    peers = [row for row in result["speed"] if row["what"] in SPEED and row["what"] != COARSE]
+    return max((row[measure] for row in peers if measure in row), default=None)
 
 
-def _is(row: dict[str, Any], what: str) -> bool:
-    return "schedules" in row and row["what"].startswith(f"ftcheck, {what}")
+def _times(result: dict[str, Any], row: dict[str, Any], measure: str) -> float:
+    """The fastest peer; 0: there is none."""
+    best = fastest(result, measure)
+    return row[measure] / best if best and measure in row else 0.0
 
 
 def table(result: dict[str, Any]) -> str:
@@ -339,22 +358,23 @@ def table(result: dict[str, Any]) -> str:
     head = columns()
     lines = [f"| program | {' | '.join(head)} |", "|---|" + "--:|" * len(head)]
     lines += [f"| {row['program']} | {' | '.join(cell(row[column]) for column in head)} |" for row in result["bugs"]]
-    best = fastest(result)
-    lines += ["", "| | schedules a CPU second | a wall-clock second | times the fastest peer |", "|---|--:|--:|--:|"]
+    lines += ["", "| schedules of a second | by the clock | times the fastest peer | of CPU time | times the fastest peer |"]
+    lines.append("|---|--:|--:|--:|--:|")
     for row in result["speed"]:
         if "error" in row:
-            lines.append(f"| {row['what']} | {row['error']} | | |")
+            lines.append(f"| {row['what']} | {row['error']} | | | |")
         else:
-            ratio = "" if best is None else f"{row['schedules'] / best:.1f}"
-            lines.append(f"| {row['what']} | {row['schedules']:,.0f} | {row['wall']:,.0f} | {ratio} |")
+            cells = [f"{row[measure]:,.0f} | {_times(result, row, measure):.1f}" for measure in MEASURES]
+            lines.append(f"| {row['what']} | {' | '.join(cells)} |")
     lines += [f"\nNot measured: {why}" for why in result["missing"].values()]
-    reached = {
-        what: max((row["schedules"] / best for row in result["speed"] if _is(row, what)), default=0) if best else 0
-        for what in AIMS
-    }
     for what, aim in AIMS.items():
-        word = "reached" if reached[what] >= aim else "**not** reached"
-        lines.append(f"\nAim for {what}: {aim} times the fastest peer; {word} ({reached[what]:.0f}).")
+        ours = [row for row in result["speed"] if row["what"].startswith(f"ftcheck, {what}")]
+        reached = [max((_times(result, row, measure) for row in ours), default=0.0) for measure in MEASURES]
+        words = [
+            f"{'reached' if times >= aim else '**not** reached'} {how} ({times:.0f})"
+            for times, how in zip(reached, _HOW, strict=True)
+        ]
+        lines.append(f"\nAim for {what}: {aim} times the fastest peer; {', '.join(words)}.")
     names = ", ".join(f"{name} {version}" for name, version in result["releases"].items())
     return "\n".join([*lines, "", f"Peers: {names}. The fastest peer: of those that can stop between two instructions."])
 

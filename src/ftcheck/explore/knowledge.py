@@ -50,6 +50,8 @@ class Knowledge:
         self._all: collections.Counter[int] = collections.Counter()
         self._contested: set[int] = set()
         self._unchanged = 0
+        self._ranked: list[int] | None = None  # asked for at each run, but they change with a study only
+        self._events: dict[int, list[int]] = {}
 
     @property
     def settled(self) -> bool:
@@ -63,22 +65,30 @@ class Knowledge:
         Then in the order in which they came up, and not by their numbers: these are other ones in each process, and one seed
         is to give the same schedules in all.
         """
-        came = {place: number for number, place in enumerate(self._counts)}
-        return sorted(self._contested, key=lambda place: (-sum(self._counts[place].values()), came[place]))
+        if self._ranked is None:
+            came = {place: number for number, place in enumerate(self._counts)}
+            self._ranked = sorted(self._contested, key=lambda place: (-sum(self._counts[place].values()), came[place]))
+        return self._ranked
 
     def events(self, place: int) -> list[int]:
         """How many operations each thread has done at this place, at most; place 0: everywhere."""
-        counts = self._counts[place] if place else self._all
-        return [counts[thread] for thread in range(self.threads)]
+        if place not in self._events:
+            counts = self._counts[place] if place else self._all
+            self._events[place] = [counts[thread] for thread in range(self.threads)]
+        return self._events[place]
 
     def note(self, decisions: int, steps: int, threads: int) -> None:
         """The totals of a run."""
         self.decisions = max(self.decisions, decisions)
         self.steps = max(self.steps, steps)
-        self.threads = max(self.threads, threads)
+        if threads > self.threads:
+            self.threads = threads
+            self._events.clear()
 
     def study(self) -> None:
         """Read the log of the last run, which has noted its operations."""
+        self._ranked = None
+        self._events.clear()
         pairs = _core.unordered()
         operations: Sequence[tuple[Any, ...]] = _core.trace()[2]
         counts: dict[int, collections.Counter[int]] = {}
