@@ -8,6 +8,7 @@ FILES = (
     *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals"),
     *(
         "sched",
+        "turn",
         "gate",
         "outside",
         "run",
@@ -15,6 +16,8 @@ FILES = (
         "methods",
         "points",
         "ops",
+        "objects",
+        "returns",
         "calls",
         "locks",
         "squeue",
@@ -38,7 +41,7 @@ setup(
         Extension(
             "ftcheck._core",
             sources=[f"src/ftcheck/_core/{name}.c" for name in FILES],
-            depends=["src/ftcheck/_core/core.h", "src/ftcheck/_core/sched.h"],
+            depends=[f"src/ftcheck/_core/{name}.h" for name in ("core", "sched", "turn", "ops")],
             include_dirs=[INCLUDE, f"{INCLUDE}/internal"],
             extra_compile_args=[
                 *("-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Wno-unused-parameter"),

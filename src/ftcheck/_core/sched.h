@@ -1,13 +1,14 @@
 /* The controlled scheduler: real threads, one of which runs at a time.
  *
- *   sched.c    the token: who may run, who is blocked on what, handing over, deadlocks, the virtual clock
+ *   sched.c    the token: who may run, who is blocked on what, deadlocks, the virtual clock
+ *   turn.c     handing the token over, and waiting for it
  *   gate.c     how a worker enters the scheduler and leaves it; workers that block outside of control
  *   outside.c  the watchdog that notices them
  *   strangers.c  threads that are not of the run, and for which it waits
  *   run.c      a run as Python sees it: its beginning and its end
  *   depend.c   which operations disturb each other
  *   points.c   the sys.monitoring callback: which instructions are scheduling points, and what each is about to do
- *   ops.c      from the operands of an instruction to an operation on an object
+ *   ops.c      from the operands of an instruction to an operation; objects.c on an object; returns.c to code out of scope
  *   calls.c    the same for calls of builtins: list.append(x) writes to the list, len(x) reads it
  *   methods.c  replaces the methods of built-in types
  *   locks.c    _thread.lock and _thread.RLock, those that exist already included
@@ -70,7 +71,7 @@ typedef struct {
 enum ftc_wait { FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_SLEEPS, FTC_ENDED, FTC_OUTSIDE };
 
 #define FTC_OPEN 16
-typedef struct {                     /* an operation of a call that may still be under way; see ops.c */
+typedef struct {                     /* an operation of a call that may still be under way; see returns.c */
     const void *frame;
     int offset;
     ftc_op op;
@@ -229,7 +230,10 @@ int ftc_block(ftc_worker *me, int64_t timeout);
 void ftc_can(const void *what);
 void ftc_cannot(const void *what);
 ftc_worker *ftc_new_worker(ftc_worker *parent);
-void ftc_wait_for_turn(ftc_worker *me);
+void ftc_wait_for_turn(ftc_worker *me);              /* turn.c, as are these */
+void ftc_hand_over(ftc_worker *me, int to);
+void ftc_pass_on_to(int next);       /* who is to be woken by ftc_pass_on() */
+void ftc_pass_on(void);
 void ftc_let_unwind(ftc_worker *me, int who);        /* in a run that is given up: another one first */
 int ftc_successor(ftc_worker *me, enum ftc_why why); /* who goes on, now that `me` cannot; -1: nobody can */
 int64_t ftc_later(int64_t nanoseconds);              /* so long from now; -1, which is never, where that is too long */
@@ -237,7 +241,6 @@ int64_t ftc_nearest_deadline(void);                  /* INT64_MAX: there is none
 void ftc_let_time_pass(void);                        /* until then */
 void ftc_look_for_signals(int id);
 void ftc_leave(ftc_worker *me);      /* it has ended; its thread gives the token away for good by ftc_pass_on() */
-void ftc_pass_on(void);
 int ftc_dependent(const ftc_op *a, const ftc_op *b);
 uint64_t ftc_random(void);
 double ftc_uniform(void);            /* [0, 1) */
@@ -246,7 +249,7 @@ PyObject *ftc_begin_run(PyObject *module, PyObject *args, PyObject *names);
 PyObject *ftc_end_run(PyObject *module, PyObject *ignored);
 int ftc_sched_init(PyObject *module);
 
-/* --- points.c, ops.c, calls.c ----------------------------------------------------------------- */
+/* --- points.c, ops.c, objects.c, calls.c ----------------------------------------------------------------- */
 
 enum ftc_site {                      /* what an instruction may touch; the names are those of explore/sites.py */
     SITE_NONE, SITE_LOAD_ATTR, SITE_STORE_ATTR, SITE_GLOBAL_READ, SITE_GLOBAL_WRITE, SITE_CELL_READ, SITE_CELL_WRITE,
@@ -276,49 +279,6 @@ uintptr_t ftc_key(PyObject *key);
 void ftc_call_operation(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssize_t nargs);
 int ftc_call_is_known(PyObject *callable);           /* what it does its operation says, or those of its own points */
 
-/* --- policy.c and the policies ---------------------------------------------------------------- */
-
-const ftc_policy *ftc_policy_named(const char *name);
-int ftc_lowest(uint64_t set);
-int ftc_pick(uint64_t set);          /* one of them, all equally likely */
-int ftc_most_urgent(uint64_t set);   /* the one with the highest priority */
-int ftc_unplanned(ftc_worker *me, uint64_t enabled, enum ftc_why why);     /* plan.c: who goes on if nobody decides */
-int ftc_after(uint64_t set, int id); /* the next one after `id`, in turn */
-PyObject *ftc_unmatched(PyObject *module, PyObject *ignored);    /* plan.c: entries that were not followed */
-PyObject *ftc_meetings(PyObject *module, PyObject *ignored);     /* plan.c: where each entry was met, or why not */
-typedef struct { long thread, step; } ftc_place;        /* follow.c: one operation of an order */
-extern const ftc_policy ftc_plan, ftc_walk, ftc_pct, ftc_pos, ftc_surw, ftc_race, ftc_tree, ftc_follow;
-
-/* --- tree.c, dpor.c: systematic search -------------------------------------------------------- */
-
-/* A state of the search: before the n-th operation that was chosen. */
-typedef struct {
-    uint64_t enabled, sleep;         /* who could run; of whom nothing new would come */
-    uint64_t backtrack, done;        /* whom to choose here in some run; whom runs have chosen */
-    int chosen, previous, cost;      /* previous: who had run before; cost: preemptions up to here */
-    int kind, offset;                /* of the chosen operation, and where it stands: the same in each run that comes here */
-    const PyObject *code;
-} ftc_node;
-
-PyObject *ftc_tree_reset(PyObject *module, PyObject *args);
-PyObject *ftc_tree_advance(PyObject *module, PyObject *ignored);
-PyObject *ftc_tree_divergence(PyObject *module, PyObject *ignored);
-/* Adds to `backtrack` of the nodes what the last run's races ask for. -1 with an exception. */
-int ftc_dpor_analyse(ftc_node *nodes, long count);
-void ftc_give_up(enum ftc_outcome outcome);
-
-/* --- await.c: loops that wait ------------------------------------------------------------------ */
-
-#define FTC_LOOP_LOCALS 16           /* a function with more variables has no such loops; explore/loops.py has it, too */
-void ftc_await_reset(void);
-/* The calling worker goes round a loop of this frame once more; `stored`: the variables that are stored in it. */
-void ftc_loop_again(const void *frame, int stored);
-void ftc_loop_left(const void *frame);               /* its function returns */
-void ftc_changes(void);              /* the calling worker does, or learns, what no operation says */
-/* Those who wait in a loop, now that this one is at a point. */
-uint64_t ftc_await_those(const ftc_worker *me);
-void ftc_await_executes(const ftc_worker *who);      /* it is about to do what is pending */
-
 /* --- locks.c, squeue.c, pool.c, threads.c, clock.c: what blocks ---------------------------------------- */
 
 PyObject *ftc_take_control(PyObject *module, PyObject *ignored);
@@ -340,56 +300,7 @@ PyObject *ftc_idle_threads(PyObject *module, PyObject *ignored);
 PyObject *ftc_send_home(PyObject *module, PyObject *ignored);
 PyObject *ftc_uncontrolled(PyObject *module, PyObject *callable);
 
-/* --- trace.c ---------------------------------------------------------------------------------- */
-
-enum ftc_record { FTC_NO_LOG = 0, FTC_LOG_SWITCHES = 1, FTC_LOG_DECISIONS = 2, FTC_LOG_OPS = 4, FTC_LOG_VALUES = 8 };
-
-void ftc_trace_reset(int what);
-void ftc_trace_end(void);
-int ftc_trace_init(PyObject *module);
-extern PyTypeObject *ftc_local_type;                 /* threading.local */
-int ftc_trace_wants(int what);
-PyObject *ftc_value(int site, int arg, PyCodeObject *code);          /* values.c: what is read or written, as text */
-void ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why);
-void ftc_trace_decision(ftc_worker *me, uint64_t enabled, int chosen, enum ftc_why why);
-void ftc_trace_op(ftc_worker *me);
-PyObject *ftc_trace(PyObject *module, PyObject *ignored);
-PyObject *ftc_switches(PyObject *module, PyObject *ignored);
-PyObject *ftc_places_of_switches(PyObject *module, PyObject *ignored);
-PyObject *ftc_unfinished(PyObject *module, PyObject *ignored);
-
-/* enabled: who could run when this operation was chosen to be next; 0: it was not chosen, it came with the one before. */
-typedef struct {
-    int thread, offset;
-    int shared;                      /* the object is one that passes things from thread to thread: a list, an Event */
-    long step;
-    ftc_op op;
-    PyObject *code, *value;
-    uint64_t enabled;
-} ftc_event;
-const ftc_event *ftc_events(long *count);            /* the log of operations of the last run */
-
-/* --- reborn.c: an address and a number in one, while operations are logged ---------------------- */
-
-uintptr_t ftc_identity(uintptr_t address);
-void ftc_identify(ftc_op *op);
-void ftc_follow_births(void);
-void ftc_forget_births(void);
-
-/* --- before.c: happens-before; races.c: candidates ---------------------------------------------- */
-
-PyObject *ftc_unordered(PyObject *module, PyObject *ignored);
-PyObject *ftc_races(PyObject *module, PyObject *ignored);
-PyObject *ftc_reversal(PyObject *module, PyObject *args);
-
-/* What threads have heard of each other, over the log.  Begin, then take one event after the other. */
-extern long ftc_clocks[FTC_MAX_WORKERS][FTC_MAX_WORKERS];
-void ftc_clocks_begin(void);
-void ftc_clocks_take(const ftc_event *event);          /* counts it, and hears or tells what locks, queues and threads do */
-/* The clock that is kept under this object and key, all zero at first; what is there, to be heard of or told to. */
-long *ftc_clock_of(uintptr_t object, uintptr_t key, int kind);
-void ftc_hear(long *mine, const long *other);
-void ftc_hear_all(long *mine, uintptr_t object, uintptr_t key, int kind);
-int ftc_clocks_end(void);                              /* -1 with an exception: there was no memory */
+#include "policy.h"
+#include "log.h"
 
 #endif

@@ -5,9 +5,7 @@
  * and an object shows itself only if it is built in, and is made of built-in ones.
  */
 #define Py_BUILD_CORE 1
-#include "sched.h"
-#include "internal/pycore_interpframe.h"
-#include "internal/pycore_stackref.h"
+#include "ops.h"
 
 #define LONGEST 60                   /* characters */
 #define MOST_ITEMS 6
@@ -79,13 +77,6 @@ text_of(PyObject *o)
 }
 
 static PyObject *
-operand(_PyStackRef *top, int depth)
-{
-    _PyStackRef ref = top[-depth];
-    return PyStackRef_IsNull(ref) || PyStackRef_IsTaggedInt(ref) ? NULL : PyStackRef_AsPyObjectBorrow(ref);
-}
-
-static PyObject *
 attribute_of(PyObject *owner, PyObject *name)
 {
     if (owner == NULL || (!PyModule_CheckExact(owner) && Py_TYPE(owner)->tp_getattro != PyObject_GenericGetAttr)) {
@@ -111,7 +102,7 @@ texts_of(_PyStackRef *top, int count)
 {
     PyObject *all = PyUnicode_FromString("");
     for (int i = 0; i < count && i < 3 && all != NULL; i++) {
-        PyObject *one = text_of(operand(top, count - i));
+        PyObject *one = text_of(ftc_operand(top, count - i));
         if (one != NULL) {
             Py_SETREF(all, PyUnicode_FromFormat(i == 0 ? "%U%U" : "%U, %U", all, one));
             Py_DECREF(one);
@@ -130,10 +121,10 @@ ftc_value(int site, int arg, PyCodeObject *code)
     switch (site) {
         case SITE_LOAD_ATTR:
         case SITE_LOAD_OWN:
-            value = attribute_of(operand(top, 1), PyTuple_GET_ITEM(code->co_names, arg));
+            value = attribute_of(ftc_operand(top, 1), PyTuple_GET_ITEM(code->co_names, arg));
             break;
         case SITE_STORE_ATTR:
-            text = text_of(operand(top, 2));
+            text = text_of(ftc_operand(top, 2));
             break;
         case SITE_GLOBAL_READ:
             name = PyTuple_GET_ITEM(code->co_names, arg);
@@ -144,16 +135,16 @@ ftc_value(int site, int arg, PyCodeObject *code)
             break;
         case SITE_GLOBAL_WRITE:
         case SITE_CELL_WRITE:
-            text = text_of(operand(top, 1));
+            text = text_of(ftc_operand(top, 1));
             break;
         case SITE_GET_ITEM:
-            value = item_of(operand(top, 2), operand(top, 1));
+            value = item_of(ftc_operand(top, 2), ftc_operand(top, 1));
             break;
         case SITE_SET_ITEM:
-            text = text_of(operand(top, 3));
+            text = text_of(ftc_operand(top, 3));
             break;
         case SITE_CONTAINS: {
-            PyObject *container = operand(top, 1), *key = operand(top, 2);
+            PyObject *container = ftc_operand(top, 1), *key = ftc_operand(top, 2);
             if (container != NULL && key != NULL && is_plain(key) && (PyDict_CheckExact(container) || is_showable(container))) {
                 int in = PySequence_Contains(container, key);
                 value = in < 0 ? NULL : PyBool_FromLong(in);
