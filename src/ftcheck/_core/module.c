@@ -98,7 +98,7 @@ static PyMethodDef methods[] = {
      "test, if that is known."},
     {"look_for_strangers", ftc_look_for_strangers, METH_O,
      "look_for_strangers(callable, /)\n--\n\nBefore a deadlock is believed in, it is called with a list of the idents of the run's "
-     "threads,\nand says whether there are others. None: there are not."},
+     "threads,\nand gives a number for the set of the others, 0 if there are none. None: there are not."},
     {"take_control", ftc_take_control, METH_NOARGS,
      "take_control()\n--\n\nReplace the blocking calls; threads outside a run do not notice."},
     {"give_back", ftc_give_back, METH_NOARGS, "give_back()\n--\n\nUndo take_control()."},

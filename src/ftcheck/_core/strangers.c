@@ -3,7 +3,7 @@
  *
  * If nobody can run, that looks like a deadlock.  It is one if there is no stranger.  If there is, he gets some time, real
  * time, and is looked for all the while; where he then lets somebody go on, the run goes on, and is not determined by its
- * decisions alone.  After a few times in vain nobody is waited for any more, because minimising a deadlock takes many runs.
+ * decisions alone.  After a few times in vain these are waited for no more, because minimising a deadlock takes many runs.
  */
 #include "sched.h"
 
@@ -12,7 +12,8 @@
 #define VAIN 5
 
 static PyObject *is_there;           /* Python's part: called with the idents of the run's threads */
-static int vain;
+static Py_ssize_t them;              /* a number for those who are there */
+static int vain;                     /* times that they were waited for in vain */
 
 static int
 can_now(const ftc_worker *w)
@@ -58,6 +59,7 @@ let_go_on(void)
     return found;
 }
 
+/* Whether there is anybody worth waiting for. */
 static int
 ask(void)
 {
@@ -75,12 +77,14 @@ ask(void)
     if (idents != NULL) {
         yes = PyObject_CallOneArg(is_there, idents);
     }
-    int found = yes != NULL && PyObject_IsTrue(yes) > 0;
+    Py_ssize_t found = yes == NULL ? 0 : PyLong_AsSsize_t(yes);
     Py_XDECREF(idents);
     Py_XDECREF(yes);
     PyErr_Clear();
     ftc_my = seat;
-    return found;
+    vain = found == them ? vain : 0;
+    them = found;
+    return found != 0 && vain < VAIN;
 }
 
 int
@@ -91,15 +95,15 @@ ftc_await_strangers(void)
         enum ftc_wait wait = ftc_workers[ftc_lowest(left)].wait;
         waiting |= wait == FTC_WAITS_LOCK || wait == FTC_WAITS_QUEUE;
     }
-    if (!waiting || is_there == NULL || vain >= VAIN) {
+    if (!waiting || is_there == NULL) {
         return 0;
     }
     PyObject *raised = PyErr_GetRaisedException();
-    int64_t nearest = ftc_nearest_deadline(), patience = vain > 0 || nearest != INT64_MAX ? LESS : PATIENCE;
-    int64_t until = ftc_now() + patience * 1000000;
+    int64_t began = ftc_now(), nearest = ftc_nearest_deadline();
     int found = let_go_on();
     while (!found && ask()) {
-        if (ftc_now() > until) {
+        int64_t patience = vain > 0 || nearest != INT64_MAX ? LESS : PATIENCE;
+        if (ftc_now() - began > patience * 1000000) {
             vain++;
             break;
         }
@@ -112,11 +116,10 @@ ftc_await_strangers(void)
     return found;
 }
 
-/* look_for_strangers(callable or None): it is called with a list of idents, and says whether there are other threads. */
+/* look_for_strangers(callable or None): it is called with a list of idents, and gives a number for the other threads. */
 PyObject *
 ftc_look_for_strangers(PyObject *Py_UNUSED(module), PyObject *callable)
 {
     Py_XSETREF(is_there, callable == Py_None ? NULL : Py_NewRef(callable));
-    vain = 0;
     Py_RETURN_NONE;
 }

@@ -39,9 +39,11 @@ class Watchdog:
         _core.watch_stalls(False)
         self._thread.join()
 
-    def _strangers(self, of_the_run: list[int]) -> bool:
+    def _strangers(self, of_the_run: list[int]) -> int:
+        """A number for the threads that are not of the run; 0: there is none."""
         known = {*of_the_run, *(thread.ident for thread in _core.idle_threads()), self._thread.ident}
-        return any(ident not in known and not _harness(frame) for ident, frame in sys._current_frames().items())
+        found = [ident for ident, frame in sys._current_frames().items() if ident not in known and not _harness(frame)]
+        return hash(frozenset(found)) or 1 if found else 0
 
     def _watch(self) -> None:
         while (stalled := _core.await_stall()) is not None:
@@ -50,9 +52,9 @@ class Watchdog:
 
 
 def _harness(frame: types.FrameType | None) -> bool:
-    """Whether a thread belongs to pytest-xdist's connection: nothing in a test waits for it."""
+    """Whether a thread belongs to pytest-xdist's connection or to another plugin: nothing in a test waits for it."""
     while frame is not None:
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == "execnet":
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0].startswith(("execnet", "pytest_")):
             return True
         frame = frame.f_back
     return False
