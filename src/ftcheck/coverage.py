@@ -93,9 +93,9 @@ class Coverage:
             return f"{counted(self.threads, 'thread')}, {all_of}{_STALE if seen.stale else ''}"
         parts = [counted(self.threads, "thread")] if self.threads else []
         parts.append(f"{counted(self.rounds, 'schedule')} {'run' if self.limit == 'hang' else 'sampled'}")
-        if self.limit in ("schedules", "seconds"):
+        if self.limit in _BUDGETS:
             parts.append(f"P(a bug of depth 2 was missed) at most {seen.missing:.2g}")
-            parts.append("time budget reached" if self.limit == "seconds" else "schedule budget reached")
+            parts.append(_BUDGETS[self.limit])
         if seen.timed:
             parts.append("sleeps and timeouts end only when nothing else can run")
         if seen.cut:
@@ -108,6 +108,11 @@ class Coverage:
         return ", ".join(parts) + (_STALE if seen.stale else "")
 
 
+_BUDGETS = {
+    "schedules": "schedule budget reached",
+    "seconds": "time budget reached",
+    "length": "no more, because they are so long",
+}
 _STALE = ", the pinned schedule no longer fits"
 
 

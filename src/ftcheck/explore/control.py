@@ -31,6 +31,8 @@ from ftcheck.stress import stray
 
 _COLLECT_EVERY = 2_000
 """Runs between two garbage collections."""
+LONGEST = 2_000_000
+"""Scheduling points of a run that is known to come to its end, or was seen to."""
 
 
 class Ending(enum.IntEnum):
@@ -68,7 +70,7 @@ class Attempt(NamedTuple):
     :param seed: of all its random choices.
     :param only_hot: decide only at blocking calls and where accesses were seen to conflict.
     :param strategy: whose attempt it is, for the statistics.
-    :param limit: scheduling points after which it is given up, where that is to be sooner than for all others.
+    :param limit: scheduling points after which it is given up, where that is to be sooner or later than for others.
     """
 
     policy: str
@@ -207,7 +209,7 @@ class Control:
         failure: BaseException | None = None
         failed_in = 0
         policy, parameters, seed, only_hot, _, limit = attempt
-        limit = self._limit if limit is None else min(limit, self._limit)
+        limit = self._limit if limit is None else limit
         with self._hooks:
             _core.begin_run(policy, parameters, seed, limit, self._stay, log, only_hot)
             try:

@@ -220,7 +220,7 @@ def _that_took_part(control: Control) -> list[types.CodeType]:
 def told(control: Control, body: Callable[[], object], token: Token) -> tuple[Run, Interleaving, str, str]:
     """Run it once more: what happened, the first decision that was not met, and the digest of the code that took part."""
     log = Log.SWITCHES | Log.DECISIONS | Log.OPERATIONS | Log.VALUES
-    run = control.run(body, Attempt("plan", token.schedule.to_core()), log)
+    run = control.run(body, Attempt("plan", token.schedule.to_core(), limit=controlled.LONGEST), log)
     diverged = divergence(token.schedule.choices, token.places, control.codes)
     if diverged:
         diverged = ". ".join(filter(None, [diverged, token.hashed]))

@@ -15,11 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ftcheck import _core
-from ftcheck.explore.control import Attempt, Control, Ending, Log, Run
+from ftcheck.explore.control import LONGEST, Attempt, Control, Ending, Log, Run
 from ftcheck.explore.schedule import Choice, Schedule, Why
 
 _PLAINER = 300
 """Runs that may be spent on a schedule that is as short but easier to read."""
+_POINTS = 20_000_000
+"""Scheduling points of all these runs, about."""
+_LONG = 50_000
+"""Points of a run; one that differs a little may have more than runs have elsewhere."""
 _AS_LONG = 2
 """Times as many points as the failing run: longer ones are looked at last."""
 
@@ -58,12 +62,13 @@ def minimise(control: Control, body: Callable[[], object], failing: Run, budget:
     :param budget: runs, for a search of all schedules with fewer preemptions; others come to some times as many.
     :returns: None if the failure does not come back when its own schedule is run again.
     """
-    return _Shrinker(control, body, identity(failing), budget).shrink(failing)
+    return _Shrinker(control, body, failing, min(budget, _POINTS // max(failing.steps, 1))).shrink(failing)
 
 
 class _Shrinker:
-    def __init__(self, control: Control, body: Callable[[], object], wanted: tuple[object, ...], budget: int) -> None:
-        self._control, self._body, self._wanted, self._budget = control, body, wanted, budget
+    def __init__(self, control: Control, body: Callable[[], object], failing: Run, budget: int) -> None:
+        self._control, self._body, self._wanted, self._budget = control, body, identity(failing), budget
+        self._limit = LONGEST if failing.steps > _LONG else None
         self._spent = 0
 
     def shrink(self, failing: Run) -> Minimised | None:
@@ -77,7 +82,7 @@ class _Shrinker:
 
     def _attempt(self, schedule: Schedule) -> Run | None:
         self._spent += 1
-        run = self._control.run(self._body, Attempt("plan", schedule.to_core()), Log.SWITCHES)
+        run = self._control.run(self._body, Attempt("plan", schedule.to_core(), limit=self._limit), Log.SWITCHES)
         return run if identity(run) == self._wanted else None
 
     def _leave_out(self, best: Run) -> Run:
@@ -112,7 +117,7 @@ class _Shrinker:
         if _schedule(best).preemptions < 2:
             return best
         others = tuple(choice for choice in _schedule(best).choices if choice.why is not Why.PREEMPTED)
-        self._control.run(self._body, Attempt("plan", _schedule(best).to_core()), Log.DECISIONS)
+        self._control.run(self._body, Attempt("plan", _schedule(best).to_core(), limit=self._limit), Log.DECISIONS)
         for thread, step, why, enabled, _, _ in reversed(_core.trace()[1]):
             for to in range(enabled.bit_length()):
                 if why != Why.PREEMPTED or to == thread or not enabled >> to & 1:
@@ -168,7 +173,7 @@ class _Shrinker:
         _core.tree_reset(bound, False)
         while self._spent < self._budget:
             self._spent += 1
-            run = self._control.run(self._body, Attempt("tree", only_hot=only_hot, limit=limit), Log.SWITCHES)
+            run = self._control.run(self._body, Attempt("tree", only_hot=only_hot, limit=limit or self._limit), Log.SWITCHES)
             if identity(run) == self._wanted:
                 return run, False, whole
             whole &= run.ending in (Ending.COMPLETE, Ending.DEADLOCK)

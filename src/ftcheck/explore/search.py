@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ftcheck import _core
 from ftcheck.candidates import Candidates
-from ftcheck.explore.control import Attempt, Control, Ending, Log, Run
+from ftcheck.explore.control import LONGEST, Attempt, Control, Ending, Log, Run
 from ftcheck.explore.hunt import Hunt
 from ftcheck.explore.knowledge import Knowledge
 from ftcheck.explore.minimise import Minimised, minimise
@@ -33,11 +33,13 @@ class Budget:
     :param schedules: runs of the test.
     :param seconds: wall-clock time; None: no limit.
     :param minimising: runs for making a failing schedule small.
+    :param points: scheduling points, of all runs together: there are fewer runs of a long test.
     """
 
     schedules: int = 400
     seconds: float | None = None
     minimising: int = 2_000
+    points: int = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Exploration:
     :param schedules: runs; **redundant**: of these, given up because an equivalent one had been run.
     :param by_strategy: runs by strategy.
     :param complete: all inequivalent interleavings were run, and there are so many: ``interleavings``.
-    :param limit: what ended the search: ``"found"``, ``"complete"``, ``"schedules"`` or ``"seconds"``.
+    :param limit: what ended the search: ``"found"``, ``"complete"``, ``"schedules"``, ``"seconds"`` or ``"length"``,
+        which is that of all runs together.
     :param missing: bug depth to the probability that a bug of that depth would have been missed, at most.
     :param endings: how the runs ended, where not by themselves.
     :param timed: some run slept or timed out: these end only when nothing else can run, so other orders were not tried.
@@ -91,6 +94,7 @@ class Exploration:
 @dataclass(slots=True)
 class _Books:
     schedules: int = 0
+    points: int = 0
     redundant: int = 0
     sampled: collections.Counter[int] = field(default_factory=collections.Counter)
     timed: bool = False
@@ -102,6 +106,7 @@ class _Books:
 
     def enter(self, attempt: Attempt, run: Run) -> None:
         self.schedules += 1
+        self.points += run.steps
         self.by_strategy[attempt.strategy] += 1
         self.timed |= run.timed
         self.uncontrolled += bool(run.uncontrolled)
@@ -152,18 +157,24 @@ def search(
         if until is not None and time.monotonic() > until:
             limit = "seconds"
             break
+        if books.points > budget.points:
+            limit = "length"
+            break
         reversing = hunt.next() if hunt is not None else None
         attempt = reversing or portfolio.next(knowledge, dice)
         if attempt is None:
             limit = "complete"
             break
-        study = hunt is not None or not knowledge.settled or schedules % _STUDY_EVERY == 0
+        study = not portfolio.far and (hunt is not None or not knowledge.settled or schedules % _STUDY_EVERY == 0)
         log = Log.SWITCHES | (Log.OPERATIONS if study or attempt.policy == "tree" else Log.NOTHING)
         run = control.run(body, attempt, log)
+        if schedules == 0 and run.ending is Ending.TOO_LONG:
+            knowledge.study()
+            attempt, run, study = *_in_full(control, body, portfolio), False
         schedules += 1
         if failing is None:
             books.enter(attempt, run)
-        if hunt is not None:
+        if hunt is not None and not portfolio.far:
             hunt.see(run)
         knowledge.note(run.decisions, run.steps, run.threads)
         if run.failed and failing is None:
@@ -183,7 +194,7 @@ def search(
             progress(schedules)
     minimised = minimise(control, body, failing, budget.minimising) if failing is not None else None
     if hunt is not None:
-        hunt.end(limit)
+        hunt.end("schedules" if limit == "length" else limit)
         if failing is not None:
             hunt.confirm(control, body, minimised, until)
     limit = limit if failing is None else "found"
@@ -208,6 +219,15 @@ def search(
         seconds=time.monotonic() - began,
         candidates=None if hunt is None else hunt.listing(),
     )
+
+
+def _in_full(control: Control, body: Callable[[], object], portfolio: Portfolio) -> tuple[Attempt, Run]:
+    """The first run was given up: perhaps it is only long, and not one that never ends."""
+    attempt = Attempt("plan", [], strategy="no preemptions", limit=LONGEST)
+    run = control.run(body, attempt)
+    if run.ending is not Ending.TOO_LONG:
+        portfolio.go_far(min(2 * run.steps, LONGEST))
+    return attempt, run
 
 
 def _missing(depth: int, knowledge: Knowledge, books: _Books) -> float:

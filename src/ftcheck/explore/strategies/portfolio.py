@@ -24,6 +24,7 @@ from ftcheck.explore.strategies.walk import Walk
 
 _OPENING = "D SS R S R SS D S D R D S P SS R S D SSSS C".replace(" ", "")
 _THEN = "SCDSRPSCESRDSCPCRW"
+_FAR = "RCC"
 """Turns, by letter: D systematic, S SURW, R race-directed, P POS, C PCT, W random walk; E: one of the samplers deciding
 everywhere."""
 
@@ -49,12 +50,14 @@ class Portfolio:
             Walk(only_hot=False),
         ]
         self._turn = -1
+        self._limit: int | None = None
         self._last: Strategy | None = None
 
     def next(self, knowledge: Knowledge, dice: random.Random) -> Attempt | None:
         self._turn += 1
         beyond = self._turn - len(_OPENING)
         letter = _OPENING[self._turn] if beyond < 0 else _THEN[beyond % len(_THEN)]
+        letter = _FAR[self._turn % len(_FAR)] if self.far else letter
         if self._turn == 0 and self.dpor is None:
             self._last = None
             return Attempt("plan", [], strategy="no preemptions")
@@ -68,7 +71,17 @@ class Portfolio:
             self._last = self._everywhere[beyond // len(_THEN) % len(self._everywhere)]
         else:
             self._last = self._one[letter]
-        return self._last.next(knowledge, dice)
+        attempt = self._last.next(knowledge, dice)
+        return attempt if attempt is None or not self.far else attempt._replace(limit=self._limit)
+
+    @property
+    def far(self) -> bool:
+        """Runs are long: only those are made that switch seldom, since a switch takes as long as a hundred points."""
+        return self._limit is not None
+
+    def go_far(self, limit: int) -> None:
+        """:param limit: of each run's scheduling points, from now on."""
+        self._limit, self.dpor = limit, None
 
     def learn(self, run: Run) -> None:
         if run.uncontrolled:
