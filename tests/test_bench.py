@@ -169,12 +169,12 @@ def test_peer_that_is_missing_and_an_aim_that_is_not_reached_are_said():
             {"what": "frontrun random", "error": "frontrun 0 cannot be had here: no wheel"},
             {"what": "interleave-test PCT", "schedules": 100.0, "wall": 90.0},
             {"what": explore_peers.COARSE, "schedules": 500.0, "wall": 400.0},
-            {"what": "ftcheck, the engine alone, PCT", "schedules": 20_000.0, "wall": 20_000.0},
+            {"what": "ftcheck, the engine alone, PCT", "schedules": 18_000.0, "wall": 19_000.0},
             {"what": "ftcheck, pytest and @given", "schedules": 2_000.0, "wall": 2_000.0},
         ],
     }
     text = explore_peers.table(result)
     assert "Not measured: frontrun 0 cannot be had here" in text
-    assert "| ftcheck, the engine alone, PCT | 20,000 | 20,000 | 200.0 |" in text
-    assert "the engine alone: 200 times the fastest peer; reached (200)" in text
-    assert "pytest: 50 times the fastest peer; **not** reached (20)" in text
+    assert "| ftcheck, the engine alone, PCT | 19,000 | 211.1 | 18,000 | 180.0 |" in text
+    assert "the engine alone: 200 times the fastest peer; reached by the clock (211), **not** reached by CPU time (180)" in text
+    assert "pytest: 50 times the fastest peer; **not** reached by the clock (22), **not** reached by CPU time (20)" in text
