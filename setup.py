@@ -24,6 +24,7 @@ FILES = (
         "strangers",
         "pool",
         "threads",
+        "ends",
         "clock",
         "trace",
         "values",

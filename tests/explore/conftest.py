@@ -29,7 +29,7 @@ CHANCE = ("walk", "lazy walk", "pct", "pos", "surw")
 """Every one of these comes upon every interleaving some time; race-directed runs do not."""
 POLICIES = ("plan", *CHANCE, "race")
 """``walk`` decides at every point, ``lazy walk`` at one in ten."""
-NOTHING, READ, WRITE, ACQUIRE, RELEASE, START, JOIN, BEGIN, END, SLEEP, PUT, GET, TRY = range(13)
+NOTHING, READ, WRITE, ACQUIRE, RELEASE, START, JOIN, BEGIN, END, SLEEP, PUT, GET, TRY, OUT, LOOK = range(15)
 """``enum ftc_kind`` in ``_core/sched.h``."""
 
 
@@ -80,6 +80,7 @@ def control(request):
         last = []
 
         def enter(scope=None, *, limit=20_000, **options):
+            _core.cool()  # what one test's runs have taught is not to change those of another one
             if last and last[0] == (scope, limit, options):
                 return last[1]
             stack.close()

@@ -56,6 +56,39 @@ def hot():
     return seen
 
 
+def thread_that_lives():
+    box, seen = Box(), []
+
+    def work():
+        box.first = 1
+        box.second = 1
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    seen.append(box.first)
+    while thread.is_alive():
+        pass
+    seen.append(box.second)
+    return seen
+
+
+def thread_that_others_see_live():
+    box, seen = Box(), []
+
+    def work():
+        box.first = 1
+
+    def wait(number):
+        while thread.is_alive():
+            time.sleep(0)
+        seen.append(number)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    concurrently(lambda: wait(1), lambda: wait(2), lambda: seen.append(box.first))
+    return seen
+
+
 def several_values():
     """It may see any of those that let it go, and none of those that do not."""
     box, seen = Box(), []

@@ -192,6 +192,124 @@ def thread_that_is_looked_at():
     return seen
 
 
+def started(body, **options):
+    thread = threading.Thread(target=body, **options)
+    thread.start()
+    return thread
+
+
+started.__module__ = ""  # it is no program
+
+
+def thread_that_is_looked_at_again_and_again():
+    seen = []
+    thread = started(lambda: seen.append("work"))
+    for _ in range(3):
+        seen.append(thread.is_alive())
+    thread.join()
+    return seen
+
+
+def thread_that_has_nothing_to_do():
+    thread = started(lambda: None)
+    seen = [thread.is_alive(), thread.is_alive()]
+    thread.join()
+    return seen, thread.is_alive()
+
+
+def threads_that_are_looked_at():
+    seen = []
+    first, second = started(lambda: seen.append(1)), started(lambda: seen.append(2))
+    alive = first.is_alive(), second.is_alive()
+    first.join()
+    second.join()
+    return seen, alive
+
+
+def thread_that_two_others_look_at():
+    box = Box(value=0)
+    thread = started(lambda: vars(box).update(value=1))
+    seen = {}
+
+    def look(number):
+        seen[number] = thread.is_alive(), box.value
+
+    concurrently(lambda: look(1), lambda: look(2))
+    thread.join()
+    return sorted(seen.items())
+
+
+def threads_that_look_at_each_other():
+    seen, threads = [], []
+
+    def look(number):
+        seen.append((number, threads[1 - number].is_alive()))
+
+    threads += [threading.Thread(target=look, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return seen
+
+
+def thread_of_which_only_one_is_looked_at():
+    seen = []
+    first, second = started(lambda: seen.append(1)), started(lambda: seen.append(2))
+    seen.append(second.is_alive())
+    first.join()
+    second.join()
+    return seen
+
+
+def thread_that_is_looked_at_now_and_then():
+    """Only if it has come so far."""
+    box = Box(value=0)
+
+    def work():
+        box.value = 1
+        box.value = 2
+
+    thread = started(work)
+    seen = [box.value]
+    if seen == [1]:
+        seen.append(thread.is_alive())
+    thread.join()
+    return seen
+
+
+def daemon_that_is_looked_at():
+    seen = []
+    thread = started(lambda: seen.append("work"), daemon=True)
+    seen.append(thread.is_alive())
+    thread.join()
+    return seen
+
+
+def daemon_that_is_left_behind():
+    box = Box(value=0)
+    started(lambda: vars(box).update(value=1), daemon=True)
+    return box.value, box.value
+
+
+def thread_that_is_joined_for_a_while():
+    lock, seen = threading.Lock(), []
+    with lock:
+        thread = started(lock.acquire)
+        thread.join(1)
+        seen.append(thread.is_alive())
+    thread.join(1)
+    seen.append(thread.is_alive())
+    return seen
+
+
+def thread_that_is_shown():
+    thread = started(lambda: None)
+    shown = "stopped" in repr(thread)
+    thread.join()
+    return shown, "stopped" in repr(thread)
+
+
 def thread_of_a_thread():
     seen = []
 

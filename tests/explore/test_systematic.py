@@ -71,7 +71,7 @@ KNOWN_BUGS = {
     "holds/timeout_ignored": TIMED,
     "holds/timer_vs_cancel": TIMED,
     "event_with_timeout": TIMED,
-    "thread_that_is_looked_at": "the end of a thread is no operation, so whether is_alive() has seen it is no race",
+    "daemon_that_is_left_behind": "what a daemon was about to do when the test ended is not looked at for races",
 }
 
 

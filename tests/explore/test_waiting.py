@@ -15,7 +15,7 @@ from ftcheck.explore.control import Attempt, Ending, Log, Scope
 from ftcheck.explore.search import Budget
 from ftcheck.explore.search import search as whole_search
 from tests.explore import brute, small_spins
-from tests.explore.conftest import READ, SLEEP, TRY, program_scope
+from tests.explore.conftest import LOOK, READ, SLEEP, TRY, program_scope
 from tests.explore.search import Found, search
 from tests.explore.test_systematic import SPINNING as SPINNING_PROGRAMS
 from tests.explore.test_systematic import module_of
@@ -28,7 +28,7 @@ SAMPLED = 200
 BRUTE, PREEMPTIONS = 600, 2
 LOOPS = {name: program for name, program in small_spins.PROGRAMS.items() if name not in small_spins.ENDLESS}
 SPINNING = [module_of(f"{folder}/{name}") for folder in ("fails", "holds") for name in sorted(SPINNING_PROGRAMS)]
-IDLE = {READ, SLEEP, TRY}
+IDLE = {LOOK, READ, SLEEP, TRY}
 
 
 def without_idle_rounds(rows):

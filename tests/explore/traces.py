@@ -11,7 +11,7 @@ The relation is built from all pairs of operations on one object, as slowly and 
 import collections
 from typing import NamedTuple
 
-from tests.explore.conftest import ACQUIRE, END, GET, JOIN, NOTHING, PUT, READ, RELEASE, START, TRY, WRITE
+from tests.explore.conftest import ACQUIRE, BEGIN, END, GET, JOIN, LOOK, NOTHING, PUT, READ, RELEASE, START, TRY, WRITE
 
 LOCKING, QUEUE = {ACQUIRE, RELEASE, TRY}, {PUT, GET}
 VISIBLE = {READ, WRITE} | LOCKING | QUEUE
@@ -48,6 +48,8 @@ def _writes(one):
 
 def dependent(first, second):
     """Whether the order of these two operations of different threads says something: threads may see which came first."""
+    if LOOK in (first.kind, second.kind):  # Thread.is_alive() sees beginning and end of that thread, and nothing else
+        return bool({BEGIN, END} & {first.kind, second.kind}) and first.object == second.object
     if not (first.kind in VISIBLE and second.kind in VISIBLE and (_writes(first) or _writes(second))):
         return False
     return (
@@ -75,7 +77,7 @@ def normal_form(rows):
         if one.kind == JOIN:
             for number in _members(one.also):
                 clock |= ended.get(number, collections.Counter())
-        objects = {one.object, one.also} - {0} if one.kind not in (START, JOIN) else ()
+        objects = {one.object, 0 if one.kind in (START, JOIN, END, LOOK) else one.also} - {0}
         for place in objects:
             for earlier, known in touching[place]:
                 if earlier.thread != one.thread and dependent(earlier, one):

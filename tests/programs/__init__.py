@@ -43,7 +43,8 @@ read, then write                        lost_update_*, increment_*, read_modify_
 look, then act                          check_then_act, check_then_pop, check_then_delete, set_add_check, lazy_init,
                                         lazy_singleton, missing_hook, setdefault_misuse, cached_property_twice,
                                         lru_cache_twice, worker_started_twice, timer_vs_cancel, queue_empty_then_get,
-                                        index_of_append, list_index_shift, deque_rotate, aba_stack
+                                        index_of_append, list_index_shift, deque_rotate, aba_stack,
+                                        dead_without_result
 half of a change is seen                torn_pair, two_field_tearing, double_checked_locking, publish_too_early,
                                         current_user
 iterators                               iterate_while_mutating, iterate_while_adding, shared_iterator, ticket_numbers,
@@ -52,6 +53,6 @@ waiting for each other                  lock_order, din_phil3 (Dijkstra's philos
 waiting for what has been               lost_wakeup, wait_without_predicate, event_pulse, hand_made_barrier,
                                         notify_too_few, notify_wrong_waiter, queue_one_sentinel
 not waiting, or not long enough         missing_join, sleep_as_join, if_instead_of_while, semaphore_too_many,
-                                        timeout_ignored
+                                        timeout_ignored, done_but_alive
 ======================================  ===============================================================================
 """

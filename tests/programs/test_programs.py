@@ -33,7 +33,8 @@ GIL_RELIANT = {
 """Fail only without the GIL: with it, CPython changes threads at calls and backward jumps, never inside ``x += 1``."""
 
 OWN_THREADS = {
-    "executor_lost_update", "join_under_lock", "missing_join", "own_threads", "sleep_as_join", "timer_vs_cancel",
+    "dead_without_result", "done_but_alive", "executor_lost_update", "join_under_lock", "missing_join", "own_threads",
+    "sleep_as_join", "timer_vs_cancel",
 }  # fmt: skip
 """Start their threads themselves: nobody else can run them in order."""
 FAILS_IN_ORDER = {"lazy01"}

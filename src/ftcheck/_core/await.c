@@ -119,7 +119,7 @@ ftc_await_those(const ftc_worker *me)
 static int
 only_looks(const ftc_op *op)
 {
-    return (op->kind == FTC_READ && !op->also_writes) || (op->kind == FTC_TRY && !op->typed);
+    return (op->kind == FTC_READ && !op->also_writes) || (op->kind == FTC_TRY && !op->typed) || op->kind == FTC_LOOK;
 }
 
 void

@@ -225,7 +225,9 @@ ftc_call_operation(ftc_op *op, PyObject *callable, PyObject *const *args, Py_ssi
 {
     PyMethodDef *definition = definition_of(callable);
     if (definition == NULL) {
-        call_of_python(op, callable, args, nargs);
+        if (!ftc_call_looks(op, callable, nargs > 0 ? args[0] : NULL)) {
+            call_of_python(op, callable, args, nargs);
+        }
         return;
     }
     PyObject *self = NULL, *all[5];
@@ -267,5 +269,5 @@ ftc_call_is_known(PyObject *callable)
         return e->definition != NULL && (e->own || e->kind == FTC_READ);
     }
     PyObject *function = PyMethod_Check(callable) ? PyMethod_GET_FUNCTION(callable) : callable;
-    return PyFunction_Check(function) && is_in_scope(function);
+    return PyFunction_Check(function) && (function == ftc_is_alive || is_in_scope(function));
 }

@@ -1,7 +1,7 @@
 /* Vector clocks over the log of a run (Fidge 1988, Mattern 1989): what has each thread heard of each other one?
  *
  * Each thread counts its operations, and knows how far it has heard of each other one.  A release tells the lock, an
- * acquisition hears it; a thread that is started hears its parent, one that has ended tells, to join it is to hear that;
+ * acquisition hears it; a thread that is started hears its parent, one that has ended tells, to join it, or to see that it has, is to hear that;
  * put tells a queue, get hears it.  What else orders (containers, for candidates) its user says: see races.c.
  */
 #include "sched.h"
@@ -114,6 +114,11 @@ ftc_clocks_take(const ftc_event *e)
         case FTC_END:
             ftc_hear(ended[e->thread], mine);
             break;
+        case FTC_LOOK:
+            if (!e->op.typed) {                        /* it lives */
+                break;
+            }
+            /* fall through */
         case FTC_START:
         case FTC_JOIN:
             for (int child = 0; child < ftc_the.workers; child++) {

@@ -24,6 +24,10 @@ effect(const ftc_op *op)
 int
 ftc_dependent(const ftc_op *a, const ftc_op *b)
 {
+    if (a->kind == FTC_LOOK || b->kind == FTC_LOOK) {
+        int changes = a->kind == FTC_END || b->kind == FTC_END || a->kind == FTC_BEGIN || b->kind == FTC_BEGIN;
+        return changes && a->object == b->object && a->object != 0;
+    }
     int a_data = a->kind == FTC_READ || a->kind == FTC_WRITE, b_data = b->kind == FTC_READ || b->kind == FTC_WRITE;
     int a_does = effect(a), b_does = effect(b);
     int reads_only = a_does == FTC_READ && b_does == FTC_READ && !a->also_writes && !b->also_writes;

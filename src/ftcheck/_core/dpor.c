@@ -86,8 +86,20 @@ happen(const ftc_event *e, long *mine)
                 }
             }
             return;
+        case FTC_LOOK:
+            hear(mine, WRITES, op->object, FTC_WHOLE);
+            tell(mine, ACCESSES, op->object, FTC_WHOLE);
+            return;
+        case FTC_BEGIN:
         case FTC_END:
-            ftc_hear(end_of[e->thread], mine);
+            if (op->object != 0) {                     /* of those who have looked at it */
+                hear(mine, ACCESSES, op->object, FTC_WHOLE);
+                tell(mine, ACCESSES, op->object, FTC_WHOLE);
+                tell(mine, WRITES, op->object, FTC_WHOLE);
+            }
+            if (op->kind == FTC_END) {
+                ftc_hear(end_of[e->thread], mine);
+            }
             return;
         default:
             return;

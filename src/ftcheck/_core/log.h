@@ -10,6 +10,7 @@ void ftc_trace_reset(int what);
 void ftc_trace_end(void);
 int ftc_trace_init(PyObject *module);
 extern PyTypeObject *ftc_local_type;                 /* threading.local */
+extern PyObject *ftc_is_alive;                       /* threading.Thread.is_alive */
 int ftc_trace_wants(int what);
 PyObject *ftc_value(int site, int arg, PyCodeObject *code);          /* values.c: what is read or written, as text */
 void ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why);

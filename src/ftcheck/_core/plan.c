@@ -87,11 +87,19 @@ note(const change *c, const ftc_worker *me, enum meeting how)
     }
 }
 
+/* The thread has passed it by.  The point before its end has a higher number than the decision after its end: see ends.c. */
+static int
+is_past(const change *c, const ftc_worker *me, enum ftc_why why)
+{
+    int before_end = me->pending.kind == FTC_END && why == FTC_FREE;
+    return c->step < me->step && !(before_end && c->step == me->step - 1 && c->why == FTC_FINISHED);
+}
+
 static int
 choose(ftc_worker *me, uint64_t enabled, enum ftc_why why)
 {
     int id = me->id;
-    while (next[id] < count[id] && changes[id][next[id]].step < me->step) {
+    while (next[id] < count[id] && is_past(&changes[id][next[id]], me, why)) {
         note(&changes[id][next[id]++], me, OTHERWISE); /* a place that this run did not come to */
         ignored++;
     }
@@ -137,4 +145,13 @@ ftc_meetings(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
     return rows;
 }
 
-const ftc_policy ftc_plan = {"plan", prepare, choose, NULL, NULL, 0};
+/* An entry names the point before its end. */
+static int
+stops_at_end(const ftc_worker *who)
+{
+    int k = next[who->id], last = count[who->id];
+    for (; k < last && changes[who->id][k].step <= who->step; k++) {}
+    return k < last && changes[who->id][k].step == who->step + 1 && changes[who->id][k].why == FTC_FREE;
+}
+
+const ftc_policy ftc_plan = {"plan", prepare, choose, NULL, NULL, 0, stops_at_end};

@@ -108,7 +108,7 @@ instruction(PyObject *Py_UNUSED(self), PyObject *const *args, size_t Py_UNUSED(n
         me->pending = op.kind == FTC_NOTHING ? me->pending : op;
     }
     if (ftc_trace_wants(FTC_LOG_VALUES)) {
-        me->value = ftc_value(t->site[unit], t->arg[unit], (PyCodeObject *)code);
+        me->value = op.kind == FTC_LOOK ? ftc_look_value(&op) : ftc_value(t->site[unit], t->arg[unit], (PyCodeObject *)code);
     }
     ftc_execute(me);
     ftc_exit();
@@ -145,6 +145,7 @@ PyObject *
 ftc_cool(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     this_search++;
+    ftc_ends_forget();
     Py_RETURN_NONE;
 }
 
@@ -190,6 +191,19 @@ ftc_find_caller(ftc_worker *me)
         depth++;
     }
     return found > 0;
+}
+
+int
+ftc_called_in_scope(void)
+{
+    int site, arg;
+    _PyInterpreterFrame *frame = PyThreadState_GET()->current_frame;
+    frame = frame == NULL ? NULL : frame->previous;
+    if (frame == NULL || frame->owner == FRAME_OWNED_BY_INTERPRETER
+        || !ftc_site_at((PyObject *)_PyFrame_GetCode(frame), _PyInterpreterFrame_LASTI(frame) * 2, &site, &arg)) {
+        return 0;
+    }
+    return site == SITE_CALL || site == SITE_CALL_KW || site == SITE_CALL_EX;
 }
 
 /* The callback is an object whose type has nothing but this call: a builtin function would cost more than the point does. */

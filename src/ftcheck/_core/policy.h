@@ -45,4 +45,17 @@ void ftc_changes(void);              /* the calling worker does, or learns, what
 uint64_t ftc_await_those(const ftc_worker *me);
 void ftc_await_executes(const ftc_worker *who);      /* it is about to do what is pending */
 
+/* --- ends.c ----------------------------------------------------------------------------------- */
+
+/* The call of Thread.is_alive() as an operation; 0: it is another call. */
+int ftc_call_looks(ftc_op *op, PyObject *callable, PyObject *self);
+/* Whether this other worker has ended, asked by the calling one where no call in scope has said so.  -1: given up. */
+int ftc_look(ftc_worker *me, const ftc_worker *who);
+const ftc_worker *ftc_worker_with(const PyObject *handle);             /* NULL: there is none yet, or it is none of ours */
+PyObject *ftc_look_value(const ftc_op *op);
+int ftc_ends_asked(void);            /* anybody has, in this search */
+void ftc_ends_forget(void);          /* a new one begins */
+/* The calling worker is about to end, and does: perhaps somebody else goes first.  0: that is still to be logged. */
+int ftc_end(ftc_worker *me);
+
 #endif

@@ -30,7 +30,7 @@ prepare(PyObject *parameters)
 static int
 stands_at(const ftc_worker *w, int which)
 {
-    return w->code == code[which] && w->offset == offset[which] && w->pending.kind != FTC_BEGIN;
+    return w->code == code[which] && w->offset == offset[which] && w->pending.kind != FTC_BEGIN && w->pending.kind != FTC_END;
 }
 
 static uint64_t

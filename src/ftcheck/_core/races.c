@@ -146,14 +146,7 @@ take(const ftc_event *e, enum sort sort)
 {
     long *mine = ftc_clocks[e->thread];
     const ftc_op *op = &e->op;
-    if (op->kind == FTC_NOTHING && op->also != 0) {    /* threads that it knows to have ended: Thread.is_alive() */
-        ftc_event joined = *e;
-        joined.op.kind = FTC_JOIN;
-        ftc_clocks_take(&joined);
-    }
-    else {
-        ftc_clocks_take(e);
-    }
+    ftc_clocks_take(e);
     if (sort == WHOLE && op->also != 0) {              /* the container that an iterator walks, the other one in a == b */
         ftc_hear_all(mine, op->also, op->also_key, BY_CALLS);
         ftc_hear_all(mine, op->also, op->also_key, BY_ITEMS);

@@ -117,8 +117,11 @@ void
 ftc_identify(ftc_op *op)
 {
     op->object = ftc_identity(op->object);
-    if (op->kind != FTC_START && op->kind != FTC_JOIN && op->kind != FTC_NOTHING) {    /* whose `also` is a set of threads */
-        op->also = ftc_identity(op->also);
+    switch (op->kind) {
+        case FTC_START: case FTC_JOIN: case FTC_END: case FTC_LOOK: case FTC_NOTHING:
+            break;                                     /* whose `also` is a set of threads */
+        default:
+            op->also = ftc_identity(op->also);
     }
 }
 

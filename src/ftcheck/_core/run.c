@@ -24,6 +24,7 @@ ftc_begin_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
     }
     ftc_the = (ftc_run){
         .number = ftc_the.number + 1, .policy = chosen, .limit = limit, .stay_limit = stay_limit, .random = seed, .only_hot = only_hot,
+        .ends_count = ftc_ends_asked(),
     };
     atomic_store(&ftc_interrupted, 0);
     Py_CLEAR(ftc_interruption);

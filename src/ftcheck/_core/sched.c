@@ -90,12 +90,15 @@ ftc_let_time_pass(void)
     }
 }
 
-static int
-decide(ftc_worker *me, uint64_t enabled, enum ftc_why why)
+int
+ftc_decide(ftc_worker *me, uint64_t enabled, enum ftc_why why)
 {
-    ftc_the.decisions++;
     ftc_the.before = enabled;
     int next = ftc_the.policy->choose(me, enabled, why);
+    if (next == me->id && me->pending.kind == FTC_END && !ftc_the.ends_count) {
+        return next;                                   /* as if there had been no such point */
+    }
+    ftc_the.decisions++;
     ftc_trace_decision(me, enabled, next, why);
     if (next != ftc_unplanned(me, enabled, why)) {
         ftc_trace_switch(me, next, why);
@@ -118,7 +121,7 @@ ftc_successor(ftc_worker *me, enum ftc_why why)
         ftc_let_time_pass();
     }
     uint64_t enabled = ftc_the.enabled;
-    return (enabled & (enabled - 1)) == 0 ? ftc_lowest(enabled) : decide(me, enabled, why);
+    return (enabled & (enabled - 1)) == 0 ? ftc_lowest(enabled) : ftc_decide(me, enabled, why);
 }
 
 /* The point alone; what is pending may not be executed yet. */
@@ -141,7 +144,7 @@ ftc_stop(ftc_worker *me, enum ftc_why why)
             why = FTC_YIELDED;                         /* it may be waiting for somebody in a loop */
             me->stay = 0;
         }
-        int next = decide(me, ftc_the.enabled, why);
+        int next = ftc_decide(me, ftc_the.enabled, why);
         if (next != me->id) {
             ftc_hand_over(me, next);
         }
@@ -263,11 +266,14 @@ ftc_new_worker(ftc_worker *parent)
 void
 ftc_leave(ftc_worker *me)
 {
+    int logged = ftc_end(me);
     ftc_the.live &= ~FTC_BIT(me->id);
     ftc_the.enabled &= ~FTC_BIT(me->id);
     me->wait = FTC_ENDED;
-    me->pending = (ftc_op){.kind = FTC_END};
-    ftc_trace_op(me);
+    if (!logged) {
+        me->pending = (ftc_op){.kind = FTC_END, .object = (uintptr_t)me->handle, .also = FTC_BIT(me->id)};
+        ftc_trace_op(me);
+    }
     for (int i = 0; i < ftc_the.workers; i++) {
         ftc_worker *w = &ftc_workers[i];
         if (w->wait == FTC_WAITS_WORKERS && (w->waits_for & ftc_the.live) == 0) {

@@ -15,6 +15,7 @@
  *   squeue.c   _queue.SimpleQueue
  *   pool.c     pooled threads, for the bodies of a test
  *   threads.c  threads that the code under test starts itself; joining
+ *   ends.c     whether a thread has ended: the question, and the end as an operation
  *   clock.c    time.sleep() and the clocks, on virtual time
  *   policy.c   what all policies need; one file for each: plan.c, walk.c, pct.c, pos.c, surw.c, race.c, tree.c, follow.c
  *   dpor.c     partial-order reduction for tree.c
@@ -48,10 +49,11 @@
 enum ftc_kind {
     FTC_NOTHING, FTC_READ, FTC_WRITE,              /* data */
     FTC_ACQUIRE, FTC_RELEASE,                      /* a lock */
-    FTC_START, FTC_JOIN, FTC_BEGIN, FTC_END, FTC_SLEEP,                /* START, JOIN: `also` is the set of threads */
+    FTC_START, FTC_JOIN, FTC_BEGIN, FTC_END, FTC_SLEEP,                /* `also` of START, JOIN, END, LOOK: the threads */
     FTC_PUT, FTC_GET,                              /* of a SimpleQueue */
     FTC_TRY,                                       /* to take a lock, without waiting; `typed`: it was free */
     FTC_OUT,                                       /* it blocks outside of control; `value` says where */
+    FTC_LOOK,                                      /* asks whether a thread lives, which BEGIN and END change; typed: it has ended */
 };
 
 typedef struct {
@@ -118,6 +120,8 @@ typedef struct ftc_policy {
     void (*born)(ftc_worker *who, ftc_worker *parent);
     void (*executes)(ftc_worker *who);
     int every_sync;                  /* releasing a lock is a point as well */
+    /* The end of this thread is a point although nobody is known to have asked for it.  May be NULL. */
+    int (*stops_at_end)(const ftc_worker *who);
 } ftc_policy;
 
 enum ftc_outcome { FTC_COMPLETE, FTC_DEADLOCK, FTC_TOO_LONG, FTC_TOO_MANY, FTC_INTERRUPTED, FTC_REDUNDANT };
@@ -135,6 +139,7 @@ typedef struct {
     int64_t clock;                   /* virtual nanoseconds since the run began */
     long steps, limit, stay_limit;
     int timed;                       /* somebody slept, or waited with a timeout */
+    int ends_count;                  /* so is the end of each thread that somebody may ask about: see ends.c */
     int only_hot;                    /* decide only at blocking calls and where accesses were seen to conflict */
     long decisions, switches, preemptions;
     const ftc_policy *policy;
@@ -224,6 +229,7 @@ int ftc_point(ftc_worker *me, enum ftc_why why);
 /* The same in two steps, for what may have to block in between. */
 int ftc_stop(ftc_worker *me, enum ftc_why why);
 void ftc_execute(ftc_worker *me);
+int ftc_decide(ftc_worker *me, uint64_t enabled, enum ftc_why why);   /* who goes on */
 /* The calling worker cannot go on; `wait` and what belongs to it are set.  0: it can; 1: timed out; -1: given up. */
 int ftc_block(ftc_worker *me, int64_t timeout);
 /* Those who wait for this lock or queue can try again / cannot after all. */
@@ -268,6 +274,8 @@ int ftc_points_init(PyObject *module);
 /* Where in the code under test the caller is: `code` and `offset` of the worker. 1: it is in the middle of what starts or
  * ends a thread (threading.py), where nothing is worth a decision. */
 int ftc_find_caller(ftc_worker *me);
+/* The function that runs was called by code in scope, whose call was a point. */
+int ftc_called_in_scope(void);
 /* Accesses there were seen to conflict: see `only_hot` of a run. */
 void ftc_heat(PyObject *code, int offset);
 PyObject *ftc_cool(PyObject *module, PyObject *ignored);

@@ -100,6 +100,7 @@ start(int which, PyObject *self, PyObject *args, PyObject *names)
             PyObject *handle = names == NULL ? NULL : PyDict_GetItemString(names, "handle");
             handle = handle == NULL && PyTuple_GET_SIZE(args) > 1 ? PyTuple_GET_ITEM(args, 1) : handle;
             w->worker->handle = handle == Py_None ? NULL : handle;
+            w->worker->pending.object = (uintptr_t)w->worker->handle;
         }
         result = call(self, changed, names);
         if (result == NULL) {                          /* it could not be started after all */
@@ -175,25 +176,19 @@ handle_is_done(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (me != NULL && ftc_enter() < 0) {
         return NULL;
     }
-    int done = -1;                                     /* it is none of ours */
-    for (int i = 0; me != NULL && i < ftc_the.workers; i++) {
-        if (ftc_workers[i].handle == self) {
-            done = ftc_workers[i].wait == FTC_ENDED;
-            if (done) {                                /* for races.c: who knows that it has ended has heard of it */
-                ftc_op doing = me->pending;
-                PyObject *code = me->code;
-                me->pending = (ftc_op){.kind = FTC_NOTHING, .also = FTC_BIT(i)};
-                me->code = NULL;
-                ftc_trace_op(me);
-                me->pending = doing;
-                me->code = code;
-            }
-        }
+    const ftc_worker *who = me == NULL ? NULL : ftc_worker_with(self);
+    int done = 0;
+    if (who != NULL && who != me) {
+        int said = ftc_the.unjoined == 0 || ftc_called_in_scope();
+        done = said ? who->wait == FTC_ENDED : ftc_look(me, who);
     }
     if (me != NULL) {
         ftc_exit();
     }
-    return done >= 0 ? PyBool_FromLong(done) : PyObject_Vectorcall(handle_methods[1].original, &self, 1, NULL);
+    if (done < 0) {
+        return NULL;
+    }
+    return who != NULL ? PyBool_FromLong(done) : PyObject_Vectorcall(handle_methods[1].original, &self, 1, NULL);
 }
 
 static PyMethodDef is_done_definition = {"is_done", handle_is_done, METH_NOARGS, NULL};

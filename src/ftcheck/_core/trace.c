@@ -15,6 +15,7 @@ GROWING(ftc_event, events);
 static int wanted, incomplete;
 static PyTypeObject *deque_type, *event_type;
 PyTypeObject *ftc_local_type;
+PyObject *ftc_is_alive;
 
 static void *
 grow(void *array, long *room, size_t size)
@@ -111,7 +112,10 @@ ftc_trace_init(PyObject *Py_UNUSED(module))
     deque_type = (PyTypeObject *)PyImport_ImportModuleAttrString("collections", "deque");      /* kept for good */
     event_type = (PyTypeObject *)PyImport_ImportModuleAttrString("threading", "Event");
     ftc_local_type = (PyTypeObject *)PyImport_ImportModuleAttrString("_thread", "_local");
-    return ftc_local_type == NULL || deque_type == NULL || event_type == NULL ? -1 : 0;
+    PyObject *thread = PyImport_ImportModuleAttrString("threading", "Thread");
+    ftc_is_alive = thread == NULL ? NULL : PyObject_GetAttrString(thread, "is_alive");
+    Py_XDECREF(thread);
+    return ftc_is_alive == NULL || ftc_local_type == NULL || deque_type == NULL || event_type == NULL ? -1 : 0;
 }
 
 #define ADD(list, ...) do { \

@@ -157,6 +157,10 @@ ftc_tree_advance(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     if (diverged) {
         Py_RETURN_NONE;
     }
+    if (!reduce && ftc_ends_asked() != ftc_the.ends_count) {           /* there are more states than the last runs had */
+        used = prefix = 0;
+        Py_RETURN_TRUE;
+    }
     if (reduce && ftc_dpor_analyse(nodes, used) < 0) {
         return NULL;
     }
@@ -186,4 +190,10 @@ ftc_tree_divergence(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
                          expected.offset, found.thread, found.kind, found.code == NULL ? Py_None : found.code, found.offset);
 }
 
-const ftc_policy ftc_tree = {"tree", prepare, choose, NULL, executes, 1};
+static int
+stops_at_end(const ftc_worker *Py_UNUSED(who))
+{
+    return reduce;                                     /* which makes no choice there that no race asks for */
+}
+
+const ftc_policy ftc_tree = {"tree", prepare, choose, NULL, executes, 1, stops_at_end};

@@ -27,6 +27,8 @@ class Kind(enum.IntEnum):
     TRY = 12
     OUT = 13
     """Blocks outside of control; the value says where."""
+    LOOK = 14
+    """Asks whether a thread has ended."""
 
 
 LOCKING = frozenset({Kind.NOTHING, Kind.ACQUIRE, Kind.RELEASE, Kind.TRY})
@@ -37,7 +39,7 @@ class Operation(NamedTuple):
     """``ftc_op`` and ``ftc_event`` in ``_core/sched.h``.
 
     :param key: which part of the object; 0: all of it.
-    :param also: something that is read besides. Of START and JOIN: a set of threads, as bits.
+    :param also: something that is read besides. Of START, JOIN, END and LOOK: a set of threads, as bits.
     :param value: what was read, or what was to be written; None where it is not known.
     """
 
@@ -56,7 +58,7 @@ class Operation(NamedTuple):
 
     @property
     def threads(self) -> tuple[int, ...]:
-        """Of START and JOIN: which threads."""
+        """Of START, JOIN, END and LOOK: which threads."""
         return tuple(number for number in range(self.also.bit_length()) if self.also >> number & 1)
 
 

@@ -227,6 +227,8 @@ class _Story:
             return Step(Did.OUTSIDE, value=function or None, place=place, matters=True)
         if spot is None:
             return None  # what the interpreter does by itself, for instance when a thread ends
+        if one.kind == Kind.LOOK:
+            return Step(Did.READ, spot.text, one.value if spot.callee == "is_alive" else None, place, matters=True)
         if one.kind == Kind.SLEEP:
             awake = number > 0 and self._operations[number - 1].thread != one.thread
             return Step(Did.SLEEP, spot.text, "over" if awake else None, place)
