@@ -176,5 +176,7 @@ def test_peer_that_is_missing_and_an_aim_that_is_not_reached_are_said():
     text = explore_peers.table(result)
     assert "Not measured: frontrun 0 cannot be had here" in text
     assert "| ftcheck, the engine alone, PCT | 19,000 | 211.1 | 18,000 | 180.0 |" in text
-    assert "the engine alone: 200 times the fastest peer; reached by the clock (211), **not** reached by CPU time (180)" in text
+    assert (
+        "the engine alone: 200 times the fastest peer; reached by the clock (211), **not** reached by CPU time (180)" in text
+    )
     assert "pytest: 50 times the fastest peer; **not** reached by the clock (22), **not** reached by CPU time (20)" in text
