@@ -42,7 +42,7 @@ setup(
         Extension(
             "ftcheck._core",
             sources=[f"src/ftcheck/_core/{name}.c" for name in FILES],
-            depends=[f"src/ftcheck/_core/{name}.h" for name in ("core", "sched", "turn", "ops")],
+            depends=[f"src/ftcheck/_core/{name}.h" for name in ("core", "sched", "policy", "log", "ops")],
             include_dirs=[INCLUDE, f"{INCLUDE}/internal"],
             extra_compile_args=[
                 *("-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Wno-unused-parameter"),

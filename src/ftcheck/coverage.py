@@ -20,6 +20,7 @@ class Interleavings:
     :param missing: the probability, at most, that a bug of depth 2 (one preemption at the right place) was missed.
     :param decisions: scheduling decisions of a run: least, mean, most.
     :param timed: sleeps and timeouts took part; they end only when nothing else can run, so other orders were not tried.
+    :param left: daemon threads were at work when the test ended; where else they could have been cut was not tried.
     :param cut: runs that were given up at a limit, so that what comes after it is not known.
     :param uncontrolled: schedules in which a thread blocked outside of control; what came after that depended on more than
         on decisions.
@@ -42,6 +43,7 @@ class Interleavings:
     stale: bool = False
     candidates: Candidates | None = None
     differs: str = ""
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Coverage:
             parts.append(_BUDGETS[self.limit])
         if seen.timed:
             parts.append("sleeps and timeouts end only when nothing else can run")
+        if seen.left:
+            parts.append("a daemon thread was still at work at the end")
         if seen.cut:
             parts.append(f"{counted(seen.cut, 'schedule')} given up at a limit")
         if not seen.deterministic:

@@ -200,3 +200,18 @@ def test_asked_from_elsewhere(control):
     assert found.ended
     assert {value for *_, value in found.outcomes} == {"[False, False]", "[True, False]", "[True, True]"}
     assert set(found.outcomes) == set(everything.outcomes)
+
+
+def test_a_daemon_that_is_cut_off_is_said_and_nothing_is_complete(entered):
+    found = whole_search(entered, small_sync.daemon_that_is_left_behind, budget=Budget(30), seed=1)
+    assert (found.left, found.complete, found.limit) == (True, False, "schedules")
+
+
+def test_a_daemon_that_is_joined_is_none_that_is_cut_off(control):
+    def program():
+        thread = threading.Thread(target=program.__name__.upper, daemon=True)
+        thread.start()
+        thread.join()
+
+    found = whole_search(control(), program, budget=Budget(30), seed=1)
+    assert (found.left, found.complete) == (False, True)

@@ -89,6 +89,7 @@ class Run(NamedTuple):
     :param preemptions: times a thread was stopped although it could have gone on.
     :param seconds: virtual time that passed in sleeps and timeouts.
     :param timed: somebody slept, or waited with a timeout.
+    :param left: a daemon thread could still run when the test ended.
     :param uncontrolled: where threads blocked outside of control: in a socket, a lock in C. What the run did afterwards is
         not determined by its decisions alone.
     :param failed_in: the thread in which the failure came up, 0 where the test itself raised it; -1: not known.
@@ -109,6 +110,7 @@ class Run(NamedTuple):
     timed: bool = False
     uncontrolled: tuple[str, ...] = ()
     failed_in: int = 0
+    left: bool = False
 
     @property
     def schedule(self) -> Schedule | None:
@@ -218,7 +220,7 @@ class Control:
                 pass
             except BaseException as raised:
                 failure = raised
-            ending, steps, decisions, switches, preemptions, threads, clock, timed, _, outside = _core.end_run()
+            ending, steps, decisions, switches, preemptions, threads, clock, timed, left, _, outside = _core.end_run()
         if isinstance(failure, KeyboardInterrupt):
             raise failure
         if ending == Ending.TOO_MANY_THREADS:
@@ -244,6 +246,7 @@ class Control:
             bool(timed),
             tuple(outside),
             failed_in,
+            bool(left),
         )
 
 

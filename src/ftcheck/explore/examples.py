@@ -177,6 +177,7 @@ class Examples:
                 max(one.decisions.most for one in seen),
             ),
             timed=any(one.timed for one in seen),
+            left=any(one.left for one in seen),
             cut=sum(sum(one.endings.values()) for one in seen),
             deterministic=all(one.deterministic for one in seen),
             differs=next((one.differs for one in seen if one.differs), ""),

@@ -65,6 +65,7 @@ class Exploration:
     :param missing: bug depth to the probability that a bug of that depth would have been missed, at most.
     :param endings: how the runs ended, where not by themselves.
     :param timed: some run slept or timed out: these end only when nothing else can run, so other orders were not tried.
+    :param left: in some run a daemon thread was at work when the test ended; it could have been cut elsewhere, too.
     :param outside: where threads blocked outside of control; **uncontrolled**: in how many runs.
     :param deterministic: False: a run went another way than the same decisions had led before; **differs**: where.
     :param candidates: for races, if they were asked for; what they have cost is counted there.
@@ -83,6 +84,7 @@ class Exploration:
     threads: int
     endings: Mapping[str, int]
     timed: bool
+    left: bool
     deterministic: bool
     uncontrolled: int
     outside: tuple[str, ...]
@@ -98,6 +100,7 @@ class _Books:
     redundant: int = 0
     sampled: collections.Counter[int] = field(default_factory=collections.Counter)
     timed: bool = False
+    left: bool = False
     uncontrolled: int = 0
     outside: dict[str, None] = field(default_factory=dict)
     by_strategy: collections.Counter[str] = field(default_factory=collections.Counter)
@@ -109,6 +112,7 @@ class _Books:
         self.points += run.steps
         self.by_strategy[attempt.strategy] += 1
         self.timed |= run.timed
+        self.left |= run.left
         self.uncontrolled += bool(run.uncontrolled)
         self.outside |= dict.fromkeys(run.uncontrolled)
         if attempt.strategy == Pct.name:
@@ -185,7 +189,7 @@ def search(
             knowledge.study()
         if reversing is None:
             portfolio.learn(run)
-        if portfolio.dpor is not None and portfolio.dpor.complete and not books.timed:
+        if portfolio.dpor is not None and portfolio.dpor.complete and not (books.timed or books.left):
             control.run(body, portfolio.dpor.once_more(), Log.OPERATIONS)
             if portfolio.is_confirmed():  # nothing was left behind by an earlier run
                 limit = "complete"
@@ -212,6 +216,7 @@ def search(
         threads=knowledge.threads,
         endings=dict(books.endings),
         timed=books.timed,
+        left=books.left,
         deterministic=not portfolio.diverged,
         differs=portfolio.diverged,
         uncontrolled=books.uncontrolled,

@@ -141,6 +141,7 @@ def _interleavings(exploration: Exploration) -> Interleavings:
         missing=exploration.missing[2],
         decisions=(spread.least, round(spread.mean, 1), spread.most),
         timed=exploration.timed,
+        left=exploration.left,
         cut=sum(exploration.endings.values()),
         deterministic=exploration.deterministic,
         differs=exploration.differs,

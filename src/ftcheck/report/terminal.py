@@ -124,6 +124,7 @@ def _explored(coverages: Sequence[Coverage]) -> str:
         text = f"{text}; {counted(sum(len(one.pairs) for one in listed), 'race candidate')}"
     notes = [
         (sum(one.timed for one in seen), "with sleeps or timeouts, which end only when nothing else can run"),
+        (sum(one.left for one in seen), "with daemon threads that were still at work at the end"),
         (sum(one.cut > 0 for one in seen), "with schedules that were given up at a limit"),
         (sum(not one.deterministic for one in seen), "not deterministic"),
         (sum(one.uncontrolled > 0 for one in seen), "with threads that blocked outside of control"),
