@@ -84,3 +84,19 @@ def test_what_never_ends_is_given_up_each_time(control):
     found = search(control(limit=1_000), program, budget=Budget(5), seed=1)
     assert dict(found.endings) == {"too long": 5}
     assert found.failing is None
+
+
+@pytest.mark.parametrize(("points", "schedules"), [(1, 16), (10**6, 64)])
+def test_so_many_runs_are_made_however_long_they_are(control, points, schedules):
+    def program():
+        counter = Counter(threading.Lock())
+
+        def some():
+            for _ in range(10):
+                with counter.lock:
+                    counter.value += 1
+
+        concurrently(some, some)
+
+    found = search(control(), program, budget=Budget(64, points=points, least=16), seed=1)
+    assert found.schedules == schedules

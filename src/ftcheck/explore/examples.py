@@ -188,8 +188,10 @@ class Examples:
 
 
 _NOTHING_AFTERWARDS = contextlib.nullcontext()
-BATCH = Budget(schedules=16, minimising=300)
-"""What one example may cost: there are a hundred, by default, and hundreds more while a failing one is made small."""
+BATCH = Budget(schedules=64, minimising=300, points=5_000, least=16)
+"""What one example may cost: there are a hundred, by default, and hundreds more while a failing one is made small. For each
+of them Hypothesis itself takes as long as some ten schedules of a small test do, so a small test gets more than a large one.
+Not by the clock: what an example comes to has to be the same each time."""
 
 
 class DeadlockedError(Exception):

@@ -34,12 +34,14 @@ class Budget:
     :param seconds: wall-clock time; None: no limit.
     :param minimising: runs for making a failing schedule small.
     :param points: scheduling points, of all runs together: there are fewer runs of a long test.
+    :param least: so many runs are made all the same.
     """
 
     schedules: int = 400
     seconds: float | None = None
     minimising: int = 2_000
     points: int = 20_000_000
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ def search(
         if until is not None and time.monotonic() > until:
             limit = "seconds"
             break
-        if books.points > budget.points:
+        if books.points > budget.points and schedules >= budget.least:
             limit = "length"
             break
         reversing = hunt.next() if hunt is not None else None
