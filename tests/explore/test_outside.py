@@ -26,6 +26,20 @@ def pair():
         end.close()
 
 
+def crossing():
+    """Two bodies, each of which has what the other one wants."""
+    one, two = threading.Lock(), threading.Lock()
+    inside = threading.Barrier(2)
+
+    def cross(first, second):
+        with first:
+            inside.wait()
+            with second:
+                pass
+
+    return lambda: cross(one, two), lambda: cross(two, one)
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_thread_that_waits_for_data_lets_the_one_go_on_that_sends_them(holds, pair, policy):
     left, right = pair
@@ -144,21 +158,14 @@ def test_a_deadlock_is_found_after_somebody_was_outside(control, pair):
     left, right = pair
 
     def program():
-        one, two = threading.Lock(), threading.Lock()
-        inside = threading.Barrier(2)
-
-        def cross(first, second):
-            with first:
-                inside.wait()
-                with second:
-                    pass
+        here, there = crossing()
 
         def reads():
             left.recv(5)
 
         threads = [
-            threading.Thread(target=cross, args=(one, two)),
-            threading.Thread(target=cross, args=(two, one)),
+            threading.Thread(target=here),
+            threading.Thread(target=there),
             threading.Thread(target=reads),
             threading.Thread(target=right.send, args=(b"hello",)),
         ]
@@ -202,16 +209,8 @@ def test_a_body_that_stays_outside_is_given_up_with_the_run(control, pair):
     left, right = pair
 
     def program():
-        one, two = threading.Lock(), threading.Lock()
-        inside = threading.Barrier(2)
-
-        def cross(first, second):
-            with first:
-                inside.wait()
-                with second:
-                    pass
-
-        concurrently(lambda: left.recv(5), lambda: cross(one, two), lambda: cross(two, one), lambda: right.send(b"hello"))
+        here, there = crossing()
+        concurrently(lambda: left.recv(5), here, there, lambda: right.send(b"hello"))
 
     with_control = control()
     assert with_control.run(program, Attempt("plan", [])).ending is Ending.DEADLOCK
@@ -323,16 +322,7 @@ def test_what_a_thread_from_before_the_run_lets_go_on_is_no_deadlock(control, ba
 
 def test_a_deadlock_is_one_although_there_is_another_thread(control, background):
     def program():
-        one, two = threading.Lock(), threading.Lock()
-        inside = threading.Barrier(2)
-
-        def cross(first, second):
-            with first:
-                inside.wait()
-                with second:
-                    pass
-
-        concurrently(lambda: cross(one, two), lambda: cross(two, one))
+        concurrently(*crossing())
 
     entered = control()
     assert [entered.run(program, Attempt("plan", [])).ending for _ in range(8)] == [Ending.DEADLOCK] * 8

@@ -56,14 +56,21 @@ ftc_worker_of(unsigned long long token)
     return (int)(token & 0xFF) - FTC_PARKED - 1;
 }
 
+struct timespec
+ftc_in(long milliseconds)
+{
+    struct timespec then;
+    clock_gettime(CLOCK_REALTIME, &then);
+    then.tv_nsec += milliseconds * 1000 * 1000;
+    then.tv_sec += then.tv_nsec / 1000000000;
+    then.tv_nsec %= 1000000000;
+    return then;
+}
+
 static void
 wait_for_news(void)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 100 * 1000 * 1000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = ftc_in(100);
     pthread_cond_timedwait(&news, &lobby, &until);
 }
 

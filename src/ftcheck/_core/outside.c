@@ -53,11 +53,7 @@ cpu_time(long native)
 static void
 wait_for_bell(long milliseconds)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += milliseconds * 1000 * 1000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = ftc_in(milliseconds);
     sem_timedwait(&bell, &until);
 }
 

@@ -38,6 +38,7 @@
 
 #include "core.h"
 #include <semaphore.h>
+#include <time.h>
 
 #define FTC_MAX_WORKERS 64           /* a set of workers is one uint64_t */
 #define FTC_LONGEST 9223372036.0     /* seconds: threading.TIMEOUT_MAX; what is longer the originals refuse */
@@ -209,6 +210,7 @@ void ftc_new_era(void);              /* the run is over: who is still outside do
 /* In a run that is given up, or over: lets these unwind; those outside have so long to come back.  Those who did not. */
 uint64_t ftc_unwind_all(ftc_worker *me, uint64_t who, long milliseconds);
 void ftc_pause(long milliseconds);
+struct timespec ftc_in(long milliseconds);           /* so long from now, as the calls that wait until then take it */
 int ftc_gate_init(PyObject *module);
 PyObject *ftc_await_stall(PyObject *module, PyObject *ignored);
 PyObject *ftc_hand_on(PyObject *module, PyObject *args);

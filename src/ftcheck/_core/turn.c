@@ -7,7 +7,6 @@
 #include "sched.h"
 #include "internal/pycore_ceval.h"
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 atomic_int ftc_interrupted;
@@ -25,11 +24,7 @@ ftc_look_for_signals(int id)
 static int
 wait_so_long(ftc_worker *me, long milliseconds)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += milliseconds * 1000 * 1000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = ftc_in(milliseconds);
     return sem_timedwait(me->go, &until) == 0;
 }
 

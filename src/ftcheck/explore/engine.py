@@ -277,10 +277,8 @@ class _Test:
             run_copies(self._bodies, self._contexts)
 
 
-def _phase[**P, T](
-    phase: str, thread: int, context: contextvars.Context, step: Callable[P, T], *args: P.args, **names: P.kwargs
-) -> T:
+def _phase[*A, T](phase: str, thread: int, context: contextvars.Context, step: Callable[[*A], T], *args: *A) -> T:
     try:
-        return context.run(step, *args, **names)
+        return context.run(step, *args)
     except Exception as failure:
         raise PhaseError(phase, thread, failure) from failure
