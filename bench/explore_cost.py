@@ -42,7 +42,7 @@ def _searched(control: Control, program: Callable[[], object]) -> tuple[int, int
     _core.tree_reset(-1, True)
     more: bool | None = True
     while more and runs < MOST:
-        ran = control.run(program, Attempt("tree"), Log.OPERATIONS)
+        ran = control.run(program, Attempt("dpor"), Log.OPERATIONS)
         runs += 1
         traces += ran.ending is not Ending.REDUNDANT
         more = _core.tree_advance()
@@ -58,7 +58,7 @@ def _schedules(control: Control, program: Callable[[], object]) -> list[_Schedul
     _core.tree_reset(-1, True)
     more: bool | None = True
     while more:
-        ran = control.run(program, Attempt("tree"), Log.OPERATIONS | Log.SWITCHES)
+        ran = control.run(program, Attempt("dpor"), Log.OPERATIONS | Log.SWITCHES)
         if ran.ending is not Ending.REDUNDANT and ran.schedule is not None:
             found.append(ran.schedule.to_core())
         more = _core.tree_advance()

@@ -27,7 +27,7 @@ TOOLS = {
 }
 
 
-def run(repeats: int = 7) -> dict[str, Any]:
+def run(repeats: int = 15) -> dict[str, Any]:
     """Each case with both tools, in turn."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:

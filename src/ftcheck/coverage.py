@@ -29,6 +29,7 @@ class Interleavings:
     :param differs: where that was seen first; empty: it is deterministic, as far as is known.
     :param stale: a marker pins a schedule that does not fit any more, so the test was explored instead.
     :param candidates: pairs of accesses that nothing orders; None: nobody asked for them.
+    :param within: all schedules with at most so many preemptions were run; -1: not even all those with none.
     """
 
     complete: bool
@@ -44,6 +45,7 @@ class Interleavings:
     candidates: Candidates | None = None
     differs: str = ""
     left: bool = False
+    within: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Coverage:
             return f"{counted(self.threads, 'thread')}, {all_of}{_STALE if seen.stale else ''}"
         parts = [counted(self.threads, "thread")] if self.threads else []
         parts.append(f"{counted(self.rounds, 'schedule')} {'run' if self.limit == 'hang' else 'sampled'}")
+        if seen.within >= 0:
+            parts.append(f"all with {_at_most(seen.within)} among them")
         if self.limit in _BUDGETS:
             parts.append(f"P(a bug of depth 2 was missed) at most {seen.missing:.2g}")
             parts.append(_BUDGETS[self.limit])
@@ -118,6 +122,10 @@ _BUDGETS = {
     "length": "no more, because they are so long",
 }
 _STALE = ", the pinned schedule no longer fits"
+
+
+def _at_most(preemptions: int) -> str:
+    return f"at most {counted(preemptions, 'preemption')}" if preemptions else "no preemption"
 
 
 def _listed(places: tuple[str, ...], most: int = 3) -> str:

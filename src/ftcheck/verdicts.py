@@ -245,6 +245,8 @@ class TestVerdict:
 
 def to_plain(value: Any) -> Any:
     """A value of this module as dicts, lists, strings and numbers (what JSON and xdist's channel can carry)."""
+    if value is None or type(value) in (bool, int, float):
+        return value
     if isinstance(value, enum.Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

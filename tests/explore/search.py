@@ -52,7 +52,7 @@ def settle(control, program):
 
 
 def search(control, program, *, reduce, bound=-1, limit, traces=normal_form):
-    """Depth-first search by the policy ``tree``; each run has to follow the choices that it shares with the one before.
+    """Depth-first search by ``dpor`` or ``bounded``; each run has to follow the choices that it shares with the one before.
 
     :param traces: what is the same of equivalent runs, out of their rows of operations; None: nobody asks.
     """
@@ -60,7 +60,7 @@ def search(control, program, *, reduce, bound=-1, limit, traces=normal_form):
     settle(control, program)
     _core.tree_reset(bound, reduce)
     while found.runs < limit:
-        _run(control, program, Attempt("tree"), found, traces)
+        _run(control, program, Attempt("dpor" if reduce else "bounded"), found, traces)
         more = _core.tree_advance()
         assert more is not None, f"run {found.runs} went another way than its prefix says"
         if not more:

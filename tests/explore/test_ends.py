@@ -77,7 +77,7 @@ def test_nothing_depends_on_when_it_was_asked_first(entered, name):
         _core.tree_reset(-1, reduce)
         found, more = Found(), True
         while more:
-            run, returned = recorded(entered, program, Attempt("tree"))
+            run, returned = recorded(entered, program, Attempt("dpor" if reduce else "bounded"))
             found.take_in(run, returned[0] if returned else None)
             more = _core.tree_advance()
             assert more is not None

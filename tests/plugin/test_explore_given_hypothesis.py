@@ -400,7 +400,11 @@ def test_entropy(amount):
             box.put(1)
 
     ftcheck.concurrently(work, work)
-    assert random.SystemRandom().getrandbits(64) % 2**40 < 2**39
+    ENTROPIES.append(1)
+    assert len(ENTROPIES) % 50
+
+
+ENTROPIES = []
 
 
 @quick
@@ -463,7 +467,7 @@ def chance(mini):
     [
         ("test_counts", r"COUNT → \d+ the one time, → \d+ the other"),
         ("test_once", "something that an earlier schedule has left behind, or the real time"),
-        ("test_entropy", r"(the one time|ended in different ways: chance)"),
+        ("test_entropy", r"box\.entropy = .* the one time, = .* the other"),
         ("test_time", r"box\.now = .* the one time, = .* the other"),
         ("test_order_of_addresses", "the one time .*, the other time "),
     ],

@@ -102,7 +102,7 @@ ftc_end(ftc_worker *me)
 {
     const ftc_policy *policy = ftc_the.policy;
     if (ftc_the.abandoning || me->handle == NULL
-        || !(ftc_the.ends_count || (policy->stops_at_end != NULL && policy->stops_at_end(me)))) {
+        || !(ftc_the.ends_count || (policy->stops_at != NULL && policy->stops_at(me, FTC_END)))) {
         return 0;
     }
     me->pending = (ftc_op){.kind = FTC_END, .object = (uintptr_t)me->handle, .also = FTC_BIT(me->id)};

@@ -172,10 +172,12 @@ release(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     int quiet = ftc_find_caller(me);
     me->code = quiet ? NULL : me->code;
     ftc_op op = {.kind = quiet ? FTC_NOTHING : FTC_RELEASE, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
-    if (!ftc_the.policy->every_sync) {
+    const ftc_policy *policy = ftc_the.policy;
+    int stops = !quiet && !ftc_the.abandoning && policy->stops_at != NULL && policy->stops_at(me, FTC_RELEASE);
+    if (!stops) {
         me->step += !quiet;                            /* so that a schedule means the same under all policies */
     }
-    else if (!quiet && !ftc_the.abandoning) {
+    else {
         me->pending = op;
         if (ftc_stop(me, FTC_FREE) < 0) {
             PyErr_Clear();                             /* likewise */
@@ -189,7 +191,7 @@ release(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     if (result != NULL) {
         op.kind = busy ? FTC_NOTHING : op.kind;        /* an RLock that was taken several times */
         me->pending = op;
-        if (ftc_the.policy->every_sync && !quiet) {
+        if (stops) {
             ftc_execute(me);
         }
         else if (!busy) {

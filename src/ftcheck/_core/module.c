@@ -62,10 +62,12 @@ static PyMethodDef methods[] = {
      "that need not be:\nparameters for a run with the policy `follow`."},
     {"tree_reset", ftc_tree_reset, METH_VARARGS,
      "tree_reset(bound, reduce, /)\n--\n\nBegin a systematic search with at most `bound` preemptions (-1: any number), with or "
-     "without\npartial-order reduction. Its runs are those with the policy `tree`."},
+     "without\npartial-order reduction. Its runs are those with the policy `dpor` or `bounded`; there can be one of each."},
     {"tree_advance", ftc_tree_advance, METH_NOARGS,
-     "tree_advance()\n--\n\nTake the last run in; whether there is another one to do. None: it went another way than its "
+     "tree_advance()\n--\n\nTake the last systematic run in; whether there is another one to do. None: it went another way than its "
      "prefix says."},
+    {"tree_refused", ftc_tree_refused, METH_NOARGS,
+     "tree_refused()\n--\n\nWhether a larger bound would let the search do more than it has done."},
     {"tree_divergence", ftc_tree_divergence, METH_NOARGS,
      "tree_divergence()\n--\n\nWhere the last run went another way than its prefix says: (thread, kind, code, offset) of what was to\n"
      "come and of what came instead. None: it did not."},

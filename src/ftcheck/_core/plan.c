@@ -147,11 +147,11 @@ ftc_meetings(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
 
 /* An entry names the point before its end. */
 static int
-stops_at_end(const ftc_worker *who)
+stops_at(const ftc_worker *who, enum ftc_kind Py_UNUSED(kind))
 {
     int k = next[who->id], last = count[who->id];
     for (; k < last && changes[who->id][k].step <= who->step; k++) {}
     return k < last && changes[who->id][k].step == who->step + 1 && changes[who->id][k].why == FTC_FREE;
 }
 
-const ftc_policy ftc_plan = {"plan", prepare, choose, NULL, NULL, 0, stops_at_end};
+const ftc_policy ftc_plan = {"plan", prepare, choose, NULL, NULL, stops_at};

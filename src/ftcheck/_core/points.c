@@ -95,7 +95,7 @@ instruction(PyObject *Py_UNUSED(self), PyObject *const *args, size_t Py_UNUSED(n
     me->pending = op;
     me->code = code;
     me->offset = (int)unit * 2;
-    me->cold = t->hot[unit] != this_search;
+    me->cold = t->hot[unit] != this_search && (op.kind == FTC_READ || op.kind == FTC_WRITE);
     long switches = ftc_the.switches;
     int given_up = ftc_stop(me, FTC_FREE) < 0;
     me->cold = 0;

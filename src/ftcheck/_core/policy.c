@@ -3,7 +3,7 @@
 #include <string.h>
 
 static const ftc_policy *const policies[] = {
-    &ftc_plan, &ftc_walk, &ftc_pct, &ftc_pos, &ftc_surw, &ftc_race, &ftc_tree, &ftc_follow,
+    &ftc_plan, &ftc_walk, &ftc_pct, &ftc_pos, &ftc_surw, &ftc_race, &ftc_bounded, &ftc_dpor, &ftc_follow,
 };
 
 const ftc_policy *

@@ -13,7 +13,7 @@ int ftc_after(uint64_t set, int id); /* the next one after `id`, in turn */
 PyObject *ftc_unmatched(PyObject *module, PyObject *ignored);    /* plan.c: entries that were not followed */
 PyObject *ftc_meetings(PyObject *module, PyObject *ignored);     /* plan.c: where each entry was met, or why not */
 typedef struct { long thread, step; } ftc_place;        /* follow.c: one operation of an order */
-extern const ftc_policy ftc_plan, ftc_walk, ftc_pct, ftc_pos, ftc_surw, ftc_race, ftc_tree, ftc_follow;
+extern const ftc_policy ftc_plan, ftc_walk, ftc_pct, ftc_pos, ftc_surw, ftc_race, ftc_bounded, ftc_dpor, ftc_follow;
 
 /* --- tree.c, dpor.c: systematic search -------------------------------------------------------- */
 
@@ -28,6 +28,7 @@ typedef struct {
 
 PyObject *ftc_tree_reset(PyObject *module, PyObject *args);
 PyObject *ftc_tree_advance(PyObject *module, PyObject *ignored);
+PyObject *ftc_tree_refused(PyObject *module, PyObject *ignored);
 PyObject *ftc_tree_divergence(PyObject *module, PyObject *ignored);
 /* Adds to `backtrack` of the nodes what the last run's races ask for. -1 with an exception. */
 int ftc_dpor_analyse(ftc_node *nodes, long count);

@@ -95,7 +95,7 @@ typedef struct {
     int unfinished_offset;
     PyObject *value;                 /* what is read or written, as text, if the log asks for it */
     PyObject *code;                  /* of the pending operation, borrowed, or NULL */
-    int offset, cold;                /* cold: an instruction at which no conflict was ever seen */
+    int offset, cold;                /* cold: an access where no conflict was ever seen */
     PyThreadState *tstate;
     unsigned long ident;             /* of the thread, for Python, and for the kernel */
     long native;
@@ -120,9 +120,9 @@ typedef struct ftc_policy {
     /* A worker has come into being / is about to do what is pending.  May be NULL. */
     void (*born)(ftc_worker *who, ftc_worker *parent);
     void (*executes)(ftc_worker *who);
-    int every_sync;                  /* releasing a lock is a point as well */
-    /* The end of this thread is a point although nobody is known to have asked for it.  May be NULL. */
-    int (*stops_at_end)(const ftc_worker *who);
+    /* Whether this worker is to stop before it releases a lock (FTC_RELEASE), or at its end (FTC_END) although nobody is
+     * known to have asked for that.  NULL: never. */
+    int (*stops_at)(const ftc_worker *who, enum ftc_kind kind);
 } ftc_policy;
 
 enum ftc_outcome { FTC_COMPLETE, FTC_DEADLOCK, FTC_TOO_LONG, FTC_TOO_MANY, FTC_INTERRUPTED, FTC_REDUNDANT };

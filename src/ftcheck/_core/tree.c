@@ -19,33 +19,64 @@
 #include "sched.h"
 #include <stdlib.h>
 
-static ftc_node *nodes;
-static long used, room;              /* states of the last run; the first `prefix` of them are to be gone through again */
-static long prefix, at;
-static int bound, reduce, diverged, running;
+typedef struct {
+    ftc_node *nodes;
+    long used, room;                 /* states of the last run; the first `prefix` of them are to be gone through again */
+    long prefix;
+    int bound, refused;              /* refused: to stay within the bound, some choice was not made */
+} tree;
+
+static tree trees[2];                /* one without reduction, one with it: a search may walk both, by turns */
+static tree *the = &trees[0];        /* that of the last run, or of this one */
+static int reduce;                   /* which it is */
+static long at;                      /* of its states, in this run */
+static int diverged, running;
 static struct { int thread, kind, offset; const PyObject *code; } expected, found;     /* where the last run went another way */
 static uint64_t asleep, waiting;     /* waiting: who was not to be chosen at the last decision */
+
+static void
+walk(int reducing)
+{
+    reduce = reducing;
+    the = &trees[reducing];
+}
 
 PyObject *
 ftc_tree_reset(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    if (!PyArg_ParseTuple(args, "ip:tree_reset", &bound, &reduce)) {
+    int bound, reducing;
+    if (!PyArg_ParseTuple(args, "ip:tree_reset", &bound, &reducing)) {
         return NULL;
     }
-    used = prefix = 0;
+    walk(reducing);
+    the->bound = bound;
+    the->used = the->prefix = the->refused = 0;
     Py_RETURN_NONE;
 }
 
 static int
-prepare(PyObject *Py_UNUSED(parameters))
+prepare(int reducing)
 {
+    walk(reducing);
     at = 0;
     asleep = waiting = 0;
     ftc_await_reset();
     diverged = 0;
     running = -1;
-    used = prefix;
+    the->used = the->prefix;
     return 0;
+}
+
+static int
+prepare_bounded(PyObject *Py_UNUSED(parameters))
+{
+    return prepare(0);
+}
+
+static int
+prepare_reduced(PyObject *Py_UNUSED(parameters))
+{
+    return prepare(1);
 }
 
 static void
@@ -53,8 +84,9 @@ diverge(int thread, const ftc_worker *found_one, int known)
 {
     if (!diverged) {
         diverged = 1;
-        expected.thread = thread, expected.kind = known ? nodes[at].kind : FTC_NOTHING;
-        expected.code = known ? nodes[at].code : NULL, expected.offset = known ? nodes[at].offset : 0;
+        const ftc_node *n = &the->nodes[at];
+        expected.thread = thread, expected.kind = known ? n->kind : FTC_NOTHING;
+        expected.code = known ? n->code : NULL, expected.offset = known ? n->offset : 0;
         found.thread = found_one->id, found.kind = found_one->pending.kind;
         found.code = found_one->code, found.offset = found_one->offset;
     }
@@ -78,12 +110,12 @@ choose(ftc_worker *me, uint64_t enabled, enum ftc_why why)
     running = why == FTC_FREE ? me->id : -1;           /* whom it costs to stop */
     waiting = reduce ? ftc_await_those(me) : 0;
     waiting = (enabled & ~waiting) != 0 ? waiting : 0; /* nobody else is there: they wait in vain, which the limit ends */
-    if (at >= prefix) {
+    if (at >= the->prefix) {
         return cheapest(enabled & ~waiting, me, why);
     }
-    int next = nodes[at].chosen;
+    int next = the->nodes[at].chosen;
     if (!(enabled & FTC_BIT(next))) {
-        diverge(next, &ftc_workers[ftc_lowest(enabled)], at < prefix - 1);
+        diverge(next, &ftc_workers[ftc_lowest(enabled)], at < the->prefix - 1);
         return ftc_lowest(enabled);
     }
     return next;
@@ -93,33 +125,34 @@ static void
 executes(ftc_worker *who)
 {
     uint64_t me = FTC_BIT(who->id);
-    if (at < prefix) {
-        int known = at < prefix - 1;                   /* in the last one another thread is chosen than before */
-        if (nodes[at].chosen != who->id || (known && (nodes[at].kind != who->pending.kind || nodes[at].code != who->code
-                                                      || nodes[at].offset != who->offset))) {
-            diverge(nodes[at].chosen, who, known);
+    if (at < the->prefix) {
+        ftc_node *n = &the->nodes[at];
+        int known = at < the->prefix - 1;              /* in the last one another thread is chosen than before */
+        if (n->chosen != who->id
+            || (known && (n->kind != who->pending.kind || n->code != who->code || n->offset != who->offset))) {
+            diverge(n->chosen, who, known);
         }
         if (!known) {
-            nodes[at].kind = who->pending.kind, nodes[at].code = who->code, nodes[at].offset = who->offset;
+            n->kind = who->pending.kind, n->code = who->code, n->offset = who->offset;
         }
-        if (at == prefix - 1 && reduce) {
-            asleep = (nodes[at].sleep | nodes[at].done) & ~me;
+        if (at == the->prefix - 1 && reduce) {
+            asleep = (n->sleep | n->done) & ~me;
         }
     }
     else {
-        if (used == room) {
-            long more = room * 2 + 256;
-            ftc_node *bigger = realloc(nodes, (size_t)more * sizeof *nodes);
+        if (the->used == the->room) {
+            long more = the->room * 2 + 256;
+            ftc_node *bigger = realloc(the->nodes, (size_t)more * sizeof *the->nodes);
             if (bigger == NULL) {
                 ftc_give_up(FTC_TOO_LONG);
                 return;
             }
-            nodes = bigger;
-            room = more;
+            the->nodes = bigger;
+            the->room = more;
         }
-        int cost = used == 0 ? 0 : nodes[used - 1].cost;
-        cost += used > 0 && nodes[used - 1].previous >= 0 && nodes[used - 1].previous != nodes[used - 1].chosen;
-        nodes[used++] = (ftc_node){
+        const ftc_node *last = the->used == 0 ? NULL : &the->nodes[the->used - 1];
+        int cost = last == NULL ? 0 : last->cost + (last->previous >= 0 && last->previous != last->chosen);
+        the->nodes[the->used++] = (ftc_node){
             .enabled = ftc_the.before & ~waiting, .sleep = asleep, .backtrack = reduce ? me : ftc_the.before, .done = 0,
             .chosen = who->id, .previous = running, .cost = cost,
             .kind = who->pending.kind, .code = who->code, .offset = who->offset,
@@ -148,7 +181,7 @@ executes(ftc_worker *who)
 static uint64_t
 affordable(const ftc_node *n)
 {
-    return bound < 0 || n->previous < 0 || n->cost < bound ? FTC_ALL : FTC_BIT(n->previous);
+    return the->bound < 0 || n->previous < 0 || n->cost < the->bound ? FTC_ALL : FTC_BIT(n->previous);
 }
 
 PyObject *
@@ -158,25 +191,32 @@ ftc_tree_advance(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         Py_RETURN_NONE;
     }
     if (!reduce && ftc_ends_asked() != ftc_the.ends_count) {           /* there are more states than the last runs had */
-        used = prefix = 0;
+        the->used = the->prefix = the->refused = 0;
         Py_RETURN_TRUE;
     }
-    if (reduce && ftc_dpor_analyse(nodes, used) < 0) {
+    if (reduce && ftc_dpor_analyse(the->nodes, the->used) < 0) {
         return NULL;
     }
-    while (used > 0) {
-        ftc_node *n = &nodes[used - 1];
+    while (the->used > 0) {
+        ftc_node *n = &the->nodes[the->used - 1];
         n->done |= FTC_BIT(n->chosen);
-        uint64_t left = n->backtrack & n->enabled & ~n->done & ~n->sleep & affordable(n);
-        if (left) {
-            n->chosen = ftc_lowest(left);
-            prefix = used;
+        uint64_t left = n->backtrack & n->enabled & ~n->done & ~n->sleep, within = left & affordable(n);
+        the->refused |= left != within;
+        if (within) {
+            n->chosen = ftc_lowest(within);
+            the->prefix = the->used;
             Py_RETURN_TRUE;
         }
-        used--;
+        the->used--;
     }
-    prefix = 0;
+    the->prefix = 0;
     Py_RETURN_FALSE;
+}
+
+PyObject *
+ftc_tree_refused(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(the->refused);
 }
 
 /* Where the last run did not do what its prefix says: what was to come, and what came. */
@@ -191,9 +231,10 @@ ftc_tree_divergence(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static int
-stops_at_end(const ftc_worker *Py_UNUSED(who))
+stops_at(const ftc_worker *Py_UNUSED(who), enum ftc_kind kind)
 {
-    return reduce;                                     /* which makes no choice there that no race asks for */
+    return kind == FTC_RELEASE || reduce;              /* which makes no choice at an end that no race asks for */
 }
 
-const ftc_policy ftc_tree = {"tree", prepare, choose, NULL, executes, 1, stops_at_end};
+const ftc_policy ftc_bounded = {"bounded", prepare_bounded, choose, NULL, executes, stops_at};
+const ftc_policy ftc_dpor = {"dpor", prepare_reduced, choose, NULL, executes, stops_at};

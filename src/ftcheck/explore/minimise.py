@@ -173,7 +173,9 @@ class _Shrinker:
         _core.tree_reset(bound, False)
         while self._spent < self._budget:
             self._spent += 1
-            run = self._control.run(self._body, Attempt("tree", only_hot=only_hot, limit=limit or self._limit), Log.SWITCHES)
+            run = self._control.run(
+                self._body, Attempt("bounded", only_hot=only_hot, limit=limit or self._limit), Log.SWITCHES
+            )
             if identity(run) == self._wanted:
                 return run, False, whole
             whole &= run.ending in (Ending.COMPLETE, Ending.DEADLOCK)

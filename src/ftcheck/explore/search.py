@@ -1,8 +1,9 @@
 """The search: one schedule after the other until one fails, or everything was run, or the budget is spent.
 
 What comes of it says how much was covered, because "nothing found" means nothing without that: all inequivalent
-interleavings (where the systematic search came to its end), or so many sampled schedules and how probable it is that a bug
-of a given depth was missed (:func:`ftcheck.explore.strategies.pct.probability_of_missing`).
+interleavings (where the systematic search came to its end), or so many sampled schedules, with all among them that have so
+few preemptions, and how probable it is that a bug of a given depth was missed
+(:func:`ftcheck.explore.strategies.pct.probability_of_missing`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ftcheck.explore.control import LONGEST, Attempt, Control, Ending, Log, Run
 from ftcheck.explore.hunt import Hunt
 from ftcheck.explore.knowledge import Knowledge
 from ftcheck.explore.minimise import Minimised, minimise
+from ftcheck.explore.strategies.bounded import Bounded
 from ftcheck.explore.strategies.pct import Pct, probability_of_missing
 from ftcheck.explore.strategies.portfolio import Portfolio
 
@@ -71,6 +73,7 @@ class Exploration:
     :param outside: where threads blocked outside of control; **uncontrolled**: in how many runs.
     :param deterministic: False: a run went another way than the same decisions had led before; **differs**: where.
     :param candidates: for races, if they were asked for; what they have cost is counted there.
+    :param within: all schedules with at most so many preemptions were run; -1: not even all those with none.
     """
 
     failing: Run | None
@@ -93,6 +96,7 @@ class Exploration:
     seconds: float
     candidates: Candidates | None = None
     differs: str = ""
+    within: int = -1
 
 
 @dataclass(slots=True)
@@ -123,7 +127,8 @@ class _Books:
             self.redundant += 1
             return
         self.decisions.append(run.decisions)
-        if run.ending not in (Ending.COMPLETE, Ending.DEADLOCK):
+        # Preemption bounding is not fair: it lets two threads wait for a third one in turn, for ever. It is given up then.
+        if run.ending not in (Ending.COMPLETE, Ending.DEADLOCK) and attempt.strategy != Bounded.name:
             self.endings[run.ending.name.lower().replace("_", " ")] += 1
 
     def spread(self) -> Spread:
@@ -171,8 +176,10 @@ def search(
         if attempt is None:
             limit = "complete"
             break
-        study = not portfolio.far and (hunt is not None or not knowledge.settled or schedules % _STUDY_EVERY == 0)
-        log = Log.SWITCHES | (Log.OPERATIONS if study or attempt.policy == "tree" else Log.NOTHING)
+        study = not portfolio.far and (
+            hunt is not None or not knowledge.settled or schedules % _STUDY_EVERY == 0 or attempt.policy == "bounded"
+        )
+        log = Log.SWITCHES | (Log.OPERATIONS if study or attempt.policy == "dpor" else Log.NOTHING)
         run = control.run(body, attempt, log)
         if schedules == 0 and run.ending is Ending.TOO_LONG:
             knowledge.study()
@@ -198,6 +205,7 @@ def search(
                 break
         if schedules % 64 == 0:
             progress(schedules)
+    within = -1 if failing is not None or limit == "complete" else _within(control, body, portfolio, knowledge, books)
     minimised = minimise(control, body, failing, budget.minimising) if failing is not None else None
     if hunt is not None:
         hunt.end("schedules" if limit == "length" else limit)
@@ -225,7 +233,19 @@ def search(
         outside=tuple(books.outside),
         seconds=time.monotonic() - began,
         candidates=None if hunt is None else hunt.listing(),
+        within=within,
     )
+
+
+def _within(control: Control, body: Callable[[], object], portfolio: Portfolio, knowledge: Knowledge, books: _Books) -> int:
+    """All schedules with at most so many preemptions were run, and nothing was left behind by an earlier run; -1: not so."""
+    if portfolio.dpor is None or portfolio.bounded is None or books.timed or books.left or books.endings:
+        return -1
+    within = portfolio.bounded.within(knowledge)
+    if within < 0:
+        return -1
+    control.run(body, portfolio.dpor.once_more(), Log.OPERATIONS)
+    return within if portfolio.is_confirmed() else -1
 
 
 def _in_full(control: Control, body: Callable[[], object], portfolio: Portfolio) -> tuple[Attempt, Run]:

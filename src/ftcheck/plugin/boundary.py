@@ -7,9 +7,8 @@ anything is sent through it (:meth:`~ftcheck.plugin.guard.Guard.look_after_conne
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,23 +41,19 @@ class Boundary:
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        with self._around(collector.nodeid):
-            return (yield)
+        return (yield from self._around(collector.nodeid))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
-        with self._around(item.nodeid):
-            return (yield)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        return (yield from self._around(item.nodeid))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        with self._around(item.nodeid):
-            return (yield)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        return (yield from self._around(item.nodeid))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
-        with self._around(item.nodeid):
-            return (yield)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        return (yield from self._around(item.nodeid))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logfinish(self) -> None:
@@ -66,11 +61,10 @@ class Boundary:
         if self._guard is not None:
             self._guard.between()
 
-    @contextlib.contextmanager
-    def _around(self, subject: str) -> Iterator[None]:
+    def _around[T](self, subject: str) -> Generator[None, T, T]:
         self._forks.begin(subject)
         try:
-            yield
+            return (yield)
         except BaseException as failure:
             self._forks.end_child(failure)
             raise

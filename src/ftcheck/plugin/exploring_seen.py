@@ -142,6 +142,7 @@ def _interleavings(exploration: Exploration) -> Interleavings:
         decisions=(spread.least, round(spread.mean, 1), spread.most),
         timed=exploration.timed,
         left=exploration.left,
+        within=exploration.within,
         cut=sum(exploration.endings.values()),
         deterministic=exploration.deterministic,
         differs=exploration.differs,

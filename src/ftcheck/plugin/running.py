@@ -25,8 +25,7 @@ from _pytest.python import Function
 
 from ftcheck import interpreter, stress, workload
 from ftcheck.coverage import Coverage
-from ftcheck.plugin import clones, exploring, given
-from ftcheck.plugin.exploring_alone import Alone
+from ftcheck.plugin import clones, given
 from ftcheck.plugin.output import Kind, Output
 from ftcheck.plugin.own_fixtures import SubtestFailures
 from ftcheck.plugin.parameters import Parameters
@@ -111,7 +110,7 @@ class ConcurrentRun:
             bystanders=self._surroundings.bystanders,
             watch=self._surroundings.watch,
             replaced=self._surroundings.replaced,
-            begin_thread=self._begin_thread,
+            begin_thread=self._thread_hook(),
             came_back=self._surroundings.came_back,
         )
         with _streams_restored(), output.kept_apart(item.config):
@@ -132,6 +131,9 @@ class ConcurrentRun:
 
     def _explore(self, subject: ItemWorkload, output: Output) -> None:
         __tracebackhide__ = True
+        from ftcheck.plugin import exploring  # and with it the report of an interleaving: only where one is asked for
+        from ftcheck.plugin.exploring_alone import Alone
+
         own_threads = _calls_concurrently(self.item.obj)
         alone = Alone(self.settings, self._surroundings.watch, self._surroundings.replaced)
         with _streams_restored(), output.kept_apart(self.item.config):
@@ -166,18 +168,22 @@ class ConcurrentRun:
         self._surroundings.heartbeat(0)
         subject.run_alone()
 
-    def _begin_thread(self, number: int) -> Callable[[], object] | None:
+    def _thread_hook(self) -> Callable[[int], Callable[[], object] | None]:
         hook = self.item.ihook.pytest_ftcheck_thread
-        ends = hook(item=self.item, thread=number) if hook.get_hookimpls() else ()
-        if not ends:
-            return None
+        if not hook.get_hookimpls():
+            return lambda number: None
 
-        def end_thread() -> None:
-            with contextlib.ExitStack() as stack:
-                for end in ends:
-                    stack.callback(end)
+        def begin_thread(number: int) -> Callable[[], object]:
+            ends = hook(item=self.item, thread=number)
 
-        return end_thread
+            def end_thread() -> None:
+                with contextlib.ExitStack() as stack:
+                    for end in ends:
+                        stack.callback(end)
+
+            return end_thread
+
+        return begin_thread
 
     def _judge(self, failures: Sequence[ThreadFailure]) -> None:
         __tracebackhide__ = True

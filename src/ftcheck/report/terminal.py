@@ -119,6 +119,9 @@ def _explored(coverages: Sequence[Coverage]) -> str:
     seen = [coverage.interleavings for coverage in coverages if coverage.interleavings is not None]
     complete, schedules = sum(one.complete for one in seen), sum(coverage.rounds for coverage in coverages)
     text = f"nothing found in {schedules:,} controlled schedules; {complete} of {len(coverages)} tests: all interleavings"
+    bounds = [one.within for one in seen if one.within > 0 and not one.complete]
+    if bounds:
+        text = f"{text}; {len(bounds)} more: all with at most {counted(min(bounds), 'preemption')}"
     listed = [one.candidates for one in seen if one.candidates is not None]
     if listed:
         text = f"{text}; {counted(sum(len(one.pairs) for one in listed), 'race candidate')}"

@@ -107,8 +107,6 @@ class Rounds:
         self._noise = Noise(settings.noise, conditions.seed)
         # A repeatable workload has nothing to set up, and a lock that all threads want at once costs more than its rounds.
         self._serial = contextlib.nullcontext() if workload.repeatable else threading.Lock()
-        self._finished = threading.Event()
-        self._ended: list[int] = []
         self._repeat = 1
         self._limit = ""
         self._round = 0
@@ -136,7 +134,7 @@ class Rounds:
             try:
                 for thread in threads:
                     thread.start()
-                while not self._finished.wait(_TICK):
+                while not _over(threads):
                     if self._round and (stall := self._stalls.check(self._round, self._round_began)):
                         self._limit = "hang"
                         break
@@ -145,9 +143,6 @@ class Rounds:
                         break
             finally:
                 self._line.abort()
-            if stall is None:
-                for thread in threads:
-                    thread.join()
         self._put_back()
         self._look_for_imports()
         if self._alone:  # a stall is then that of a thread that waits for one that was given up
@@ -176,25 +171,20 @@ class Rounds:
             if end is not None:
                 self._undo(number, end)
             _core.leave_thread()
-            self._ended.append(number)
-            if len(self._ended) == self._copies:
-                self._finished.set()
 
     def _all_rounds(self, number: int) -> None:
-        self._line.meet(self._open_next)
-        repeatable = self._workload.repeatable and not self._limit
+        repeatable = self._workload.repeatable
+        self._line.meet(self._open_next, number if repeatable else -1, 1)
+        prepared = repeatable and not self._limit
         context = self._round_context.copy()
-        body = self._prepare(number, context) if repeatable else None
-        lined_up = False
+        body = self._prepare(number, context) if prepared else None
         while not self._limit:
-            self._one_round(number, body, (context if repeatable else self._round_context).copy(), lined_up)
-            lined_up = repeatable
-            if repeatable:
-                self._line.meet(self._turn, number, self._round + 1)
-            else:
-                self._line.meet(self._turn)
+            self._one_round(number, body, (context if repeatable else self._round_context).copy(), repeatable)
+            more = self._settings.rounds is None or self._round < self._settings.rounds
+            self._line.meet(self._turn, number if repeatable and more else -1, self._round + 1)
         if repeatable:
             self._line.stand_down(number)
+        if prepared:
             self._cleanup(number, context)
 
     def _one_round(
@@ -359,6 +349,14 @@ class Rounds:
             limit=self._limit or "failures",
             gil=interpreter.gil_enabled(),
         )
+
+
+def _over(threads: Sequence[threading.Thread]) -> bool:
+    """Whether all threads end before a tick is over. A join sleeps at once, where the wait of an event would spin first."""
+    deadline = time.monotonic() + _TICK
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+    return not any(thread.is_alive() for thread in threads)
 
 
 def _nothing() -> None:

@@ -15,6 +15,7 @@ import random
 from ftcheck.explore.control import Attempt, Run
 from ftcheck.explore.knowledge import Knowledge
 from ftcheck.explore.strategies import Strategy
+from ftcheck.explore.strategies.bounded import Bounded
 from ftcheck.explore.strategies.directed import Directed
 from ftcheck.explore.strategies.pct import Pct
 from ftcheck.explore.strategies.pos import Pos
@@ -23,10 +24,10 @@ from ftcheck.explore.strategies.systematic import Diverged, Dpor, Endless
 from ftcheck.explore.strategies.walk import Walk
 
 _OPENING = "D SS R S R SS D S D R D S P SS R S D SSSS C".replace(" ", "")
-_THEN = "SCDSRPSCESRDSCPCRW"
+_THEN = "SCDSRBPDSCESBRDSCPDCBRW"
 _FAR = "RCC"
-"""Turns, by letter: D systematic, S SURW, R race-directed, P POS, C PCT, W random walk; E: one of the samplers deciding
-everywhere."""
+"""Turns, by letter: D systematic, B preemption bounding, S SURW, R race-directed, P POS, C PCT, W random walk; E: one of the
+samplers deciding everywhere."""
 
 
 class Portfolio:
@@ -34,6 +35,7 @@ class Portfolio:
 
     :param systematic: whether the systematic search is among them.
     :ivar dpor: that search; None: it was not wanted, or had to be given up.
+    :ivar bounded: the one with a bound on preemptions; likewise.
     :ivar diverged: it was given up because the code under test is not deterministic: where that was seen; empty: it was not.
     """
 
@@ -41,6 +43,7 @@ class Portfolio:
 
     def __init__(self, *, systematic: bool = True) -> None:
         self.dpor = Dpor() if systematic else None
+        self.bounded = Bounded() if systematic else None
         self.diverged = ""
         self._one: dict[str, Strategy] = {"S": Surw(), "P": Pos(), "C": Pct(), "W": Walk(), "R": Directed()}
         self._everywhere: list[Strategy] = [
@@ -65,6 +68,10 @@ class Portfolio:
             if self.dpor is None or self.dpor.complete:
                 return self.next(knowledge, dice)
             self._last = self.dpor
+        elif letter == "B":
+            attempt = None if self.bounded is None else self.bounded.next(knowledge, dice)
+            self._last = self.bounded
+            return attempt or self.next(knowledge, dice)
         elif letter == "R" and not knowledge.meetings:
             return self.next(knowledge, dice)
         elif letter == "E":
@@ -81,18 +88,26 @@ class Portfolio:
 
     def go_far(self, limit: int) -> None:
         """:param limit: of each run's scheduling points, from now on."""
-        self._limit, self.dpor = limit, None
+        self._limit = limit
+        self._give_up()
 
     def learn(self, run: Run) -> None:
         if run.uncontrolled:
-            self.dpor = None
+            self._give_up()
         try:
             if self._last is not None:
                 self._last.learn(run)
         except Diverged as parted:
-            self.dpor, self.diverged = None, str(parted)
+            self._give_up(str(parted))
         except Endless:
-            self.dpor = None
+            if self._last is self.bounded:
+                self.bounded = None
+            else:
+                self.dpor = None
+
+    def _give_up(self, diverged: str = "") -> None:
+        """The systematic searches."""
+        self.dpor, self.bounded, self.diverged = None, None, self.diverged or diverged
 
     def is_confirmed(self) -> bool:
         """The systematic search has come to its end, and its first run once more has done what it did at first."""
@@ -100,5 +115,5 @@ class Portfolio:
             if self.dpor is not None:
                 self.dpor.check()
         except Diverged as parted:
-            self.dpor, self.diverged = None, str(parted)
+            self._give_up(str(parted))
         return self.dpor is not None

@@ -1,7 +1,7 @@
 """Systematic search: every interleaving once, up to equivalence (``_core/tree.c``, ``_core/dpor.c``).
 
-It ends when all inequivalent interleavings were run. The search with a bound on preemptions, which is in the same C file,
-makes schedules small (:mod:`ftcheck.explore.minimise`).
+It ends when all inequivalent interleavings were run. In the same C file is the search with a bound on preemptions; that is
+the strategy :mod:`ftcheck.explore.strategies.bounded` and makes schedules small (:mod:`ftcheck.explore.minimise`).
 """
 
 from __future__ import annotations
@@ -22,13 +22,23 @@ class Endless(Exception):
     """A run was given up at a limit, or a thread blocked outside of control: its decisions alone do not lead there again."""
 
 
-def _where() -> str:
-    found = _core.tree_divergence()
-    return "" if found is None else parting(found[:1], found[1:])
+def next_of_tree(run: Run) -> bool:
+    """Take in the last run of a search tree; whether there is another one to do.
+
+    :raises Diverged: it did not follow the decisions it was to repeat; its text says where.
+    :raises Endless: it did not come to its end, or was not controlled throughout.
+    """
+    if run.ending in (Ending.TOO_LONG, Ending.TOO_MANY_THREADS) or run.uncontrolled:
+        raise Endless
+    more = _core.tree_advance()
+    if more is None:
+        found = _core.tree_divergence()
+        raise Diverged("" if found is None else parting(found[:1], found[1:]))
+    return more
 
 
 class Dpor:
-    """Source-DPOR with sleep sets. There is one search tree at a time: it lives in the core.
+    """Source-DPOR with sleep sets. Its tree lives in the core, where there is one at a time.
 
     :ivar interleavings: runs that were not equivalent to an earlier one.
     :ivar complete: everything was run.
@@ -46,12 +56,12 @@ class Dpor:
         if not self._begun:
             _core.tree_reset(-1, True)
             self._begun = True
-        return None if self.complete else Attempt("tree", strategy=self.name)
+        return None if self.complete else Attempt("dpor", strategy=self.name)
 
     def once_more(self) -> Attempt:
         """The first run of all again. The search is over then."""
         _core.tree_reset(-1, True)
-        return Attempt("tree", strategy=self.name)
+        return Attempt("dpor", strategy=self.name)
 
     def check(self) -> None:
         """The last run, which was to be the first one again.
@@ -67,11 +77,8 @@ class Dpor:
         :raises Diverged: it did not follow the decisions it was to repeat; its text says where.
         :raises Endless: it did not come to its end, or was not controlled throughout.
         """
-        if run.ending in (Ending.TOO_LONG, Ending.TOO_MANY_THREADS) or run.uncontrolled:
-            raise Endless
-        self._first = self._first or last_steps()
+        first = self._first or last_steps()
+        more = next_of_tree(run)
+        self._first = first
         self.interleavings += run.ending is not Ending.REDUNDANT
-        more = _core.tree_advance()
-        if more is None:
-            raise Diverged(_where())
         self.complete = not more

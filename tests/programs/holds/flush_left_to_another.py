@@ -1,0 +1,26 @@
+"""Who has given the lock back looks once more."""
+
+import threading
+
+from ftcheck import concurrently
+
+
+class Log:
+    def __init__(self):
+        self.writing = threading.Lock()
+        self.pending, self.written = [], []
+
+    def add(self, line):
+        self.pending.append(line)
+        while self.pending and self.writing.acquire(blocking=False):
+            try:
+                while self.pending:
+                    self.written.append(self.pending.pop())
+            finally:
+                self.writing.release()
+
+
+def program():
+    log = Log()
+    concurrently(lambda: log.add("one"), lambda: log.add("two"))
+    assert sorted(log.written) == ["one", "two"]
