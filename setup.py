@@ -31,6 +31,7 @@ FILES = (
         "reborn",
         "clocks",
         "before",
+        "study",
         "races",
     ),
     *("policy", "plan", "walk", "pct", "pos", "surw", "race", "tree", "dpor", "await", "follow"),

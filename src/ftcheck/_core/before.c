@@ -2,7 +2,8 @@
  *
  * Two accesses that meet, one of them a write, are unordered if neither thread had heard of the other's (clocks.c).
  * For each variable the last read and the last write of each thread are kept: an earlier one that is
- * unordered with something is of a place in the code that these runs show elsewhere, or of the same.
+ * unordered with something is of a place in the code that these runs show elsewhere, or of the same.  What is found is
+ * decided at in runs with `only_hot` from now on.
  */
 #include "sched.h"
 #include <stdlib.h>
@@ -103,7 +104,10 @@ compare(const variable *v, int thread, int writes, long event, const ftc_event *
             }
             ftc_heat(events[s->event].code, events[s->event].offset);
             ftc_heat(events[event].code, events[event].offset);
-            PyObject *pair = Py_BuildValue("(ll)", s->event, event);
+            const ftc_event *a = &events[s->event], *b = &events[event];
+            PyObject *pair = Py_BuildValue("(KOiKOi)", (unsigned long long)a->op.place, a->code == NULL ? Py_None : a->code,
+                                           a->offset, (unsigned long long)b->op.place, b->code == NULL ? Py_None : b->code,
+                                           b->offset);
             int failed = pair == NULL || PyList_Append(pairs, pair) < 0;
             Py_XDECREF(pair);
             if (failed) {
@@ -140,7 +144,7 @@ access_of(int thread, uintptr_t object, uintptr_t key, int writes, long event, c
 }
 
 PyObject *
-ftc_unordered(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+ftc_unordered(void)
 {
     long count;
     const ftc_event *events = ftc_events(&count);

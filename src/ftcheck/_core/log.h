@@ -41,7 +41,8 @@ void ftc_forget_births(void);
 
 /* --- before.c: happens-before; races.c: candidates ---------------------------------------------- */
 
-PyObject *ftc_unordered(PyObject *module, PyObject *ignored);
+PyObject *ftc_study(PyObject *module, PyObject *ignored);
+PyObject *ftc_unordered(void);       /* before.c: (place, code, offset) of both, for each pair of places in the code */
 PyObject *ftc_races(PyObject *module, PyObject *ignored);
 PyObject *ftc_reversal(PyObject *module, PyObject *args);
 

@@ -51,9 +51,11 @@ static PyMethodDef methods[] = {
      "trace()\n--\n\n(switches, decisions, operations, complete) of the last run, as far as its `log` asked for them."},
     {"unfinished", ftc_unfinished, METH_NOARGS,
      "unfinished()\n--\n\nWhat each thread was about to do when the last run was given up: rows like those of the log."},
-    {"unordered", ftc_unordered, METH_NOARGS,
-     "unordered()\n--\n\nPairs of operations of the last run (numbers into its log) that meet and that nothing orders; one "
-     "for each pair of places in the code.\nThese places are decided at in runs with `only_hot` from now on."},
+    {"study", ftc_study, METH_NOARGS,
+     "study()\n--\n\n(counts, taking, unordered) of the last run, which has noted its operations:\n(place, thread, times) of accesses and of "
+     "what takes a lock or an item; (object, thread, code, offset, place) of the latter;\n(place, code, offset, place, code, "
+     "offset) of accesses that meet and that nothing orders, once for each pair of places in the code.\nThese places are decided "
+     "at in runs with `only_hot` from now on."},
     {"races", ftc_races, METH_NOARGS,
      "races()\n--\n\n(first, second, ordered, and (thread, step, code, offset, writes) of both) of operations of the last run "
      "that access one\nvariable: numbers into its log. See _core/races.c for what a variable is."},

@@ -2,26 +2,17 @@
 
 A preemption matters only where two threads touch the same thing and one of them writes, with nothing that orders the two.
 Such places are found by happens-before over the log of operations (``_core/before.c``), which also marks them, so that runs
-may decide there first. The strategies draw from the counts.
+may decide there first. The strategies draw from the counts, which ``_core/study.c`` adds up.
 """
 
 from __future__ import annotations
 
 import collections
 import itertools
-import operator
-from collections.abc import Sequence
 from types import CodeType
-from typing import Any
 
 from ftcheck import _core
 
-_TAKING = frozenset({3, 10, 11})
-"""``enum ftc_kind``: acquire, put and get."""
-_COUNTED = _TAKING | {1, 2}
-"""And accesses."""
-_WHAT = operator.itemgetter(8, 0, 2)
-"""Of an operation in the log: its place, thread and kind."""
 _STUDIED = 8
 """So many runs in which nothing new conflicts, and the logs are no longer read at each run."""
 
@@ -89,43 +80,32 @@ class Knowledge:
         """Read the log of the last run, which has noted its operations."""
         self._ranked = None
         self._events.clear()
-        pairs = _core.unordered()
-        operations: Sequence[tuple[Any, ...]] = _core.trace()[2]
-        counts: dict[int, collections.Counter[int]] = {}
-        users: dict[int, dict[tuple[int, CodeType | None, int], None]] = {}
-        total: collections.Counter[int] = collections.Counter()
-        blocking = set()
-        for (place, thread, kind), times in collections.Counter(map(_WHAT, operations)).items():
-            if kind in _COUNTED:
-                if place not in counts:
-                    counts[place] = collections.Counter()
-                counts[place][thread] += times
-                total[thread] += times
-        for operation in operations:
-            if operation[2] in _TAKING:
-                thread, at = operation[0], users.setdefault(operation[4], {})
-                if any(other != thread for other, _, _ in at):
-                    blocking.add(operation[8])
-                at[thread, operation[9], operation[10]] = None
+        counts, taking, unordered = _core.study()
         before = len(self._contested), len(self.conflicts), len(self.meetings)
-        self._contested |= blocking
-        for first, second in pairs:
-            one, other = operations[first], operations[second]
-            self.conflicts.add(frozenset({(one[9], one[10]), (other[9], other[10])}))
-            self._contested |= {one[8], other[8]}
-            self._meet(one[9], one[10], other[9], other[10])
+        total: collections.Counter[int] = collections.Counter()
+        for place, thread, times in counts:
+            known = self._counts.get(place)
+            if known is None:
+                known = self._counts[place] = collections.Counter()
+            known[thread] = max(known[thread], times)
+            total[thread] += times
+        self._all |= total
+        users: dict[int, list[tuple[int, CodeType | None, int]]] = {}
+        for object, thread, code, offset, place in taking:
+            at = users.setdefault(object, [])
+            if any(other != thread for other, _, _ in at):
+                self._contested.add(place)
+            at.append((thread, code, offset))
+        for place, code, offset, other_place, other, other_offset in unordered:
+            self.conflicts.add(frozenset({(code, offset), (other, other_offset)}))
+            self._contested |= {place, other_place}
+            self._meet(code, offset, other, other_offset)
         for at in users.values():
-            for one_of, two_of in itertools.combinations(itertools.islice(at, 16), 2):
+            for one_of, two_of in itertools.combinations(at[:16], 2):
                 if one_of[0] != two_of[0]:
                     self._meet(*one_of[1:], *two_of[1:])
-        for place, counter in counts.items():
-            self._counts.setdefault(place, collections.Counter())
-            self._counts[place] |= counter
-        self._all |= total
-        self._contested &= self._counts.keys()
-        self._unchanged = (
-            self._unchanged + 1 if before == (len(self._contested), len(self.conflicts), len(self.meetings)) else 0
-        )
+        after = len(self._contested), len(self.conflicts), len(self.meetings)
+        self._unchanged = self._unchanged + 1 if before == after else 0
 
     def _meet(self, code: CodeType | None, offset: int, other: CodeType | None, other_offset: int) -> None:
         if code is not None and other is not None and len(self.meetings) < _MOST_MEETINGS:
