@@ -29,6 +29,7 @@ FILES = (
         "trace",
         "values",
         "reborn",
+        "made",
         "clocks",
         "before",
         "study",

@@ -276,7 +276,9 @@ def _told(run: Run) -> str:
     from ftcheck.report.interleaving import render
 
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return render(tell(run, _core.trace(), names={}, unfinished=_core.unfinished()), encoding=encoding)
+    return render(
+        tell(run, _core.trace(), names={}, unfinished=_core.unfinished(), makers=_core.makers()), encoding=encoding
+    )
 
 
 def _is_last_word() -> bool:

@@ -101,12 +101,13 @@ class Turn:
 class Held:
     """A lock that a thread holds at the end of a run that got stuck.
 
-    :param since: where it was taken: a number into :attr:`Interleaving.places`, or -1.
+    :param since: where it was taken: a number into :attr:`Interleaving.places`, or -1; **made**: where it was made.
     """
 
     thread: int
     lock: str
     since: int
+    made: int = -1
 
 
 @dataclass(frozen=True, slots=True)

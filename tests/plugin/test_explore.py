@@ -546,6 +546,7 @@ def test_deadlock_says_who_waits_for_whom(run):
     detail = run.finding("test_deadlock")["detail"]
     assert detail.startswith("deadlock: threads 1 and 2 wait for each other\n")
     assert "thread 1 holds first, taken at test_kinds.py:" in detail
+    assert "    first and second were made at test_kinds.py:" in detail
     assert "waits for first, held by thread 1, at test_kinds.py:" in detail
     assert run.text("test_deadlock").startswith("deadlock (schedule ")
 

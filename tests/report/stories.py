@@ -30,7 +30,7 @@ def under_control(*scope, limit=3_000):
 
 def last_story(run, names=None):
     """Of the run that has just been."""
-    return tell(run, _core.trace(), names=names, unfinished=_core.unfinished())
+    return tell(run, _core.trace(), names=names, unfinished=_core.unfinished(), makers=_core.makers())
 
 
 class Naming:

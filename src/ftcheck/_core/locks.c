@@ -251,6 +251,12 @@ static PyMethodDef definitions[METHODS] = {
 };
 
 int
+ftc_is_lock(PyObject *object)
+{
+    return recursive != NULL && (Py_IS_TYPE(object, recursive) || Py_IS_TYPE(object, methods[LOCK_ACQUIRE].type));
+}
+
+int
 ftc_locks_control(int on)
 {
     if (recursive == NULL) {

@@ -39,6 +39,13 @@ void ftc_identify(ftc_op *op);
 void ftc_follow_births(void);
 void ftc_forget_births(void);
 
+/* --- made.c: where locks were made ------------------------------------------------------------- */
+
+void ftc_note_maker(PyObject *object);               /* it has just been made, by this thread */
+PyObject *ftc_follow_makers(PyObject *module, PyObject *ignored);
+PyObject *ftc_forget_makers(PyObject *module, PyObject *ignored);
+PyObject *ftc_makers(PyObject *module, PyObject *ignored);
+
 /* --- before.c: happens-before; races.c: candidates ---------------------------------------------- */
 
 PyObject *ftc_study(PyObject *module, PyObject *ignored);

@@ -62,6 +62,11 @@ static PyMethodDef methods[] = {
     {"reversal", ftc_reversal, METH_VARARGS,
      "reversal(first, second, /)\n--\n\nThe order of the last run's operations with these two reversed, and nothing else "
      "that need not be:\nparameters for a run with the policy `follow`."},
+    {"follow_makers", ftc_follow_makers, METH_NOARGS,
+     "follow_makers()\n--\n\nFrom here on, note where locks are made in code in scope; to be called before a run's set-up."},
+    {"forget_makers", ftc_forget_makers, METH_NOARGS, "forget_makers()\n--\n\nNote no more; what was noted stays."},
+    {"makers", ftc_makers, METH_NOARGS,
+     "makers()\n--\n\n(lock, code, offset) of what was noted: where each lock was made, as the log names it. The last one counts."},
     {"tree_reset", ftc_tree_reset, METH_VARARGS,
      "tree_reset(bound, reduce, /)\n--\n\nBegin a systematic search with at most `bound` preemptions (-1: any number), with or "
      "without\npartial-order reduction. Its runs are those with the policy `dpor` or `bounded`; there can be one of each."},

@@ -194,6 +194,24 @@ ftc_find_caller(ftc_worker *me)
 }
 
 int
+ftc_nearest(PyObject **code, int *offset)
+{
+    _PyInterpreterFrame *frame = PyThreadState_GET()->current_frame;
+    for (int depth = 0, site, arg; frame != NULL && depth < FAR; frame = frame->previous) {
+        if (frame->owner == FRAME_OWNED_BY_INTERPRETER) {
+            continue;
+        }
+        *code = (PyObject *)_PyFrame_GetCode(frame);
+        *offset = _PyInterpreterFrame_LASTI(frame) * 2;
+        if (ftc_site_at(*code, *offset, &site, &arg)) {
+            return 1;
+        }
+        depth++;
+    }
+    return 0;
+}
+
+int
 ftc_called_in_scope(void)
 {
     int site, arg;

@@ -88,6 +88,9 @@ on_event(PyObject *object, PyRefTracerEvent event, void *Py_UNUSED(data))
         s->generation += s->address != 0;
         unlock();
     }
+    if (event == PyRefTracer_CREATE) {
+        ftc_note_maker(object);
+    }
     return before_us == NULL ? 0 : before_us(object, event, before_data);
 }
 

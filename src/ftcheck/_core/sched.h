@@ -276,6 +276,8 @@ int ftc_points_init(PyObject *module);
 /* Where in the code under test the caller is: `code` and `offset` of the worker. 1: it is in the middle of what starts or
  * ends a thread (threading.py), where nothing is worth a decision. */
 int ftc_find_caller(ftc_worker *me);
+/* The nearest frame in scope; 0: there is none near. */
+int ftc_nearest(PyObject **code, int *offset);
 /* The function that runs was called by code in scope, whose call was a point. */
 int ftc_called_in_scope(void);
 /* Accesses there were seen to conflict: see `only_hot` of a run. */
@@ -294,6 +296,7 @@ int ftc_call_is_known(PyObject *callable);           /* what it does its operati
 PyObject *ftc_take_control(PyObject *module, PyObject *ignored);
 PyObject *ftc_give_back(PyObject *module, PyObject *ignored);
 int ftc_locks_control(int on);
+int ftc_is_lock(PyObject *object);   /* of exactly these two types */
 int ftc_queues_control(int on);
 int ftc_threads_control(int on);
 int ftc_clocks_control(int on);

@@ -195,10 +195,16 @@ class Control:
 
         :raises KeyboardInterrupt: Ctrl-C; nothing is left behind.
         """
-        if self._around is None:
-            return self._run(body, attempt, log)
-        with self._around():
-            return self._run(body, attempt, log)
+        if log & Log.VALUES:  # it is to be told: also where the set-up makes locks
+            _core.follow_makers()
+        try:
+            if self._around is None:
+                return self._run(body, attempt, log)
+            with self._around():
+                return self._run(body, attempt, log)
+        finally:
+            if log & Log.VALUES:
+                _core.forget_makers()
 
     def _run(self, body: Callable[[], object], attempt: Attempt, log: int) -> Run:
         __tracebackhide__ = True

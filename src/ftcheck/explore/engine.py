@@ -226,7 +226,12 @@ def told(control: Control, body: Callable[[], object], token: Token) -> tuple[Ru
         diverged = ". ".join(filter(None, [diverged, token.hashed]))
     names = {number: f"copy {number}" for number in range(1, token.copies + 1)}
     trace = _core.trace()
-    return run, tell(run, trace, names=names, unfinished=_core.unfinished()), diverged, digest_of(trace[2])
+    return (
+        run,
+        tell(run, trace, names=names, unfinished=_core.unfinished(), makers=_core.makers()),
+        diverged,
+        digest_of(trace[2]),
+    )
 
 
 @dataclass

@@ -107,6 +107,7 @@ class _Books:
     sampled: collections.Counter[int] = field(default_factory=collections.Counter)
     timed: bool = False
     left: bool = False
+    cut_short: bool = False
     uncontrolled: int = 0
     outside: dict[str, None] = field(default_factory=dict)
     by_strategy: collections.Counter[str] = field(default_factory=collections.Counter)
@@ -127,9 +128,10 @@ class _Books:
             self.redundant += 1
             return
         self.decisions.append(run.decisions)
-        # Preemption bounding is not fair: it lets two threads wait for a third one in turn, for ever. It is given up then.
-        if run.ending not in (Ending.COMPLETE, Ending.DEADLOCK) and attempt.strategy != Bounded.name:
+        if run.ending not in (Ending.COMPLETE, Ending.DEADLOCK):
             self.endings[run.ending.name.lower().replace("_", " ")] += 1
+            # Preemption bounding is not fair: it can let two threads wait for a third one by turns, for ever.
+            self.cut_short |= attempt.strategy != Bounded.name
 
     def spread(self) -> Spread:
         seen = self.decisions or [0]
@@ -218,7 +220,7 @@ def search(
         schedules=books.schedules,
         redundant=books.redundant,
         by_strategy=dict(books.by_strategy),
-        complete=limit == "complete" and not books.endings,
+        complete=limit == "complete" and not books.cut_short,
         interleavings=portfolio.dpor.interleavings if portfolio.dpor is not None else 0,
         limit=limit,
         missing={depth: _missing(depth, knowledge, books) for depth in (2, 3)},

@@ -16,6 +16,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import CodeType
 from typing import Any
 
 from ftcheck.explore import known
@@ -46,6 +47,7 @@ def tell(
     *,
     names: Mapping[int, str] | None = None,
     unfinished: Sequence[Any] = (),
+    makers: Sequence[tuple[int, CodeType, int]] = (),
 ) -> Interleaving:
     """What happened in a run.
 
@@ -54,10 +56,12 @@ def tell(
     :param names: of the threads, by number; the test itself is 0.
     :param unfinished: rows like those of the log: what each thread was about to do when the run was given up. Without them
         it is not known what the threads of a deadlock wait for.
+    :param makers: :func:`ftcheck._core.makers`: where locks were made.
     """
     operations = [_taken(Operation(*row)) for row in trace[2]]
     pending = [Operation(*row) for row in unfinished] if run.ending is Ending.DEADLOCK else []
-    return _Story(run, operations, pending, trace[1], bool(trace[3])).told(names or {})
+    made = {lock: (code, offset) for lock, code, offset in makers}
+    return _Story(run, operations, pending, trace[1], bool(trace[3])).told(names or {}, made)
 
 
 def _taken(one: Operation) -> Operation:
@@ -88,7 +92,7 @@ class _Story:
                 self._names.see(one.object, spot, one.kind in LOCKING)
         self._names.settle(self._conflicts.shared | self._contended)
 
-    def told(self, names: Mapping[int, str]) -> Interleaving:
+    def told(self, names: Mapping[int, str], made: Mapping[int, tuple[CodeType, int]]) -> Interleaving:
         turns = [self._turn(begin, end) for begin, end in self._pieces]
         turns += self._stopped_for_good(turns)
         raised = raised_in(self._run.failure, self._operations, self._run.failed_in)
@@ -103,7 +107,11 @@ class _Story:
             names=tuple(names.get(number, "") for number in range(threads)),
             turns=tuple(_without_surplus(turns)),
             waiting=tuple(Stuck(one.thread, self._wait(one, end)) for one in self._pending),
-            held=tuple(Held(one.thread, *self._lock(one.begin)) for one in held if self._is_named(one.begin)),
+            held=tuple(
+                Held(one.thread, *self._lock(one.begin), self._made(made.get(one.lock)))
+                for one in held
+                if self._is_named(one.begin)
+            ),
             raised=tuple(raised),
             places=tuple(self._places),
             preemptions=self._run.preemptions,
@@ -327,6 +335,10 @@ class _Story:
         if spot is None:
             return "", -1
         return self._names.of(self._operations[number].object, spot), self._place(spot.place)
+
+    def _made(self, where: tuple[CodeType, int] | None) -> int:
+        spot = None if where is None else self._reader.spot(*where)
+        return -1 if spot is None else self._place(spot.place)
 
     def _is_named(self, number: int) -> bool:
         one = self._operations[number]

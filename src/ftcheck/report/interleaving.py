@@ -107,6 +107,17 @@ class _Shown:
             name = told.name(thread)
             for number, text in enumerate(doing):
                 yield Text(f"    {'' if number else name:{len(name)}} {text}")
+        yield from self._made()
+
+    def _made(self) -> Iterator[Text]:
+        """Where the locks that are held were made; those of one place together."""
+        locks: dict[Location, list[str]] = {}
+        for held in self._told.held:
+            if (place := self._told.place(held.made)) is not None and held.lock not in locks.setdefault(place, []):
+                locks[place].append(held.lock)
+        for place, names in locks.items():
+            verb = "was" if len(names) == 1 else "were"
+            yield Text(f"    {_and(names)} {verb} made at {self._at(place)} in {place.function}")
 
     def _ended(self) -> set[int]:
         last = {turn.thread: turn.steps[-1] for turn in self._told.turns if turn.steps}
