@@ -67,6 +67,7 @@ static PyMethodDef methods[] = {
     {"forget_makers", ftc_forget_makers, METH_NOARGS, "forget_makers()\n--\n\nNote no more; what was noted stays."},
     {"makers", ftc_makers, METH_NOARGS,
      "makers()\n--\n\n(lock, code, offset) of what was noted: where each lock was made, as the log names it. The last one counts."},
+    {"shuffled", ftc_shuffled, METH_VARARGS, "shuffled(letters, seed, /)\n--\n\nThese bytes in an order drawn from all orders."},
     {"tree_reset", ftc_tree_reset, METH_VARARGS,
      "tree_reset(bound, reduce, /)\n--\n\nBegin a systematic search with at most `bound` preemptions (-1: any number), with or "
      "without\npartial-order reduction. Its runs are those with the policy `dpor` or `bounded`; there can be one of each."},

@@ -19,19 +19,46 @@ ftc_policy_named(const char *name)
 
 /* --- chance: splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014) ---------- */
 
-uint64_t
-ftc_random(void)
+static uint64_t
+random_of(uint64_t *state)
 {
-    uint64_t z = ftc_the.random += 0x9E3779B97F4A7C15u;
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);
+}
+
+uint64_t
+ftc_random(void)
+{
+    return random_of(&ftc_the.random);
 }
 
 double
 ftc_uniform(void)
 {
     return (double)(ftc_random() >> 11) * 0x1.0p-53;
+}
+
+/* Fisher and Yates.  Outside of a run: explore/strategies/surw.py draws orders by the thousand. */
+PyObject *
+ftc_shuffled(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    const char *letters;
+    Py_ssize_t size;
+    unsigned long long seed;
+    if (!PyArg_ParseTuple(args, "y#K:shuffled", &letters, &size, &seed)) {
+        return NULL;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(letters, size);
+    char *order = bytes == NULL ? NULL : PyBytes_AS_STRING(bytes);
+    uint64_t state = seed;
+    for (Py_ssize_t i = size - 1; order != NULL && i > 0; i--) {
+        Py_ssize_t j = (Py_ssize_t)(random_of(&state) % (uint64_t)(i + 1));
+        char here = order[i];
+        order[i] = order[j], order[j] = here;
+    }
+    return bytes;
 }
 
 /* --- sets of workers --------------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 /* --- policy.c and the policies ---------------------------------------------------------------- */
 
 const ftc_policy *ftc_policy_named(const char *name);
+PyObject *ftc_shuffled(PyObject *module, PyObject *args);
 int ftc_lowest(uint64_t set);
 int ftc_pick(uint64_t set);          /* one of them, all equally likely */
 int ftc_most_urgent(uint64_t set);   /* the one with the highest priority */

@@ -79,7 +79,7 @@ class Examples:
         if self._plan.replay is not None:
             self._replay(control, test, self._plan.replay)
             return
-        exploration = search(control, test, budget=self._plan.budget, seed=seed, hunt=self._hunt)
+        exploration = search(control, test, budget=self._plan.budget, seed=seed, bounded=False, hunt=self._hunt)
         self._explorations.append(exploration)
         self._counted = True
         if exploration.failing is None:

@@ -145,6 +145,7 @@ def search(
     budget: Budget,
     seed: int,
     systematic: bool = True,
+    bounded: bool = True,
     progress: Callable[[int], object] = lambda schedules: None,
     hunt: Hunt | None = None,
 ) -> Exploration:
@@ -155,12 +156,13 @@ def search(
 
     :param body: the test: makes everything afresh, runs its threads, and raises if something is wrong.
     :param systematic: whether to search systematically, too; it needs to see all accesses.
+    :param bounded: and with a bound on preemptions, which comes to something in some hundred schedules.
     :param progress: called now and then with the number of runs so far.
     :param hunt: looks for race candidates, and takes every second turn as long as it has something to try.
     """
     dice = random.Random(seed)
     _core.cool()
-    knowledge, portfolio, books = Knowledge(), Portfolio(systematic=systematic), _Books()
+    knowledge, portfolio, books = Knowledge(), Portfolio(systematic=systematic, bounded=bounded), _Books()
     began = time.monotonic()
     until = None if budget.seconds is None else began + budget.seconds
     limit, failing, schedules = "schedules", None, 0

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.control import _current_build_context, current_build_context
 
 _SEEDS = 2**32
+_UNCHANGING = frozenset({int, str, bytes, float, bool, complex, type(None)})
+"""What needs no copy."""
 
 
 class OneExample:
@@ -100,6 +102,8 @@ class OneExample:
 
     def own(self, value: Any) -> Any:
         """For one run: a copy of what was drawn, or what draws."""
+        if type(value) in _UNCHANGING:
+            return value
         if type(value).__name__ == "DataObject" and type(value).__module__.startswith("hypothesis."):
             return _Draws(self, value)
         try:

@@ -23,7 +23,7 @@ from ftcheck.explore.strategies.surw import Surw
 from ftcheck.explore.strategies.systematic import Diverged, Dpor, Endless
 from ftcheck.explore.strategies.walk import Walk
 
-_OPENING = "D SS R S R SS D S D R D S P SS R S D SSSS C".replace(" ", "")
+_OPENING = "D SS S R S SS R D S D R D S P SS R S D SSSS C".replace(" ", "")
 _THEN = "SCDSRBPDSCESBRDSCPDCBRW"
 _FAR = "RCC"
 """Turns, by letter: D systematic, B preemption bounding, S SURW, R race-directed, P POS, C PCT, W random walk; E: one of the
@@ -33,7 +33,7 @@ samplers deciding everywhere."""
 class Portfolio:
     """Takes turns.
 
-    :param systematic: whether the systematic search is among them.
+    :param systematic: whether the systematic search is among them; **bounded**: and that with a bound on preemptions.
     :ivar dpor: that search; None: it was not wanted, or had to be given up.
     :ivar bounded: the one with a bound on preemptions; likewise.
     :ivar diverged: it was given up because the code under test is not deterministic: where that was seen; empty: it was not.
@@ -41,9 +41,9 @@ class Portfolio:
 
     name = "portfolio"
 
-    def __init__(self, *, systematic: bool = True) -> None:
+    def __init__(self, *, systematic: bool = True, bounded: bool = True) -> None:
         self.dpor = Dpor() if systematic else None
-        self.bounded = Bounded() if systematic else None
+        self.bounded = Bounded() if systematic and bounded else None
         self.diverged = ""
         self._one: dict[str, Strategy] = {"S": Surw(), "P": Pos(), "C": Pct(), "W": Walk(), "R": Directed()}
         self._everywhere: list[Strategy] = [

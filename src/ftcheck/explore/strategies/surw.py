@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 
+from ftcheck import _core
 from ftcheck.explore.control import Attempt, Run
 from ftcheck.explore.knowledge import Knowledge
 
@@ -37,11 +38,10 @@ class Surw:
         return Attempt("surw", (place, events, order), dice.getrandbits(64), self._only_hot, self.name)
 
     def _new_order(self, place: int, events: list[int], dice: random.Random) -> bytes:
-        letters = [thread for thread, count in enumerate(events) for _ in range(count)][:_LONGEST]
+        letters = b"".join(bytes([thread]) * count for thread, count in enumerate(events))[:_LONGEST]
         tried = self._tried.setdefault(place, set())
         for _ in range(_DRAWS):
-            dice.shuffle(letters)
-            order = bytes(letters)
+            order = _core.shuffled(letters, dice.getrandbits(64))
             if order not in tried:
                 tried.add(order)
                 return order
