@@ -3,9 +3,8 @@
 The log has every operation. What a reader needs is less: the accesses by which threads disturb each other
 (:mod:`ftcheck.explore.conflicts`), the locks that order or block them, and where they raised.
 
-*Locks.* A lock matters while it is held from one turn into another, and if somebody waited for it or tried to take it. A
-lock that is used inside a call of the standard library (``queue.put(1)``, ``condition.wait()``) is not named: the call is
-what the code says, and it matters if several threads use that lock.
+*Locks.* A lock matters while it is held from one turn into another, and if somebody waited for it or tried to take it. One
+that is used inside a call of the standard library matters if several threads use it.
 
 *Waiting.* The log has the taking of a lock when it is done, not when it is asked for. But a thread that no decision has
 stopped, and that does not go on, cannot have been able to; so it waited, from the end of its turn, for what it does next.
@@ -13,7 +12,6 @@ stopped, and that does not go on, cannot have been able to; so it waited, from t
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import CodeType
@@ -22,14 +20,12 @@ from typing import Any
 from ftcheck.explore import known
 from ftcheck.explore.conflicts import Conflicts
 from ftcheck.explore.control import Ending, Run
-from ftcheck.explore.expressions import Reader, Spot
 from ftcheck.explore.holding import Holds
-from ftcheck.explore.log import LOCKING, QUEUEING, Kind, Operation, turns_of
-from ftcheck.explore.naming import Names
+from ftcheck.explore.log import Kind, Operation, turns_of
 from ftcheck.explore.raising import raised_in
 from ftcheck.explore.schedule import Why
+from ftcheck.explore.steps import Steps
 from ftcheck.narrative import Did, Handover, Held, Interleaving, Raised, Step, Stuck, Turn
-from ftcheck.verdicts import Location
 
 _MOST_STEPS = 5_000
 """In a run with more, those that do not matter are left out."""
@@ -78,19 +74,11 @@ class _Story:
         self._next = _next_of_each(operations, pending)
         self._pieces = turns_of(operations)
         self._turn_of = [number for number, (begin, end) in enumerate(self._pieces) for _ in range(begin, end)]
-        self._reader = Reader()
-        self._conflicts = self._what_conflicts()
         self._holds = Holds(operations)
-        self._contended = _contended([*operations, *pending])
+        self._steps = Steps(operations, pending, self._holds, self._order)
+        self._conflicts = self._what_conflicts()
         self._waited_for = {one.object for one in self._waiters() if one.object}
-        self._calls = {self._call_of(one) for one in operations if one.typed}
-        self._names = Names()
-        self._places: dict[Location, int] = {}
-        for one in [*operations, *pending]:
-            spot = self._spot(one)
-            if spot is not None and one.object and not (one.kind in LOCKING and self._inside_a_call(one, spot)):
-                self._names.see(one.object, spot, one.kind in LOCKING)
-        self._names.settle(self._conflicts.shared | self._contended)
+        self._steps.name(self._conflicts.shared)
 
     def told(self, names: Mapping[int, str], made: Mapping[int, tuple[CodeType, int]]) -> Interleaving:
         turns = [self._turn(begin, end) for begin, end in self._pieces]
@@ -106,14 +94,14 @@ class _Story:
             ending=self._run.ending.name.lower().replace("_", " "),
             names=tuple(names.get(number, "") for number in range(threads)),
             turns=tuple(_without_surplus(turns)),
-            waiting=tuple(Stuck(one.thread, self._wait(one, end)) for one in self._pending),
+            waiting=tuple(Stuck(one.thread, self._steps.wait(one, end)) for one in self._pending),
             held=tuple(
-                Held(one.thread, *self._lock(one.begin), self._made(made.get(one.lock)))
+                Held(one.thread, *self._steps.lock(one.begin), self._steps.made(made.get(one.lock)))
                 for one in held
-                if self._is_named(one.begin)
+                if self._steps.is_named(one.begin)
             ),
             raised=tuple(raised),
-            places=tuple(self._places),
+            places=self._steps.places,
             preemptions=self._run.preemptions,
             complete=self._complete,
         )
@@ -137,7 +125,7 @@ class _Story:
         return certain if certain.shared else every
 
     def _without_assumed(self, every: Conflicts, stopped_at: set[int]) -> Conflicts:
-        return Conflicts(self._operations, known.assumed(self._operations, every.shared - stopped_at, self._spot))
+        return Conflicts(self._operations, known.assumed(self._operations, every.shared - stopped_at, self._steps.spot))
 
     def _spans(self, end: int, conflicts: Conflicts) -> bool:
         """Whether a thread that was stopped there touches something before and after that, which others touch as well."""
@@ -151,18 +139,12 @@ class _Story:
         thread, line = self._operations[end - 1].thread, None
         for one in self._operations[end:]:
             if one.thread == thread:
-                spot = self._spot(one)
+                spot = self._steps.spot(one)
                 place = None if spot is None else spot.place
                 if line is not None and place != line:
                     return
                 line = place
                 yield one
-
-    def _spot(self, one: Operation) -> Spot | None:
-        return None if one.code is None else self._reader.spot(one.code, one.offset)
-
-    def _place(self, location: Location | None) -> int:
-        return -1 if location is None else self._places.setdefault(location, len(self._places))
 
     # --- turns -----------------------------------------------------------------------------------------------------------
 
@@ -173,10 +155,10 @@ class _Story:
         calling: tuple[int, int] | None = None  # the call in which the last step was done
         telling = self._conflicts.telling(begin, end)
         for number in range(begin, end):
-            step = self._step(number, number in telling)
+            step = self._steps.step(number, number in telling)
             if step is None:
                 continue
-            within = self._call_of(self._operations[number]) if step.did is Did.CALL else None
+            within = self._steps.call_of(self._operations[number]) if step.did is Did.CALL else None
             if within is not None and within == calling and not self._operations[number].typed:
                 steps[-1] = replace(steps[-1], matters=step.matters or steps[-1].matters)  # it uses several locks
             else:
@@ -185,9 +167,9 @@ class _Story:
         following = self._next.get((thread, end))
         outside = self._operations[end - 1].kind == Kind.OUT
         if handover is Handover.WAITED and following is not None and not outside:
-            if calling is not None and calling == self._call_of(following):
+            if calling is not None and calling == self._steps.call_of(following):
                 steps.pop()  # it is in that call that it waits
-            steps.append(self._wait(following, end))
+            steps.append(self._steps.wait(following, end))
         return Turn(thread, tuple(steps), handover)
 
     def _stopped_for_good(self, turns: Sequence[Turn]) -> list[Turn]:
@@ -195,13 +177,10 @@ class _Story:
         last = {turn.thread: turn.handover for turn in turns}
         end = len(self._operations)
         return [
-            Turn(one.thread, (self._wait(one, end),), Handover.WAITED)
+            Turn(one.thread, (self._steps.wait(one, end),), Handover.WAITED)
             for one in self._pending
             if last.get(one.thread) is not Handover.WAITED
         ]
-
-    def _call_of(self, one: Operation) -> tuple[int, int] | None:
-        return None if one.code is None else (id(one.code), one.offset)
 
     def _handover(self, end: int) -> Handover:
         last = self._operations[end - 1]
@@ -222,73 +201,13 @@ class _Story:
         found = [self._next.get((self._operations[end - 1].thread, end)) for end in ends]
         return [one for one in found if one is not None]
 
-    def _step(self, number: int, telling: bool) -> Step | None:
-        one = self._operations[number]
-        if one.kind in (Kind.BEGIN, Kind.END):
-            return Step(Did.BEGIN if one.kind == Kind.BEGIN else Did.END)
-        spot = self._spot(one)
-        place = self._place(spot.place if spot else None)
-        if one.kind in (Kind.START, Kind.JOIN):
-            return Step(Did.START if one.kind == Kind.START else Did.JOIN, place=place, threads=one.threads)
-        if one.kind == Kind.OUT:
-            function = (one.value or "").partition(", in ")[2]
-            return Step(Did.OUTSIDE, value=function or None, place=place, matters=True)
-        if spot is None:
-            return None  # what the interpreter does by itself, for instance when a thread ends
-        if one.kind == Kind.LOOK:
-            return Step(Did.READ, spot.text, one.value if spot.callee == "is_alive" else None, place, matters=True)
-        if one.kind == Kind.SLEEP:
-            awake = number > 0 and self._operations[number - 1].thread != one.thread
-            return Step(Did.SLEEP, spot.text, "over" if awake else None, place)
-        if one.kind in (Kind.READ, Kind.WRITE):
-            if one.typed and not spot.callee and spot.opcode.startswith("CALL"):
-                return None  # ``with`` calls what takes or gives back a lock, and that says so
-            return replace(self._access(one, spot), place=place, matters=telling)
-        if one.kind in QUEUEING or self._inside_a_call(one, spot):
-            return Step(Did.CALL, spot.text, place=place, matters=one.object in self._contended)
-        name = self._names.of(one.object, spot)
-        if one.kind == Kind.NOTHING:
-            return Step(Did.TIMEOUT, name, place=place, matters=True)
-        if one.kind == Kind.TRY:
-            taken = self._holds.of(number) is not None
-            return Step(Did.TRY, name, "taken" if taken else "held", place, one.object in self._contended)
-        if one.kind not in (Kind.ACQUIRE, Kind.RELEASE):
-            return None
-        did = Did.ACQUIRE if one.kind == Kind.ACQUIRE else Did.RELEASE
-        leaving = "exception" if spot.opcode == "WITH_EXCEPT_START" else None
-        return Step(did, name, leaving, place, self._order(number))
-
-    def _access(self, one: Operation, spot: Spot) -> Step:
-        read = one.kind == Kind.READ
-        if spot.opcode == "FOR_ITER":
-            return Step(Did.NEXT, self._names.of(one.also or one.object, spot))
-        if spot.opcode == "GET_ITER":
-            return Step(Did.CALL, f"iter({self._names.of(one.object, spot)})")
-        if spot.callee:
-            return self._call(one, spot)
-        if spot.opcode in ("CONTAINS_OP", "COMPARE_OP", "BINARY_OP") and not spot.member:
-            owner = self._names.of(one.object, spot)
-            if read and one.value is None:
-                return Step(Did.READ, owner)
-            return Step(Did.READ if read else Did.CALL, spot.text or owner, one.value)
-        did = Did.READ if read else Did.DELETE if spot.opcode.startswith("DELETE") else Did.WRITE
-        return Step(did, self._names.member(one.object, one.key, spot), one.value)
-
-    def _call(self, one: Operation, spot: Spot) -> Step:
-        name = self._names.of(one.object, spot)
-        if spot.alone:
-            return Step(Did.READ, name, one.value) if one.kind == Kind.READ else Step(Did.CALL, f"{spot.callee}({name})")
-        if one.value is not None and "<" not in one.value and spot.text.startswith(f"{spot.owner}.{spot.callee}("):
-            return Step(Did.CALL, f"{name}.{spot.callee}({one.value})")
-        return Step(Did.CALL, spot.text)
-
     def _insert(self, turns: list[Turn], raised: Raised) -> None:
         """Puts an exception at the end of what its thread did."""
         if raised.thread < 0:
             return
         own = {one.code.co_filename for one in self._operations if one.code is not None}
         frames = [frame for frame in raised.frames if frame.file in own] or list(raised.frames)
-        place = self._place(frames[-1]) if frames else -1
+        place = self._steps.place(frames[-1]) if frames else -1
         step = Step(Did.RAISE, raised.kind, raised.message.partition("\n")[0], place, matters=True)
         number = max((n for n, turn in enumerate(turns) if turn.thread == raised.thread), default=-1)
         if number < 0:
@@ -312,43 +231,6 @@ class _Story:
         spans = hold.end is None or self._turn_of[hold.begin] != self._turn_of[hold.end]
         return spans or hold.lock in self._waited_for
 
-    def _wait(self, one: Operation, end: int) -> Step:
-        """A thread is stuck, for now or for ever, before this operation."""
-        spot = self._spot(one)
-        place = self._place(spot.place if spot else None)
-        if one.kind == Kind.JOIN:
-            holds = any(hold.thread == one.thread and self._is_named(hold.begin) for hold in self._holds.left())
-            return Step(Did.WAIT, place=place, threads=one.threads, matters=holds and one in self._pending)
-        if spot is None:
-            return Step(Did.WAIT, place=place)
-        if one.kind not in LOCKING or self._inside_a_call(one, spot):
-            did = Did.SLEEP if one.kind == Kind.SLEEP else Did.WAIT
-            return Step(did, spot.text, place=place, matters=True)
-        hold = self._holds.during(one.object, end)
-        name = self._names.of(one.object, spot)
-        if hold is None:
-            return Step(Did.WAIT, name, place=place, matters=True)
-        return Step(Did.WAIT, name, None, place, True, hold.thread, self._lock(hold.begin)[1])
-
-    def _lock(self, number: int) -> tuple[str, int]:
-        spot = self._spot(self._operations[number])
-        if spot is None:
-            return "", -1
-        return self._names.of(self._operations[number].object, spot), self._place(spot.place)
-
-    def _made(self, where: tuple[CodeType, int] | None) -> int:
-        spot = None if where is None else self._reader.spot(*where)
-        return -1 if spot is None else self._place(spot.place)
-
-    def _is_named(self, number: int) -> bool:
-        one = self._operations[number]
-        spot = self._spot(one)
-        return spot is not None and not self._inside_a_call(one, spot)
-
-    def _inside_a_call(self, one: Operation, spot: Spot) -> bool:
-        """Whether a lock is used by the function that is called here: ``semaphore.acquire()`` is no lock's."""
-        return not spot.calls_a_lock or (bool(spot.callee) and self._call_of(one) in self._calls)
-
 
 def _next_of_each(operations: Sequence[Operation], pending: Sequence[Operation]) -> dict[tuple[int, int], Operation]:
     """For each thread, and the end of each turn: what that thread does next."""
@@ -360,15 +242,6 @@ def _next_of_each(operations: Sequence[Operation], pending: Sequence[Operation])
             found[one.thread, number + 1] = coming[one.thread]
         coming[one.thread] = one
     return found
-
-
-def _contended(operations: Sequence[Operation]) -> set[int]:
-    """Locks and queues that several threads use."""
-    users: dict[int, set[int]] = collections.defaultdict(set)
-    for one in operations:
-        if one.kind in LOCKING | QUEUEING and one.object:
-            users[one.object].add(one.thread)
-    return {object for object, threads in users.items() if len(threads) > 1}
 
 
 def _without_surplus(turns: Sequence[Turn]) -> list[Turn]:
