@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ftcheck.coverage import Coverage
+from ftcheck.coverage import Coverage, Interleavings
 from ftcheck.reliance import decide, failed_alone, not_classified
 from ftcheck.report.model import Ending, RunReport
 from ftcheck.report.terminal import render
@@ -29,6 +29,12 @@ def passed(name, **changes):
     return TestVerdict(name, Verdict.PASSED, dataclasses.replace(RAN, **changes))
 
 
+def explored(name, *, complete=False, within=-1):
+    seen = Interleavings(complete, 12, 0.25, (1, 2.5, 4), within=within)
+    limit = "complete" if complete else "schedules"
+    return passed(name, rounds=40, limit=limit, interleavings=seen)
+
+
 CRASH_DETAIL = """\
 --- thread 0, round 3, in the body: got the signal here ---
   File "src/fast.py", line 4, in insert
@@ -45,6 +51,14 @@ REPORTS = {
     "all passed": (
         passed("tests/test_a.py::test_one"),
         passed("tests/test_a.py::test_two", limit="seconds", rounds=100, overlapped=90),
+    ),
+    "explored one": (explored("tests/test_a.py::test_one", within=1),),
+    "explored": (
+        explored("tests/test_a.py::test_all", complete=True),
+        explored("tests/test_a.py::test_none", within=0),
+        explored("tests/test_a.py::test_one", within=1),
+        explored("tests/test_a.py::test_two", within=2),
+        explored("tests/test_a.py::test_sampled"),
     ),
     "classified": (
         found(
@@ -242,3 +256,16 @@ def test_never_says_safe():
     """A pass is what was run, never a promise (DESIGN.md)."""
     for name, tests in REPORTS.items():
         assert not re.search(r"\bsafe\b", text(tests, verbose=1)), name
+
+
+@pytest.mark.parametrize(
+    ("within", "words"),
+    [
+        (-1, "2 threads, 40 schedules sampled, P("),
+        (0, "2 threads, 40 schedules sampled, all with no preemption among them, P("),
+        (1, "2 threads, 40 schedules sampled, all with at most 1 preemption among them, P("),
+        (2, "2 threads, 40 schedules sampled, all with at most 2 preemptions among them, P("),
+    ],
+)
+def test_up_to_how_many_preemptions_all_was_run(within, words):
+    assert explored("a", within=within).coverage.text.startswith(words)

@@ -65,7 +65,8 @@ class Log:
 class Attempt(NamedTuple):
     """How one run is scheduled.
 
-    :param policy: ``plan``, ``walk``, ``pct``, ``pos`` or ``surw``; see the C file of that name.
+    :param policy: ``plan``, ``walk``, ``pct``, ``pos``, ``surw``, ``race`` or ``follow``; see the C file of that name.
+        Or one of the two in ``tree.c``: ``dpor`` and ``bounded``.
     :param parameters: what that policy takes.
     :param seed: of all its random choices.
     :param only_hot: decide only at blocking calls and where accesses were seen to conflict.

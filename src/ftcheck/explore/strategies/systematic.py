@@ -77,8 +77,7 @@ class Dpor:
         :raises Diverged: it did not follow the decisions it was to repeat; its text says where.
         :raises Endless: it did not come to its end, or was not controlled throughout.
         """
-        first = self._first or last_steps()
         more = next_of_tree(run)
-        self._first = first
+        self._first = self._first or last_steps()
         self.interleavings += run.ending is not Ending.REDUNDANT
         self.complete = not more
