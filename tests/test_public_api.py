@@ -15,7 +15,8 @@ FLOORS = {
     "coverage": ("candidates",),
     "verdicts": ("coverage", "locations"),
     "interpreter": (),
-    "settings": ("interpreter", "coverage", "verdicts"),
+    "option_table": (),
+    "settings": ("option_table",),
     "workload": ("_core", "settings", "interpreter", "coverage", "verdicts"),
     "forked": (),
     "reliance": ("coverage", "verdicts"),
@@ -33,7 +34,7 @@ FLOORS = {
         "stress",
         "explore",
     ),
-    "stress": ("_core", "workload", "settings", "interpreter", "coverage", "verdicts", "stress"),
+    "stress": ("_core", "workload", "option_table", "settings", "interpreter", "coverage", "verdicts", "stress"),
     "report": ("settings", "candidates", "coverage", "verdicts", "narrative", "report"),
 }
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import math
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftcheck import interpreter, settings
-from ftcheck.settings import OPTIONS, Settings, SettingsError, parse, resolve
+from ftcheck import settings
+from ftcheck.option_table import OPTIONS, SettingsError, auto_threads, parse
+from ftcheck.settings import Settings, resolve
 
 whole_or_more = st.integers(1, 10**9)
 positive = st.floats(0, 1e9, exclude_min=True)
@@ -78,7 +80,7 @@ class TestValues:
 
     @pytest.mark.parametrize(("cpus", "threads"), [(1, 2), (2, 2), (5, 5), (8, 8), (64, 8)])
     def test_auto_is_one_thread_per_cpu_within_bounds(self, monkeypatch, cpus, threads):
-        monkeypatch.setattr(interpreter, "cpus", lambda: cpus)
+        monkeypatch.setattr(os, "process_cpu_count", lambda: cpus)
         assert value_of("threads", "auto") == threads
 
 
@@ -105,12 +107,12 @@ class TestParse:
 class TestResolve:
     def test_without_any_layer_the_documented_defaults_hold(self):
         found = resolve([])
-        assert found == Settings(settings.auto_threads(), 200, 1.0, 60.0, (), 0.0, (), None)
+        assert found == Settings(auto_threads(), 200, 1.0, 60.0, (), 0.0, (), None)
 
     @given(st.lists(layers, max_size=4))
     def test_the_nearest_layer_wins_key_by_key(self, several):
         found = resolve(several)
-        defaults = {"threads": settings.auto_threads(), "timeout": 60.0, "share": (), "noise": 0.0}
+        defaults = {"threads": auto_threads(), "timeout": 60.0, "share": (), "noise": 0.0}
         for name in ("threads", "rounds", "seconds", "timeout", "share", "noise"):
             said = [layer[name] for layer in several if name in layer]
             if said:

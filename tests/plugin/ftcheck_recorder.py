@@ -9,8 +9,6 @@ import json
 import os
 import sys
 
-from ftcheck.verdicts import to_plain
-
 reports = []
 
 
@@ -27,6 +25,8 @@ def pytest_unconfigure(config):
     if hasattr(config, "workerinput"):
         return
     summary = config.pluginmanager.getplugin("ftcheck-summary")
+    if summary is not None:
+        from ftcheck.verdicts import to_plain  # not in a run that loads nothing of ours
     record = {
         "reports": reports,
         "run": None if summary is None else to_plain(summary.report()),

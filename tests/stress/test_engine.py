@@ -15,7 +15,7 @@ import pytest
 
 import ftcheck
 from ftcheck import interpreter, stress
-from ftcheck.settings import SettingsError
+from ftcheck.option_table import SettingsError
 from ftcheck.stress import noise
 from ftcheck.workload import supervisor
 from tests.stress.conftest import Functions, settings

@@ -9,7 +9,7 @@ from collections import defaultdict
 
 import pytest
 
-from ftcheck.settings import SettingsError
+from ftcheck.option_table import SettingsError
 from ftcheck.stress import noise
 from ftcheck.stress.noise import Noise
 

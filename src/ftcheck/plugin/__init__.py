@@ -3,7 +3,8 @@
 A run has one process that prints and one or more that run tests. Without isolation they are the same.
 
 ======================  =====================================================================
-``options.py``          what the run was asked to do
+``options.py``          what a run can be asked to do
+``run_options.py``      what this one was asked to do
 ``selection.py``        which tests are rerun concurrently, and why the others are not
 ``asynchronous.py``     the same for coroutines: whose event loop can there be one of per thread?
 ``run_parallel.py``     markers and ini options of pytest-run-parallel
@@ -17,6 +18,7 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``exploring_skips.py``  skips and other ends that are no failures, in one that is explored
 ``exploring_given.py``  Hypothesis tests, explored
 ``given.py``            Hypothesis tests: what is found once is found
+``drawn.py``            Hypothesis tests that draw interleavings
 ``watches.py``          what must not be done by two threads at a time, watched
 ``clones.py``           a copy of a test for each thread, with fixtures of its own
 ``plain.py``            the same where all that is to be done is to call functions
@@ -48,18 +50,20 @@ PYTEST_DONT_REWRITE: see ``ftcheck``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ftcheck import composing
-from ftcheck.interpreter import GilWatch
-from ftcheck.plugin import cov, hooks, options, run_parallel
+from ftcheck.plugin import hooks, options, run_options, run_parallel
 
-_RUN = pytest.StashKey[options.RunOptions]()
+if TYPE_CHECKING:
+    from ftcheck.interpreter import GilWatch
+    from ftcheck.plugin.run_options import RunOptions
 
-
-_GIL = pytest.StashKey[GilWatch]()
+_RUN: pytest.StashKey[RunOptions] = pytest.StashKey()
+_GIL: pytest.StashKey[GilWatch] = pytest.StashKey()
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -76,16 +80,20 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     run_parallel.add_ini(early_config, parser)
     asked = early_config.known_args_namespace
     if asked.ftcheck or asked.ftcheck_marked or early_config.getini("ftcheck"):
+        from ftcheck.interpreter import GilWatch
+
         early_config.stash[_GIL] = GilWatch()
         early_config.stash[_GIL].install()
-    if options.needs_worker(early_config):
+    if run_options.needs_worker(early_config):
+        from ftcheck.plugin import cov
+
         cov.prepare(asked)
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
-    run = config.stash[_RUN] = options.read(config)
+    run = config.stash[_RUN] = run_options.read(config)
     if run.isolate and not hasattr(config, "workerinput"):
         from ftcheck.plugin import isolation
 
@@ -96,7 +104,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
 def pytest_configure(config: pytest.Config) -> None:
     options.register_marker(config)
     if _RUN not in config.stash:
-        config.stash[_RUN] = options.read(config)
+        config.stash[_RUN] = run_options.read(config)
     run = config.stash[_RUN]
     plugins = config.pluginmanager
     in_worker = hasattr(config, "workerinput")
@@ -118,7 +126,7 @@ def pytest_configure(config: pytest.Config) -> None:
         plugins.register(MarkedOnly(run, report_here), "ftcheck-marked-only")
 
 
-def report_here(config: pytest.Config, run: options.RunOptions) -> None:
+def report_here(config: pytest.Config, run: RunOptions) -> None:
     """This process prints: what adds up the verdicts, classifies the failures and ends the run."""
     plugins = config.pluginmanager
     if plugins.hasplugin("ftcheck-summary"):
@@ -137,8 +145,9 @@ def report_here(config: pytest.Config, run: options.RunOptions) -> None:
     plugins.register(EndingPlugin(config, run, summary), "ftcheck-ending")
 
 
-def _run_tests_here(config: pytest.Config, run: options.RunOptions) -> None:
+def _run_tests_here(config: pytest.Config, run: RunOptions) -> None:
     from ftcheck.forked import Forks
+    from ftcheck.interpreter import GilWatch
     from ftcheck.plugin.boundary import Boundary
     from ftcheck.plugin.session import SessionPlugin
 
@@ -160,13 +169,11 @@ def _run_tests_here(config: pytest.Config, run: options.RunOptions) -> None:
         config.pluginmanager.register(EndInPeace(), "ftcheck-interrupt")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """A ``@given`` test that draws interleavings enters control once, and leaves it when it is over."""
-    if not hasattr(getattr(item, "obj", None), "hypothesis"):
-        return (yield)
-    with composing.kept(item.config.rootpath):
-        return (yield)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if "hypothesis" in sys.modules:
+        from ftcheck.plugin.drawn import Drawn
+
+        session.config.pluginmanager.register(Drawn(), "ftcheck-drawn")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -15,7 +15,7 @@ import pytest
 
 from ftcheck import settings
 from ftcheck.forked import Forks
-from ftcheck.plugin.options import RunOptions
+from ftcheck.plugin.run_options import RunOptions
 
 if TYPE_CHECKING:
     from ftcheck.plugin.guard import Guard

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ftcheck import interpreter, reliance
-from ftcheck.plugin.options import START, RunOptions
+from ftcheck.plugin.options import START
+from ftcheck.plugin.run_options import RunOptions
 from ftcheck.plugin.summary import SummaryPlugin
 from ftcheck.verdicts import Finding, Reliance, RelianceKind, TestVerdict, Verdict
 

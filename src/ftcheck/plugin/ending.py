@@ -26,7 +26,8 @@ import ftcheck
 from ftcheck import interpreter
 from ftcheck.plugin import junit
 from ftcheck.plugin.json_file import JsonFile
-from ftcheck.plugin.options import MARKER, RunOptions
+from ftcheck.plugin.options import MARKER
+from ftcheck.plugin.run_options import RunOptions
 from ftcheck.plugin.summary import SummaryPlugin
 from ftcheck.report.model import Ending, Machine, RunReport
 from ftcheck.verdicts import Finding, finding_from_plain

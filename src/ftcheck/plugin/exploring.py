@@ -15,14 +15,15 @@ from _pytest.outcomes import Failed
 from _pytest.python import Function
 
 from ftcheck.coverage import Coverage, Interleavings
+from ftcheck.option_table import DEFAULT_ROUNDS, DEFAULT_SECONDS
 from ftcheck.plugin import exploring_database, exploring_given
 from ftcheck.plugin.exploring_alone import Alone, RunsAloneError
 from ftcheck.plugin.exploring_seen import Seen, coverage_of, failed_as, why_not_checked
 from ftcheck.plugin.exploring_skips import SettledError, SortedOutcomes
-from ftcheck.plugin.options import folder_of
 from ftcheck.plugin.output import Output
+from ftcheck.plugin.run_options import folder_of
 from ftcheck.plugin.subject import ItemWorkload
-from ftcheck.settings import DEFAULT_ROUNDS, DEFAULT_SECONDS, Settings
+from ftcheck.settings import Settings
 from ftcheck.stress.process_wide import MustRunAlone
 from ftcheck.verdicts import ThreadFailure
 

@@ -26,7 +26,7 @@ from ftcheck.coverage import Coverage, Interleavings
 from ftcheck.plugin import evidence, junit
 from ftcheck.plugin.evidence import End
 from ftcheck.plugin.interrupt import Interrupts
-from ftcheck.plugin.options import RunOptions
+from ftcheck.plugin.run_options import RunOptions
 from ftcheck.plugin.workers import Overseer, Worker
 from ftcheck.verdicts import Finding, Verdict, to_plain
 

@@ -13,6 +13,7 @@ no reader, and no process that a test has left behind can keep it open.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -21,12 +22,13 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from ftcheck.plugin.evidence import out_of_the_way
-from ftcheck.plugin.options import RerunLimits
+from ftcheck.settings import Settings
 from ftcheck.verdicts import Verdict
 
 WORKER = "gw0"
@@ -42,6 +44,35 @@ _OFF: Mapping[str, Any] = {
     "loadgroup": False, "xmlpath": None, "no_cov": True,
 }  # fmt: skip
 _EXIT = os._exit
+
+
+@dataclass(frozen=True, slots=True)
+class RerunLimits:
+    """How the tests of this child are run.
+
+    :param alone: one copy at a time, one body after the other, instead of several threads.
+    :param until: no round begins after this time of :func:`time.monotonic`.
+    :param timeouts: seconds, by node id: the longest timeout that a test may have.
+    :param shortened: the tests that would have had a longer one.
+    """
+
+    alone: bool
+    until: float
+    timeouts: Mapping[str, float]
+    shortened: set[str] = field(default_factory=set)
+
+    def limit(self, test: str, own: Settings) -> Settings:
+        """A test's own settings, within these limits."""
+        left = max(0.001, self.until - time.monotonic())
+        timeout = self.timeouts.get(test, own.timeout)
+        if timeout < own.timeout:
+            self.shortened.add(test)
+        return dataclasses.replace(
+            own,
+            threads=1 if self.alone else own.threads,
+            seconds=left if own.seconds is None else min(own.seconds, left),
+            timeout=min(own.timeout, timeout),
+        )
 
 
 class Reruns:

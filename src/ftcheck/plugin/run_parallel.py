@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
+from ftcheck.option_table import SettingsError, auto_threads
 from ftcheck.plugin.their_fixtures import THEIR_MODULE, Fixtures
-from ftcheck.settings import SettingsError, auto_threads
 
 _THEIR_NAMES = ("run-parallel", THEIR_MODULE)
 _THEIR_HOOKS = "_run-parallel"
@@ -74,7 +74,7 @@ def refusal(config: pytest.Config) -> str:
     return ""
 
 
-_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\.([^\W\d]\w*|\*)")
+_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*\.([^\W\d]\w*|\*)"
 
 
 def unsafe_functions(config: pytest.Config, *, strict: bool) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def unsafe_functions(config: pytest.Config, *, strict: bool) -> tuple[str, ...]:
     :raises pytest.UsageError: such a name.
     """
     names = [name.strip() for name in config.getini("thread_unsafe_functions") if name.strip()]
-    wrong = [name for name in names if not _DOTTED.fullmatch(name)]
+    wrong = [name for name in names if not re.fullmatch(_DOTTED, name)]
     if wrong and strict:
         raise pytest.UsageError(
             f"{config.inipath or 'ini'}: thread_unsafe_functions must be names such as package.module.function or "

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from _pytest.python import Function
 
-from ftcheck import settings
+from ftcheck import option_table, settings
+from ftcheck.option_table import SettingsError
 from ftcheck.plugin import asynchronous, run_parallel
-from ftcheck.plugin.options import MARKER, RunOptions, check_token, folder_of
-from ftcheck.settings import Settings, SettingsError
+from ftcheck.plugin.options import MARKER
+from ftcheck.plugin.run_options import RunOptions, check_token, folder_of
+from ftcheck.settings import Settings
 
 ONE_AT_A_TIME = {
     "capsys": "captures the process's output",
@@ -119,7 +121,7 @@ def _parsed(mark: pytest.Mark, nodeid: str) -> dict[str, Any]:
         raise SettingsError(
             f"{where}: the options are given by name, such as threads=4, not {', '.join(map(repr, mark.args))}."
         )
-    parsed = settings.parse(mark.kwargs, where, marker=True)
+    parsed = option_table.parse(mark.kwargs, where, marker=True)
     if "replay" in parsed:
         try:
             check_token(parsed["replay"], where)

@@ -20,14 +20,14 @@ from _pytest.python import Function
 from ftcheck import interpreter, settings, stress
 from ftcheck.forked import Forks
 from ftcheck.interpreter import GilEvent, GilWatch
+from ftcheck.option_table import SettingsError
 from ftcheck.plugin import cov, run_parallel, running, their_fixtures
 from ftcheck.plugin.fixture_users import FixtureUsers, leaves_of
-from ftcheck.plugin.options import RunOptions
+from ftcheck.plugin.run_options import RunOptions
 from ftcheck.plugin.running import ConcurrentRun, Surroundings
 from ftcheck.plugin.selection import Plan, has_markers, marker_settings, plan
 from ftcheck.plugin.summary import own_failure
 from ftcheck.plugin.watches import Watches
-from ftcheck.settings import SettingsError
 from ftcheck.verdicts import Finding, Verdict, to_plain
 
 if TYPE_CHECKING:

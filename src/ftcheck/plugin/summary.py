@@ -16,7 +16,7 @@ from _pytest.terminal import TerminalReporter
 from ftcheck import interpreter, settings
 from ftcheck.coverage import Coverage, coverage_from_plain
 from ftcheck.plugin import exploring_database
-from ftcheck.plugin.options import RunOptions
+from ftcheck.plugin.run_options import RunOptions
 from ftcheck.report.model import Book, Ending, RunReport
 from ftcheck.verdicts import Finding, Reliance, Verdict, finding_from_plain, worst
 

@@ -5,18 +5,16 @@ a test has a :class:`Position`, and its values come from there, whoever defines 
 own would say "1 thread, index 0".
 """
 
-from __future__ import annotations
-
 import sys
 import threading
 import types
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from _pytest.fixtures import FixtureDef, SubRequest
 
-from ftcheck.settings import Settings
+if TYPE_CHECKING:
+    from ftcheck.settings import Settings
 
 THEIR_MODULE = "pytest_run_parallel.plugin"
 NAMES = ("num_parallel_threads", "num_iterations", "thread_index", "iteration_index", "thread_comp")
@@ -26,8 +24,7 @@ PER_ROUND = frozenset({"thread_comp"})
 """Fixtures that the threads of a round always share."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where a copy of a test stands.
 
     :param thread: the number of its thread, from 0.

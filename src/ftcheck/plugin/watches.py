@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from ftcheck import stress
-from ftcheck.plugin.options import RunOptions
+from ftcheck.plugin.run_options import RunOptions
 
 _MONKEYPATCH = stress.Watched(
     "_pytest.monkeypatch.MonkeyPatch.__init__", "changes objects that all threads see", known_as="pytest.MonkeyPatch"

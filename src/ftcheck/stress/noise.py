@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from types import CodeType
 
-from ftcheck.settings import SettingsError
+from ftcheck.option_table import SettingsError
 
 _PAUSES = (0.0, 0.0, 0.000_001, 0.000_020, 0.000_200)
 """Seconds; 0 gives the CPU away (sched_yield), the others are as short as the race windows they aim at."""
