@@ -15,7 +15,7 @@ LITTLE = {
     "ftcheck",
     "ftcheck.option_table",
     "ftcheck.plugin",
-    *(f"ftcheck.plugin.{name}" for name in ("hooks", "marked", "options", "run_options", "run_parallel", "their_fixtures")),
+    *(f"ftcheck.plugin.{name}" for name in ("hooks", "options", "run_options", "run_parallel")),
 }
 MARKED = {
     "function": "import pytest\n@pytest.mark.ftcheck(rounds=2)\ndef test_one(): pass\n",

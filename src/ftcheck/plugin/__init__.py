@@ -7,11 +7,12 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``run_options.py``      what this one was asked to do
 ``selection.py``        which tests are rerun concurrently, and why the others are not
 ``asynchronous.py``     the same for coroutines: whose event loop can there be one of per thread?
-``run_parallel.py``     markers and ini options of pytest-run-parallel
+``run_parallel.py``     names of pytest-run-parallel: its markers, ini options and fixtures
+``their_markers.py``    what its markers ask of a test
 ``their_fixtures.py``   its fixtures
 ``cov.py``              pytest-cov beside workers that die
 ``session.py``          hooks where tests run
-``marked.py``           the same, until the first marked test is seen, in a run that was not asked for
+``marked.py``           the same in a run that was not asked for anything, where a marked test is seen
 ``running.py``          one test, rerun; what its outcome means to pytest
 ``subject.py``          that test as an engine sees it
 ``exploring.py``        one test, explored
@@ -55,6 +56,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.nodes import Node
 
 from ftcheck.plugin import hooks, options, run_options, run_parallel
 
@@ -110,7 +112,7 @@ def pytest_configure(config: pytest.Config) -> None:
     in_worker = hasattr(config, "workerinput")
     distributing = not in_worker and config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
     if not in_worker and (distributing or run.asked or run.json is not None or run.min_concurrent_typed):
-        report_here(config, run)
+        _report_here(config, run)
     if distributing:
         if run.isolate:
             from ftcheck.plugin.isolation import IsolationPlugin
@@ -121,12 +123,64 @@ def pytest_configure(config: pytest.Config) -> None:
     elif run.asked or run.isolate:
         _run_tests_here(config, run)
     elif not run.off:
-        from ftcheck.plugin.marked import MarkedOnly
-
-        plugins.register(MarkedOnly(run, report_here), "ftcheck-marked-only")
+        plugins.register(_MarkedOnly(run), "ftcheck-marked-only")
 
 
-def report_here(config: pytest.Config, run: RunOptions) -> None:
+class _MarkedOnly:
+    """A run that was not asked for anything: until it turns out that a test has our marker, next to nothing is loaded."""
+
+    def __init__(self, run: RunOptions) -> None:
+        self._run = run
+        self._marked: list[pytest.Item] = []
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+        """A wrong marker is said even if its test is deselected; hooks of conftest files may add some."""
+        self._check(_marked(items), config)
+        yield
+        self._marked = _marked(items)
+        self._check(self._marked, config)
+        if self._marked:
+            from ftcheck.plugin import marked
+
+            if not hasattr(config, "workerinput"):
+                _report_here(config, self._run)
+            marked.rerun(config, self._run)
+
+    def _check(self, items: list[pytest.Item], config: pytest.Config) -> None:
+        if items:
+            from ftcheck.plugin import marked
+
+            marked.check(items, config, self._run)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> Generator[None]:
+        with run_parallel.left_unwrapped(session.config, self._marked):
+            return (yield)
+
+
+def _marked(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The tests that have our marker, or whose class, module or folder has it: these are asked once for all their tests.
+
+    :meth:`pytest.Item.get_closest_marker` asks them all again for each test, which is felt in a suite of thousands.
+    """
+
+    def has(node: Node | None) -> bool:
+        return node is not None and (any(mark.name == options.MARKER for mark in node.own_markers) or has(node.parent))
+
+    found: list[pytest.Item] = []
+    parent: Node | None = None
+    all_below = False
+    for item in items:
+        if item.parent is not parent:
+            parent = item.parent
+            all_below = has(parent)
+        if all_below or (item.own_markers and any(mark.name == options.MARKER for mark in item.own_markers)):
+            found.append(item)
+    return found
+
+
+def _report_here(config: pytest.Config, run: RunOptions) -> None:
     """This process prints: what adds up the verdicts, classifies the failures and ends the run."""
     plugins = config.pluginmanager
     if plugins.hasplugin("ftcheck-summary"):

@@ -1,7 +1,7 @@
 """What a run was asked to do: its options as they were typed and as the ini file has them, checked before all else.
 
 Read at the start of every pytest run where this plugin is installed, asked for or not. So it imports next to nothing, and
-:class:`RunOptions` is a named tuple: a frozen dataclass of that many fields takes 1.5 ms to define.
+:class:`RunOptions` is no frozen dataclass: one of that many fields takes 1.5 ms to define.
 """
 
 import argparse
@@ -10,7 +10,8 @@ import random
 import re
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -26,24 +27,7 @@ if TYPE_CHECKING:
     from ftcheck.settings import Settings
 
 
-class _Fields(NamedTuple):
-    everything: bool
-    asked: bool
-    off: bool
-    isolate: bool
-    why_not_isolated: str
-    seed: int
-    layers: tuple[Mapping[str, Any], Mapping[str, Any]]
-    unsafe_fixtures: frozenset[str] = frozenset()
-    unsafe_functions: tuple[str, ...] = ()
-    classify: float = 0.0
-    rerun: RerunLimits | None = None
-    json: str | None = None
-    min_concurrent: Fraction | None = None
-    min_concurrent_typed: bool = False
-
-
-class RunOptions(_Fields):
+class RunOptions(SimpleNamespace):
     """What this run was asked to do.
 
     :param everything: ``--ftcheck``: all tests, not only the marked ones, are rerun concurrently.
@@ -61,6 +45,21 @@ class RunOptions(_Fields):
     :param min_concurrent: the share of concurrent tests, from 0 to 1, below which the run fails; None: no such limit.
     :param min_concurrent_typed: whether it is from the command line; then it asks for concurrent tests, as ``asked`` does.
     """
+
+    everything: bool
+    asked: bool
+    off: bool
+    isolate: bool
+    why_not_isolated: str
+    seed: int
+    layers: tuple[Mapping[str, Any], Mapping[str, Any]]
+    unsafe_fixtures: frozenset[str] = frozenset()
+    unsafe_functions: tuple[str, ...] = ()
+    classify: float = 0.0
+    rerun: RerunLimits | None = None
+    json: str | None = None
+    min_concurrent: Fraction | None = None
+    min_concurrent_typed: bool = False
 
     @functools.cached_property
     def unmarked(self) -> Settings:

@@ -12,7 +12,7 @@ from _pytest.python import Function
 
 from ftcheck import option_table, settings
 from ftcheck.option_table import SettingsError
-from ftcheck.plugin import asynchronous, run_parallel
+from ftcheck.plugin import asynchronous, their_markers
 from ftcheck.plugin.options import MARKER
 from ftcheck.plugin.run_options import RunOptions, check_token, folder_of
 from ftcheck.settings import Settings
@@ -92,9 +92,9 @@ def has_markers(item: pytest.Item) -> bool:
     return any(mark.name in _MARKERS for mark in item.iter_markers())
 
 
-def _read_markers(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool, run_parallel.Asked]:
+def _read_markers(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool, their_markers.Asked]:
     """With what the markers of pytest-run-parallel ask for; one thread means that the test runs alone."""
-    layers, marked, theirs = list(run.layers), False, run_parallel.Asked()
+    layers, marked, theirs = list(run.layers), False, their_markers.Asked()
     near_to_far = [pair for pair in item.iter_markers_with_node() if pair[1].name in _MARKERS]
     if not near_to_far:
         return run.unmarked, False, theirs
@@ -112,7 +112,7 @@ def _read_markers(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool, r
     return (chosen if threads == chosen.threads else dataclasses.replace(chosen, threads=threads)), marked, theirs
 
 
-_MARKERS = run_parallel.MARKERS | {MARKER}
+_MARKERS = their_markers.MARKERS | {MARKER}
 
 
 def _parsed(mark: pytest.Mark, nodeid: str) -> dict[str, Any]:
@@ -147,4 +147,4 @@ def _cannot(item: pytest.Item, run: RunOptions) -> str:
     for owner in (item.module, item.cls):
         if getattr(owner, "__thread_safe__", True) is False:
             return f"{owner.__name__} says __thread_safe__ = False"
-    return run_parallel.declared_unsafe(item.obj) or asynchronous.cannot_run_in_threads(item)
+    return their_markers.declared_unsafe(item.obj) or asynchronous.cannot_run_in_threads(item)

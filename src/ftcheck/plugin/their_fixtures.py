@@ -1,8 +1,8 @@
 """The fixtures of pytest-run-parallel, with values that are true here.
 
-:class:`Fixtures` stands in for a plugin that is not loaded, with the values of a test that runs alone. In threads a copy of
-a test has a :class:`Position`, and its values come from there, whoever defines the fixture (:func:`answer`): the plugin's
-own would say "1 thread, index 0".
+Where the plugin is not loaded, ``run_parallel.py`` declares them, with the values of a test that runs alone. In threads a
+copy of a test has a :class:`Position`, and its values come from there, whoever defines the fixture (:func:`answer`): the
+plugin's own would say "1 thread, index 0".
 """
 
 import sys
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from _pytest.fixtures import FixtureDef, SubRequest
 
+from ftcheck.plugin import run_parallel
+
 if TYPE_CHECKING:
     from ftcheck.settings import Settings
 
-THEIR_MODULE = "pytest_run_parallel.plugin"
 NAMES = ("num_parallel_threads", "num_iterations", "thread_index", "iteration_index", "thread_comp")
 PER_THREAD = frozenset({"thread_index"})
 """Fixtures that threads never share, even where ``share`` says that they share all."""
@@ -63,7 +64,8 @@ def answer(definition: FixtureDef[Any], request: SubRequest) -> object | None:
     if name not in NAMES or definition.scope != "function" or definition.params is not None:
         return None
     at = request.node.stash.get(POSITION, None)
-    if at is None or (definition.func.__module__ not in (THEIR_MODULE, __name__) and name != "num_parallel_threads"):
+    theirs = definition.func.__module__ in (run_parallel.THEIR_MODULE, run_parallel.__name__)
+    if at is None or (not theirs and name != "num_parallel_threads"):
         return None
     value = _value(name, at)
     definition.cached_result = (value, definition.cache_key(request), None)
@@ -79,35 +81,6 @@ def _value(name: str, at: Position) -> object:
         "thread_index": at.thread,
         "iteration_index": at.round,
     }[name]
-
-
-class Fixtures:
-    """Their fixtures for a run without them; the values are those of a test that runs alone."""
-
-    @pytest.fixture
-    def num_parallel_threads(self) -> int:
-        """How many threads run this test."""
-        return 1
-
-    @pytest.fixture
-    def num_iterations(self) -> int:
-        """How many rounds of this test are run."""
-        return 1
-
-    @pytest.fixture
-    def thread_index(self) -> int:
-        """The number of the thread, from 0."""
-        return 0
-
-    @pytest.fixture
-    def iteration_index(self) -> int:
-        """The number of the round, from 0."""
-        return 0
-
-    @pytest.fixture
-    def thread_comp(self) -> ThreadComparator:
-        """Compares values across the threads of a round."""
-        return ThreadComparator(1)
 
 
 class ThreadComparator:
