@@ -29,7 +29,7 @@ CHANCE = ("walk", "lazy walk", "pct", "pos", "surw")
 """Every one of these comes upon every interleaving some time; race-directed runs do not."""
 POLICIES = ("plan", *CHANCE, "race")
 """``walk`` decides at every point, ``lazy walk`` at one in ten."""
-NOTHING, READ, WRITE, ACQUIRE, RELEASE, START, JOIN, BEGIN, END, SLEEP, PUT, GET, TRY, OUT, LOOK = range(15)
+NOTHING, READ, WRITE, ACQUIRE, RELEASE, START, JOIN, BEGIN, END, SLEEP, PUT, GET, TRY, OUT, LOOK, CLOCK = range(16)
 """``enum ftc_kind`` in ``_core/sched.h``."""
 
 

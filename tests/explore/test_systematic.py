@@ -15,7 +15,7 @@ import pytest
 from ftcheck import workload
 from ftcheck.explore.control import Attempt
 from ftcheck.explore.scope import Scope
-from tests.explore import small, small_detours, small_sync
+from tests.explore import small, small_detours, small_sync, small_time
 from tests.explore.conftest import PROGRAMS, program_scope, reordered
 from tests.explore.search import sample, search
 
@@ -64,13 +64,8 @@ ENUMERATED = [
 ]  # fmt: skip
 """A few of those with less than 1,000 interleavings."""
 
-SMALL = (small, small_detours, small_sync)
-TIMED = "whether a timeout comes before what is waited for is no race"
+SMALL = (small, small_detours, small_sync, small_time)
 KNOWN_BUGS = {
-    "fails/timer_vs_cancel": TIMED,
-    "holds/timeout_ignored": TIMED,
-    "holds/timer_vs_cancel": TIMED,
-    "event_with_timeout": TIMED,
     "daemon_that_is_left_behind": "what a daemon was about to do when the test ended is not looked at for races",
 }
 

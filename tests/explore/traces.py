@@ -11,9 +11,25 @@ The relation is built from all pairs of operations on one object, as slowly and 
 import collections
 from typing import NamedTuple
 
-from tests.explore.conftest import ACQUIRE, BEGIN, END, GET, JOIN, LOOK, NOTHING, PUT, READ, RELEASE, START, TRY, WRITE
+from tests.explore.conftest import (
+    ACQUIRE,
+    BEGIN,
+    CLOCK,
+    END,
+    GET,
+    JOIN,
+    LOOK,
+    NOTHING,
+    PUT,
+    READ,
+    RELEASE,
+    START,
+    TRY,
+    WRITE,
+)
 
 LOCKING, QUEUE = {ACQUIRE, RELEASE, TRY}, {PUT, GET}
+TIME_PASSED = 2
 VISIBLE = {READ, WRITE} | LOCKING | QUEUE
 
 
@@ -22,6 +38,7 @@ class Operation(NamedTuple):
 
     thread: int
     kind: int
+    typed: int
     object: int
     key: int
     also: int
@@ -32,8 +49,8 @@ class Operation(NamedTuple):
 
 def operations(rows):
     return [
-        Operation(thread, kind, object, key, also, also_key, code, offset)
-        for thread, _, kind, _, object, key, also, also_key, _, code, offset, *_ in rows
+        Operation(thread, kind, typed, object, key, also, also_key, code, offset)
+        for thread, _, kind, typed, object, key, also, also_key, _, code, offset, *_ in rows
     ]
 
 
@@ -48,6 +65,8 @@ def _writes(one):
 
 def dependent(first, second):
     """Whether the order of these two operations of different threads says something: threads may see which came first."""
+    if CLOCK in (first.kind, second.kind):  # to look at it moves it, to set a time by it does not
+        return first.kind == second.kind and bool(first.typed or second.typed)
     if LOOK in (first.kind, second.kind):  # Thread.is_alive() sees beginning and end of that thread, and nothing else
         return bool({BEGIN, END} & {first.kind, second.kind}) and first.object == second.object
     if not (first.kind in VISIBLE and second.kind in VISIBLE and (_writes(first) or _writes(second))):
@@ -67,17 +86,25 @@ def normal_form(rows):
     clocks = collections.defaultdict(collections.Counter)  # of each thread: how many of each it has heard of
     ended, touching, events, names, children = {}, collections.defaultdict(list), [], {0: "0"}, collections.Counter()
     for one in operations(rows):
-        if one.kind == NOTHING:  # it heard nothing: a wait that timed out, a lock within Thread.start()
+        if one.kind == NOTHING:  # it heard nothing: a lock within Thread.start()
+            continue
+        if one.kind == CLOCK and one.typed == TIME_PASSED:  # nobody could run: all that was comes before all that will be
+            everything = collections.Counter()
+            for known in clocks.values():
+                everything |= known
+            clocks.update((number, everything.copy()) for number in names)
             continue
         thread, clock = names[one.thread], clocks[one.thread]
         if one.kind == START:  # threads are numbered as they come; here they are named by who started them
             for number in _members(one.also):
                 children[thread] += 1
                 names[number] = f"{thread}.{children[thread]}"
-        if one.kind == JOIN:
+        if one.kind == JOIN and not one.typed:  # typed: its timeout came
             for number in _members(one.also):
                 clock |= ended.get(number, collections.Counter())
-        objects = {one.object, 0 if one.kind in (START, JOIN, END, LOOK) else one.also} - {0}
+        objects = (
+            {"clock"} if one.kind == CLOCK else {one.object, 0 if one.kind in (START, JOIN, END, LOOK) else one.also} - {0}
+        )
         for place in objects:
             for earlier, known in touching[place]:
                 if earlier.thread != one.thread and dependent(earlier, one):

@@ -3,6 +3,9 @@
  * Virtual time stands still while anybody can run, so a run takes no longer for its sleeps, and is the same each time.  A
  * loop that looks at the clock until some time has passed would never end: reading it costs some virtual time, more and
  * more of it while nothing else happens.
+ *
+ * So it matters who looks first, and whether a look comes before or after somebody has reckoned when to stop waiting: both are
+ * operations (FTC_CLOCK).  Systematic search stops there; samplers need no point for it, as for the release of a lock.
  */
 #include "sched.h"
 #include <time.h>
@@ -28,6 +31,47 @@ look(void)
     return ftc_the.clock += cost;
 }
 
+enum { NOT_SEEN, SEEN, STOPPED };
+
+/* The calling worker, in code that is explored, is about to look at the clock, or to set a time by it.  -1: given up. */
+static int
+come_to_the_clock(ftc_worker *me, int moves_it)
+{
+    const ftc_policy *policy = ftc_the.policy;
+    if (me->code == NULL || ftc_the.abandoning) {
+        return NOT_SEEN;
+    }
+    me->pending = (ftc_op){.kind = FTC_CLOCK, .typed = moves_it};
+    if (policy->stops_at != NULL && policy->stops_at(me, FTC_CLOCK)) {
+        return ftc_stop(me, FTC_FREE) < 0 ? -1 : STOPPED;
+    }
+    me->step++;                                        /* so that a schedule means the same under all policies */
+    return SEEN;
+}
+
+static void
+leave_the_clock(ftc_worker *me, int how)
+{
+    if (how == STOPPED) {
+        ftc_execute(me);
+    }
+    else if (how == SEEN) {
+        ftc_trace_op(me);
+    }
+}
+
+int
+ftc_set_deadline(ftc_worker *me, int64_t nanoseconds, int64_t *deadline)
+{
+    int how = come_to_the_clock(me, 0);
+    if (how < 0) {
+        return -1;
+    }
+    leave_the_clock(me, how);
+    *deadline = nanoseconds > INT64_MAX - ftc_the.clock ? -1 : ftc_the.clock + nanoseconds;
+    return 0;
+}
+
 static PyObject *
 show(int which, PyObject *self, int64_t base, int in_seconds)
 {
@@ -37,10 +81,20 @@ show(int which, PyObject *self, int64_t base, int in_seconds)
     if (ftc_enter() < 0) {
         return NULL;
     }
+    ftc_worker *me = ftc_my.worker;
+    me->code = ftc_find_caller(me) ? NULL : me->code;
+    int how = come_to_the_clock(me, 1);
     int64_t now = base + look();
-    ftc_changes();                                     /* it will see another time when it looks again */
+    PyObject *shown = how < 0 ? NULL : in_seconds ? PyFloat_FromDouble((double)now * 1e-9) : PyLong_FromLongLong(now);
+    if (shown != NULL) {
+        if (how != NOT_SEEN && ftc_trace_wants(FTC_LOG_VALUES)) {
+            me->value = PyObject_Repr(shown);
+        }
+        leave_the_clock(me, how);
+        ftc_changes();                                 /* it will see another time when it looks again */
+    }
     ftc_exit();
-    return in_seconds ? PyFloat_FromDouble((double)now * 1e-9) : PyLong_FromLongLong(now);
+    return shown;
 }
 
 static PyObject *monotonic(PyObject *s, PyObject *Py_UNUSED(n)) { return show(MONOTONIC, s, base_monotonic, 1); }
@@ -63,7 +117,12 @@ sleep_(PyObject *self, PyObject *seconds)
         return NULL;
     }
     int got = 0;
+    int64_t deadline = -1;
     ftc_find_caller(me);
+    if (length > 0 && ftc_set_deadline(me, (int64_t)(length * 1e9), &deadline) < 0) {
+        ftc_exit();
+        return NULL;
+    }
     me->pending = (ftc_op){.kind = FTC_SLEEP};
     if (ftc_the.unjoined != 0 && length == 0) {
         got = ftc_point(me, FTC_YIELDED);
@@ -72,7 +131,7 @@ sleep_(PyObject *self, PyObject *seconds)
         me->step++;
         ftc_changes();                                 /* time passes */
         me->wait = FTC_SLEEPS;
-        got = ftc_block(me, ftc_later((int64_t)(length * 1e9)));
+        got = ftc_block(me, deadline);
         me->wait = FTC_RUNS;
         if (got >= 0) {
             ftc_execute(me);

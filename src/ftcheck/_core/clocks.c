@@ -121,7 +121,7 @@ ftc_clocks_take(const ftc_event *e)
             /* fall through */
         case FTC_START:
         case FTC_JOIN:
-            for (int child = 0; child < ftc_the.workers; child++) {
+            for (int child = 0; child < ftc_the.workers && !(e->op.kind == FTC_JOIN && e->op.typed); child++) {
                 if (e->op.also & FTC_BIT(child)) {
                     ftc_hear(e->op.kind == FTC_START ? ftc_clocks[child] : mine, e->op.kind == FTC_START ? mine : ended[child]);
                 }

@@ -24,6 +24,9 @@ effect(const ftc_op *op)
 int
 ftc_dependent(const ftc_op *a, const ftc_op *b)
 {
+    if (a->kind == FTC_CLOCK || b->kind == FTC_CLOCK) {
+        return a->kind == b->kind && (a->typed || b->typed);
+    }
     if (a->kind == FTC_LOOK || b->kind == FTC_LOOK) {
         int changes = a->kind == FTC_END || b->kind == FTC_END || a->kind == FTC_BEGIN || b->kind == FTC_BEGIN;
         return changes && a->object == b->object && a->object != 0;

@@ -8,6 +8,10 @@
  * Races are those of *pending* operations, before they have heard of what they wait for: an acquisition races with the
  * earlier one of the same lock although that lock's release orders them afterwards.  The operations of threads that are
  * blocked at the end of a run are pending, too; without them no deadlock would be found.
+ *
+ * Time passes when nobody can run.  That is like an operation of one more thread, which no choice can bring about while
+ * anybody else could be chosen: so it races with nothing, and is ordered with everything.  The operations of threads that
+ * are blocked then are looked at for races before it.
  */
 #include "sched.h"
 #include <stdlib.h>
@@ -22,6 +26,8 @@ typedef struct {
 static step *steps;
 static long room;
 static long (*clock_of)[FTC_MAX_WORKERS], (*end_of)[FTC_MAX_WORKERS];
+
+#define THE_CLOCK ((uintptr_t)&ftc_the.clock)
 
 enum { LOCK, TRIES, WRITES, ACCESSES };                /* what orders: a lock or queue, a variable's writes, all its accesses */
 
@@ -80,7 +86,7 @@ happen(const ftc_event *e, long *mine)
             return;
         case FTC_START:
         case FTC_JOIN:
-            for (int i = 0; i < ftc_the.workers; i++) {
+            for (int i = 0; i < ftc_the.workers && !(op->kind == FTC_JOIN && op->typed); i++) {
                 if (op->also & FTC_BIT(i)) {
                     ftc_hear(op->kind == FTC_START ? clock_of[i] : mine, op->kind == FTC_START ? mine : end_of[i]);
                 }
@@ -101,8 +107,28 @@ happen(const ftc_event *e, long *mine)
                 ftc_hear(end_of[e->thread], mine);
             }
             return;
+        case FTC_CLOCK:
+            hear(mine, op->typed ? ACCESSES : WRITES, THE_CLOCK, FTC_WHOLE);
+            tell(mine, ACCESSES, THE_CLOCK, FTC_WHOLE);
+            if (op->typed) {
+                tell(mine, WRITES, THE_CLOCK, FTC_WHOLE);
+            }
+            return;
         default:
             return;
+    }
+}
+
+/* Time passes: what comes now comes after all that was. */
+static void
+pass_time(void)
+{
+    long all[FTC_MAX_WORKERS] = {0};
+    for (int i = 0; i < ftc_the.workers; i++) {
+        ftc_hear(all, clock_of[i]);
+    }
+    for (int i = 0; i < ftc_the.workers; i++) {
+        ftc_hear(clock_of[i], all);
     }
 }
 
@@ -183,8 +209,9 @@ find_races(ftc_node *nodes, long count, int thread, const ftc_op *op, const long
 int
 ftc_dpor_analyse(ftc_node *nodes, long count)
 {
-    long total, done = 0;
+    long total, waiting, done = 0, next = 0;
     const ftc_event *events = ftc_events(&total);
+    const ftc_waiting *waits = ftc_waits(&waiting);
     if (count > room) {
         step *more = realloc(steps, (size_t)count * 2 * sizeof *steps);
         if (more == NULL) {
@@ -201,7 +228,13 @@ ftc_dpor_analyse(ftc_node *nodes, long count)
     for (long i = 0; i < total && !failed; i++) {
         const ftc_event *e = &events[i];
         long *mine = clock_of[e->thread];
-        if (e->enabled != 0 && done < count) {
+        for (; next < waiting && waits[next].before == i; next++) {
+            find_races(nodes, done, waits[next].thread, &waits[next].op, clock_of[waits[next].thread]);
+        }
+        if (e->op.kind == FTC_CLOCK && e->op.typed == 2) {
+            pass_time();
+        }
+        else if (e->enabled != 0 && done < count) {
             find_races(nodes, done, e->thread, &e->op, mine);
             mine[e->thread]++;
             happen(e, mine);

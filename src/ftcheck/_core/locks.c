@@ -64,12 +64,15 @@ take(ftc_worker *me, PyObject *self, int64_t timeout)
         return taken;
     }
     int quiet = ftc_find_caller(me);
-    int64_t deadline = timeout > 0 ? ftc_later(timeout) : -1;
+    int64_t deadline = -1;
+    me->code = quiet ? NULL : me->code;
+    if (timeout > 0 && ftc_set_deadline(me, timeout, &deadline) < 0) {
+        return -1;
+    }
     ftc_the.timed |= timeout > 0;
     me->pending = (ftc_op){.kind = timeout == 0 ? FTC_TRY : FTC_ACQUIRE, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
     if (quiet) {
         me->pending.kind = FTC_NOTHING;
-        me->code = NULL;
     }
     int stop = !quiet;
     for (;;) {
@@ -107,9 +110,6 @@ take(ftc_worker *me, PyObject *self, int64_t timeout)
             if (taken > 0) {
                 ftc_cannot(self);
                 me->pending.typed = me->pending.kind == FTC_TRY;               /* not in vain */
-            }
-            else if (me->pending.kind == FTC_ACQUIRE) {
-                me->pending.kind = FTC_NOTHING;        /* timed out: it heard nothing of who holds the lock */
             }
             ftc_execute(me);
             return taken;

@@ -31,6 +31,9 @@ typedef struct {
     uint64_t enabled;
 } ftc_event;
 const ftc_event *ftc_events(long *count);            /* the log of operations of the last run */
+void ftc_trace_time(void);
+typedef struct { long before; int thread; ftc_op op; } ftc_waiting;    /* the number of the event that is the passing of time */
+const ftc_waiting *ftc_waits(long *count);           /* who waited for what when time passed */
 
 /* --- reborn.c: an address and a number in one, while operations are logged ---------------------- */
 

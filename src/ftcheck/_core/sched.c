@@ -57,12 +57,6 @@ ftc_let_unwind(ftc_worker *me, int who)
 }
 
 int64_t
-ftc_later(int64_t nanoseconds)
-{
-    return nanoseconds > INT64_MAX - ftc_the.clock ? -1 : ftc_the.clock + nanoseconds;
-}
-
-int64_t
 ftc_nearest_deadline(void)
 {
     int64_t nearest = INT64_MAX;
@@ -78,12 +72,17 @@ ftc_nearest_deadline(void)
 void
 ftc_let_time_pass(void)
 {
+    ftc_trace_time();
     int64_t nearest = ftc_nearest_deadline();
     ftc_the.clock = nearest > ftc_the.clock ? nearest : ftc_the.clock;
     for (int i = 0; i < ftc_the.workers; i++) {
         ftc_worker *w = &ftc_workers[i];
         if (ftc_the.live & FTC_BIT(i) && w->deadline >= 0 && w->deadline <= ftc_the.clock) {
             w->timed_out = 1;
+            if (w->pending.kind == FTC_ACQUIRE) {      /* it takes the lock if it can, but does not wait any longer */
+                w->pending.kind = FTC_TRY;
+                w->pending.also_key = 1;
+            }
             w->deadline = -1;
             ftc_the.enabled |= FTC_BIT(i);
         }
@@ -168,7 +167,7 @@ ftc_execute(ftc_worker *me)
     }
     ftc_trace_op(me);
     ftc_the.before = 0;
-    if (me->pending.kind == FTC_JOIN && me->id == 0) {
+    if (me->pending.kind == FTC_JOIN && !me->pending.typed && me->id == 0) {
         ftc_the.unjoined &= ~me->pending.also;
     }
 }

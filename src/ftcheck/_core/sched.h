@@ -50,11 +50,14 @@
 enum ftc_kind {
     FTC_NOTHING, FTC_READ, FTC_WRITE,              /* data */
     FTC_ACQUIRE, FTC_RELEASE,                      /* a lock */
-    FTC_START, FTC_JOIN, FTC_BEGIN, FTC_END, FTC_SLEEP,                /* `also` of START, JOIN, END, LOOK: the threads */
+    FTC_START, FTC_JOIN, FTC_BEGIN, FTC_END, FTC_SLEEP,                /* `also` of START, JOIN, END, LOOK: the threads;
+                                                    * a JOIN that is typed waited no longer: its timeout came */
     FTC_PUT, FTC_GET,                              /* of a SimpleQueue */
-    FTC_TRY,                                       /* to take a lock, without waiting; `typed`: it was free */
+    FTC_TRY,                                       /* to take a lock, without waiting; `typed`: it was free; `also_key`:
+                                                    * it has waited, until its timeout came */
     FTC_OUT,                                       /* it blocks outside of control; `value` says where */
     FTC_LOOK,                                      /* asks whether a thread lives, which BEGIN and END change; typed: it has ended */
+    FTC_CLOCK,                                     /* sets a time by the clock; typed: looks at it, which moves it; 2: time passed */
 };
 
 typedef struct {
@@ -244,7 +247,8 @@ void ftc_pass_on_to(int next);       /* who is to be woken by ftc_pass_on() */
 void ftc_pass_on(void);
 void ftc_let_unwind(ftc_worker *me, int who);        /* in a run that is given up: another one first */
 int ftc_successor(ftc_worker *me, enum ftc_why why); /* who goes on, now that `me` cannot; -1: nobody can */
-int64_t ftc_later(int64_t nanoseconds);              /* so long from now; -1, which is never, where that is too long */
+/* So long from now; -1, which is never, where that is too long.  Not 0: given up. */
+int ftc_set_deadline(ftc_worker *me, int64_t nanoseconds, int64_t *deadline);
 int64_t ftc_nearest_deadline(void);                  /* INT64_MAX: there is none */
 void ftc_let_time_pass(void);                        /* until then */
 void ftc_look_for_signals(int id);

@@ -76,7 +76,10 @@ static PyObject *
 take(ftc_worker *me, PyObject *self, int64_t timeout)
 {
     ftc_find_caller(me);
-    int64_t deadline = timeout > 0 ? ftc_later(timeout) : -1;
+    int64_t deadline = -1;
+    if (timeout > 0 && ftc_set_deadline(me, timeout, &deadline) < 0) {
+        return NULL;
+    }
     ftc_the.timed |= timeout > 0;
     me->pending = (ftc_op){.kind = FTC_GET, .object = (uintptr_t)self, .place = (uintptr_t)Py_TYPE(self)};
     for (int stop = 1;; stop = 0) {

@@ -122,14 +122,19 @@ static int
 join(ftc_worker *me, const ftc_worker *who, double seconds)
 {
     ftc_find_caller(me);
+    int64_t deadline = -1;
+    if (seconds >= 0 && ftc_set_deadline(me, (int64_t)(seconds * 1e9), &deadline) < 0) {
+        return -1;
+    }
     me->pending = (ftc_op){.kind = FTC_JOIN, .also = FTC_BIT(who->id)};
     int got = 0;
     if (who->wait != FTC_ENDED) {
         me->step++;
         me->wait = FTC_WAITS_WORKERS;
         me->waits_for = FTC_BIT(who->id);
-        got = ftc_block(me, seconds < 0 ? -1 : ftc_later((int64_t)(seconds * 1e9)));
+        got = ftc_block(me, deadline);
         me->wait = FTC_RUNS;
+        me->pending.typed = got == 1;
     }
     if (got >= 0) {
         ftc_execute(me);

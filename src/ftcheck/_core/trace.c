@@ -12,6 +12,7 @@ typedef struct { int thread, why, chosen; long step; uint64_t enabled; long op; 
 GROWING(change, changes);
 GROWING(decision, decisions);
 GROWING(ftc_event, events);
+GROWING(ftc_waiting, waits);
 static int wanted, incomplete;
 static PyTypeObject *deque_type, *event_type;
 PyTypeObject *ftc_local_type;
@@ -41,7 +42,7 @@ ftc_trace_reset(int what)
         Py_XDECREF(events[i].value);
     }
     wanted = what;
-    changes_used = decisions_used = events_used = 0;
+    changes_used = decisions_used = events_used = waits_used = 0;
     incomplete = 0;
     if (wanted & FTC_LOG_OPS) {
         ftc_follow_births();
@@ -91,6 +92,32 @@ ftc_trace_op(ftc_worker *me)
         APPEND(events, e);
         me->value = NULL;                              /* the log's from now on */
     }
+}
+
+/* Time passes, because nobody can run: what each of those who wait was about to do. */
+void
+ftc_trace_time(void)
+{
+    if (!(wanted & FTC_LOG_OPS) || ftc_the.abandoning) {
+        return;
+    }
+    for (int i = 0; i < ftc_the.workers; i++) {
+        const ftc_worker *w = &ftc_workers[i];
+        if (ftc_the.live & FTC_BIT(i) && w->wait != FTC_RUNS) {
+            ftc_waiting one = {events_used, i, w->pending};
+            ftc_identify(&one.op);
+            APPEND(waits, one);
+        }
+    }
+    int whose = events_used > 0 ? events[events_used - 1].thread : 0;  /* nobody's, so it is no turn of another thread */
+    APPEND(events, (ftc_event){.thread = whose, .op = {.kind = FTC_CLOCK, .typed = 2}});
+}
+
+const ftc_waiting *
+ftc_waits(long *count)
+{
+    *count = waits_used;
+    return waits;
 }
 
 int

@@ -233,7 +233,7 @@ ftc_tree_divergence(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static int
 stops_at(const ftc_worker *Py_UNUSED(who), enum ftc_kind kind)
 {
-    return kind == FTC_RELEASE || reduce;              /* which makes no choice at an end that no race asks for */
+    return kind == FTC_RELEASE || kind == FTC_CLOCK || reduce;              /* which makes no choice at an end that no race asks for */
 }
 
 const ftc_policy ftc_bounded = {"bounded", prepare_bounded, choose, NULL, executes, stops_at};

@@ -12,7 +12,7 @@ class Kind(enum.IntEnum):
     """``enum ftc_kind`` in ``_core/sched.h``."""
 
     NOTHING = 0
-    """Waited for a lock until the timeout."""
+    """A lock that only the standard library takes, in ``Thread.start()``."""
     READ = 1
     WRITE = 2
     ACQUIRE = 3
@@ -29,6 +29,8 @@ class Kind(enum.IntEnum):
     """Blocks outside of control; the value says where."""
     LOOK = 14
     """Asks whether a thread has ended."""
+    CLOCK = 15
+    """Looks at the clock (typed), or sets a time by it (not typed); 2: time passed, because nobody could run."""
 
 
 LOCKING = frozenset({Kind.NOTHING, Kind.ACQUIRE, Kind.RELEASE, Kind.TRY})
@@ -55,6 +57,11 @@ class Operation(NamedTuple):
     code: Any
     offset: int
     value: str | None = None
+
+    @property
+    def waited(self) -> bool:
+        """Of TRY: for the lock, until its timeout came."""
+        return self.kind == Kind.TRY and self.also_key == 1
 
     @property
     def threads(self) -> tuple[int, ...]:

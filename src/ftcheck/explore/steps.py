@@ -75,6 +75,8 @@ class Steps:
             return None  # what the interpreter does by itself, for instance when a thread ends
         if one.kind == Kind.LOOK:
             return Step(Did.READ, spot.text, one.value if spot.callee == "is_alive" else None, place, matters=True)
+        if one.kind == Kind.CLOCK:
+            return Step(Did.READ, spot.text, one.value, place, matters=True) if one.typed == 1 else None
         if one.kind == Kind.SLEEP:
             awake = number > 0 and self._operations[number - 1].thread != one.thread
             return Step(Did.SLEEP, spot.text, "over" if awake else None, place)
@@ -85,10 +87,10 @@ class Steps:
         if one.kind in QUEUEING or self._inside_a_call(one, spot):
             return Step(Did.CALL, spot.text, place=place, matters=one.object in self._contended)
         name = self._names.of(one.object, spot)
-        if one.kind == Kind.NOTHING:
-            return Step(Did.TIMEOUT, name, place=place, matters=True)
         if one.kind == Kind.TRY:
             taken = self._holds.of(number) is not None
+            if one.waited and not taken:
+                return Step(Did.TIMEOUT, name, place=place, matters=True)
             return Step(Did.TRY, name, "taken" if taken else "held", place, one.object in self._contended)
         if one.kind not in (Kind.ACQUIRE, Kind.RELEASE):
             return None
