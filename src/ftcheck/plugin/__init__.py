@@ -56,7 +56,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
-from _pytest.nodes import Node
 
 from ftcheck.plugin import hooks, options, run_options, run_parallel
 
@@ -136,9 +135,9 @@ class _MarkedOnly:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
         """A wrong marker is said even if its test is deselected; hooks of conftest files may add some."""
-        self._check(_marked(items), config)
+        self._check(options.carrying(items, options.MARKED), config)
         yield
-        self._marked = _marked(items)
+        self._marked = options.carrying(items, options.MARKED)
         self._check(self._marked, config)
         if self._marked:
             from ftcheck.plugin import marked
@@ -157,27 +156,6 @@ class _MarkedOnly:
     def pytest_collection_finish(self, session: pytest.Session) -> Generator[None]:
         with run_parallel.left_unwrapped(session.config, self._marked):
             return (yield)
-
-
-def _marked(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The tests that have our marker, or whose class, module or folder has it: these are asked once for all their tests.
-
-    :meth:`pytest.Item.get_closest_marker` asks them all again for each test, which is felt in a suite of thousands.
-    """
-
-    def has(node: Node | None) -> bool:
-        return node is not None and (any(mark.name == options.MARKER for mark in node.own_markers) or has(node.parent))
-
-    found: list[pytest.Item] = []
-    parent: Node | None = None
-    all_below = False
-    for item in items:
-        if item.parent is not parent:
-            parent = item.parent
-            all_below = has(parent)
-        if all_below or (item.own_markers and any(mark.name == options.MARKER for mark in item.own_markers)):
-            found.append(item)
-    return found
 
 
 def _report_here(config: pytest.Config, run: RunOptions) -> None:

@@ -7,6 +7,7 @@ the fixture since it was set up.
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +17,9 @@ from _pytest.fixtures import FixtureDef
 from _pytest.python import Function
 from _pytest.scope import Scope
 
-from ftcheck.plugin.running import OUR_FOLDERS
 from ftcheck.verdicts import Finding, ThreadFailure, Verdict, group_failures
+
+OUR_FOLDERS = (__file__.rpartition("plugin")[0], threading.__file__)
 
 
 class FixtureUsers:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 
 import pytest
+from _pytest.nodes import Node
 
 from ftcheck.option_table import FLAG_WORDS, OPTIONS
 from ftcheck.plugin import run_parallel
@@ -19,6 +21,7 @@ START = (list(sys.path), dict(os.environ))
 """What a fresh interpreter gets (``reruns.py``): noted here, before any conftest file or test can change it."""
 
 MARKER = "ftcheck"
+MARKED = frozenset({MARKER})
 DEFAULT_CLASSIFY = "60"
 PER_RUN = [option for option in OPTIONS if not option.only_marker]
 PER_PROJECT = [option for option in PER_RUN if option.name != "replay"]  # one interleaving of one test
@@ -112,3 +115,24 @@ def register_marker(config: pytest.Config) -> None:
     text = ", ".join(f"{option.name}=..." for option in OPTIONS)
     config.addinivalue_line("markers", _MARKER_TEXT.format(options=text))
     run_parallel.register(config)
+
+
+def carrying[T: Node](items: Iterable[T], names: frozenset[str]) -> list[T]:
+    """Those that have such a marker, or whose class, module or folder has one: these are asked once for all of theirs.
+
+    :meth:`pytest.Item.iter_markers` asks them all again for each test, which is felt in a suite of thousands.
+    """
+
+    def has(node: Node | None) -> bool:
+        return node is not None and (any(mark.name in names for mark in node.own_markers) or has(node.parent))
+
+    found: list[T] = []
+    parent: Node | None = None
+    all_below = False
+    for item in items:
+        if item.parent is not parent:
+            parent = item.parent
+            all_below = has(parent)
+        if all_below or (item.own_markers and any(mark.name in names for mark in item.own_markers)):
+            found.append(item)
+    return found

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import inspect
 import sys
-import threading
 import types
 import unittest
 import zlib
@@ -26,6 +25,7 @@ from _pytest.python import Function
 from ftcheck import interpreter, stress, workload
 from ftcheck.coverage import Coverage
 from ftcheck.plugin import clones, given
+from ftcheck.plugin.fixture_users import OUR_FOLDERS
 from ftcheck.plugin.output import Kind, Output
 from ftcheck.plugin.own_fixtures import SubtestFailures
 from ftcheck.plugin.parameters import Parameters
@@ -33,7 +33,6 @@ from ftcheck.plugin.subject import ItemWorkload
 from ftcheck.settings import Settings
 from ftcheck.verdicts import FailureGroup, Finding, ThreadFailure, Verdict, group_failures
 
-OUR_FOLDERS = (__file__.rpartition("plugin")[0], threading.__file__)
 _PACKAGE = sys.modules["ftcheck"]
 _SKIPS = (Skipped, unittest.SkipTest)
 

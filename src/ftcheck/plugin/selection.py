@@ -87,15 +87,10 @@ def marker_settings(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool]
     return chosen, marked
 
 
-def has_markers(item: pytest.Item) -> bool:
-    """Whether there is anything on this test for :func:`marker_settings` to read: cheap, for suites of many tests."""
-    return any(mark.name in _MARKERS for mark in item.iter_markers())
-
-
 def _read_markers(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool, their_markers.Asked]:
     """With what the markers of pytest-run-parallel ask for; one thread means that the test runs alone."""
     layers, marked, theirs = list(run.layers), False, their_markers.Asked()
-    near_to_far = [pair for pair in item.iter_markers_with_node() if pair[1].name in _MARKERS]
+    near_to_far = [pair for pair in item.iter_markers_with_node() if pair[1].name in MARKERS]
     if not near_to_far:
         return run.unmarked, False, theirs
     for _, here in itertools.groupby(reversed(near_to_far), key=lambda pair: pair[0]):
@@ -112,7 +107,8 @@ def _read_markers(item: pytest.Item, run: RunOptions) -> tuple[Settings, bool, t
     return (chosen if threads == chosen.threads else dataclasses.replace(chosen, threads=threads)), marked, theirs
 
 
-_MARKERS = their_markers.MARKERS | {MARKER}
+MARKERS = their_markers.MARKERS | {MARKER}
+"""What :func:`marker_settings` reads."""
 
 
 def _parsed(mark: pytest.Mark, nodeid: str) -> dict[str, Any]:

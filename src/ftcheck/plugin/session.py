@@ -10,30 +10,32 @@ import dataclasses
 import os
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.fixtures import FixtureDef, SubRequest
 from _pytest.python import Function
 
-from ftcheck import interpreter, settings, stress
+from ftcheck import interpreter, settings
 from ftcheck.forked import Forks
 from ftcheck.interpreter import GilEvent, GilWatch
 from ftcheck.option_table import SettingsError
-from ftcheck.plugin import cov, run_parallel, running, their_fixtures
+from ftcheck.plugin import cov, run_parallel, their_fixtures
 from ftcheck.plugin.fixture_users import FixtureUsers, leaves_of
+from ftcheck.plugin.options import carrying
 from ftcheck.plugin.run_options import RunOptions
-from ftcheck.plugin.running import ConcurrentRun, Surroundings
-from ftcheck.plugin.selection import Plan, has_markers, marker_settings, plan
+from ftcheck.plugin.selection import MARKERS, Plan, marker_settings, plan
 from ftcheck.plugin.summary import own_failure
-from ftcheck.plugin.watches import Watches
 from ftcheck.verdicts import Finding, Verdict, to_plain
 
 if TYPE_CHECKING:
+    from ftcheck import stress
     from ftcheck.plugin.guard import Guard
+    from ftcheck.plugin.running import ConcurrentRun
+    from ftcheck.plugin.watches import Watches
 
-_RUN = pytest.StashKey[ConcurrentRun]()
+_RUN: pytest.StashKey[ConcurrentRun] = pytest.StashKey()
 _PLAN = pytest.StashKey[Plan]()
 _THEIR_LIMIT = pytest.StashKey[float]()
 
@@ -55,7 +57,7 @@ class SessionPlugin:
         self._wrong_selection = ""
         self._users = FixtureUsers()
         self._bystanders: frozenset[int] = frozenset()
-        self._watches = Watches(run)
+        self._watches: Watches | None = None
         self._asked = False
         self.stalled = False
         self.own_findings: list[Finding] = []
@@ -96,7 +98,8 @@ class SessionPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         self._gil.uninstall()
-        self._watches.uninstall()
+        if self._watches is not None:
+            self._watches.uninstall()
         if self._guard is not None:
             self._guard.stop()
 
@@ -112,7 +115,7 @@ class SessionPlugin:
         event = self._gil.take()
         if event is not None:
             self._gil_at_collection[collector.nodeid] = event
-        wrong = list(dict.fromkeys(filter(None, map(self._wrong_marker, report.result or ()))))
+        wrong = [] if self._run.off else self._wrong_markers(report.result or ())
         if wrong and not report.failed:
             report.outcome, report.result = "failed", []
             report.longrepr = "\n".join(wrong)
@@ -129,18 +132,22 @@ class SessionPlugin:
             items.clear()
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self) -> None:
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Not before xdist has sent what was collected, which its controlling process waits for."""
         if self._wrong_selection:
             raise pytest.UsageError(self._wrong_selection)
+        if not session.config.option.collectonly:
+            from ftcheck.plugin import running, watches  # noqa: F401  # the engine, before a test or fixture changes anything
 
-    def _wrong_marker(self, node: pytest.Item | pytest.Collector) -> str:
-        if isinstance(node, pytest.Item) and not self._run.off and has_markers(node):
+    def _wrong_markers(self, nodes: Iterable[pytest.Item | pytest.Collector]) -> list[str]:
+        wrong: dict[str, None] = {}
+        for item in carrying(nodes, MARKERS):
             try:
-                marker_settings(node, self._run)
+                if isinstance(item, pytest.Item):
+                    marker_settings(item, self._run)
             except SettingsError as error:
-                return str(error)
-        return ""
+                wrong[str(error)] = None
+        return list(wrong)
 
     # --- one test ----------------------------------------------------------------------------------------------------
 
@@ -170,6 +177,11 @@ class SessionPlugin:
         self._step("call", item)
         chosen = item.stash[_PLAN].settings
         if chosen is not None and isinstance(item, Function):
+            from ftcheck.plugin.running import ConcurrentRun, Surroundings
+            from ftcheck.plugin.watches import Watches
+
+            self._watches = watches = self._watches or Watches(self._run)
+
             concurrent = ConcurrentRun(
                 item,
                 chosen,
@@ -179,8 +191,8 @@ class SessionPlugin:
                     on_stall=self._on_stall,
                     note_output=None if self._guard is None else self._guard.said.note,
                     bystanders=self._bystanders,
-                    watch=self._watches.calls(),
-                    replaced=self._watches.replaced(),
+                    watch=watches.calls(),
+                    replaced=watches.replaced(),
                     came_back=self._forks.end_child,
                 ),
             )
@@ -200,6 +212,8 @@ class SessionPlugin:
     def _on_stall(self, stall: stress.Stall) -> None:
         self.stalled = True
         if self._guard is not None:
+            from ftcheck.plugin import running
+
             self._guard.stalled(stall, running.stall_finding("", stall, None).headline)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
