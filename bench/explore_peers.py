@@ -18,7 +18,7 @@ best of each is shown. Bound to one CPU a peer waits less than it does as it com
 imports and the first few schedules are left out.
 frontrun watches no I/O here and does not replay what it found, as it would by default: both cost time. The public path is a
 pytest run with ``@pytest.mark.ftcheck(explore=True)``, a fixture that makes the object anew for each schedule, and 5,000
-schedules; then the same with ``@given``, some 40 schedules for each of 300 examples.
+schedules; then the same with ``@given``, 64 schedules for each of 300 examples.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ class Examples:
 
 
 _NOTHING_AFTERWARDS = contextlib.nullcontext()
-BATCH = Budget(schedules=64, minimising=300, points=5_000, least=16)
+BATCH = Budget(schedules=64, minimising=300, points=8_000, least=16)
 """What one example may cost: there are a hundred, by default, and hundreds more while a failing one is made small. For each
 of them Hypothesis itself takes as long as some ten schedules of a small test do, so a small test gets more than a large one.
 Not by the clock: what an example comes to has to be the same each time."""
