@@ -292,6 +292,52 @@ def daemon_that_is_left_behind():
     return box.value, box.value
 
 
+def daemon_that_reads_first():
+    box, other = Box(value=0), Box(value=1)
+
+    def work():
+        box.value += other.value
+        box.value += other.value
+
+    started(work, daemon=True)
+    return box.value, box.value
+
+
+def daemons_that_meet_after_the_test():
+    box = Box(value=0)
+
+    def work():
+        box.value += 1
+
+    started(work, daemon=True)
+    started(work, daemon=True)
+    return [box.value]
+
+
+def daemon_that_serves_a_queue():
+    jobs, done = queue.SimpleQueue(), []
+
+    def serve():
+        while True:
+            done.append(jobs.get())
+
+    started(serve, daemon=True)
+    jobs.put(1)
+    jobs.put(2)
+    return list(done)
+
+
+def daemon_that_holds_a_lock():
+    lock, box = threading.Lock(), Box(value=0)
+
+    def work():
+        with lock:
+            box.value = 1
+
+    started(work, daemon=True)
+    return lock.acquire(blocking=False), box.value
+
+
 def thread_that_is_joined_for_a_while():
     lock, seen = threading.Lock(), []
     with lock:

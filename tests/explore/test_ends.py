@@ -5,11 +5,12 @@ where it is: a token must do the same in each process.
 """
 
 import threading
+import time
 
 import pytest
 
 from ftcheck import _core, concurrently
-from ftcheck.explore.control import Attempt, Log
+from ftcheck.explore.control import Attempt, Ending, Log
 from ftcheck.explore.schedule import Why
 from ftcheck.explore.search import Budget
 from ftcheck.explore.search import search as whole_search
@@ -202,9 +203,56 @@ def test_asked_from_elsewhere(control):
     assert set(found.outcomes) == set(everything.outcomes)
 
 
-def test_a_daemon_that_is_cut_off_is_said_and_nothing_is_complete(entered):
-    found = whole_search(entered, small_sync.daemon_that_is_left_behind, budget=Budget(30), seed=1)
+def test_a_daemon_that_is_cut_off_is_said_and_nothing_is_complete(control):
+    def program():
+        box = small_sync.Box(value=0)
+
+        def work():
+            while True:
+                box.value += 1
+
+        threading.Thread(target=work, daemon=True).start()
+
+    found = whole_search(control(), program, budget=Budget(30), seed=1)
     assert (found.left, found.complete, found.limit) == (True, False, "schedules")
+
+
+def test_a_daemon_goes_on_after_the_test_until_it_waits(entered):
+    found = whole_search(entered, small_sync.daemon_that_serves_a_queue, budget=Budget(1000), seed=1)
+    assert (found.left, found.complete) == (False, True)
+
+
+def test_time_does_not_pass_for_a_daemon_after_the_test(control):
+    def program():
+        def work():
+            time.sleep(1)
+            raise AssertionError("nobody waits so long")
+
+        threading.Thread(target=work, daemon=True).start()
+
+    run = control().run(program, Attempt("plan", []))
+    assert (run.ending, run.failure, run.left, run.seconds) == (Ending.COMPLETE, None, False, 0)
+
+
+def test_what_a_daemon_raises_after_the_test_is_found(control):
+    def program():
+        threading.Thread(target=lambda: 1 / 0, daemon=True).start()
+
+    run = control().run(program, Attempt("plan", []))
+    assert isinstance(run.failure, ZeroDivisionError)
+
+
+def test_a_daemon_that_gives_up_its_turn_after_the_test_is_cut_off_all_the_same(control):
+    def program():
+        def work():
+            while True:
+                time.sleep(0)
+
+        for _ in range(2):
+            threading.Thread(target=work, daemon=True).start()
+
+    run = control().run(program, Attempt("plan", []))
+    assert (run.ending, run.left) == (Ending.COMPLETE, True)
 
 
 def test_a_daemon_that_is_joined_is_none_that_is_cut_off(control):

@@ -65,19 +65,6 @@ ENUMERATED = [
 """A few of those with less than 1,000 interleavings."""
 
 SMALL = (small, small_detours, small_sync, small_time)
-KNOWN_BUGS = {
-    "daemon_that_is_left_behind": "what a daemon was about to do when the test ended is not looked at for races",
-}
-
-
-def with_known_bugs(names, bugs=KNOWN_BUGS):
-    """Those with a known bug of the core are expected to fail; one that does not any more has to leave the list."""
-
-    def marked(name):
-        marks = [pytest.mark.xfail(strict=True, reason=bugs[name])] if name in bugs else []
-        return pytest.param(name, marks=marks)
-
-    return [marked(name) for name in names]
 
 
 def module_of(name):
@@ -116,12 +103,12 @@ def check_reduction(entered, program, traces=True):
         assert set(found.traces.values()) == {1}  # sleep sets leave no trace to be run twice
 
 
-@pytest.mark.parametrize("name", with_known_bugs(EVERY))
+@pytest.mark.parametrize("name", EVERY)
 def test_reduction_loses_nothing(on, name):
     check_reduction(*on(name), traces=name not in RECYCLING and name.partition("/")[2] not in SPINNING)
 
 
-@pytest.mark.parametrize("name", with_known_bugs([name for module in SMALL for name in module.PROGRAMS]))
+@pytest.mark.parametrize("name", [name for module in SMALL for name in module.PROGRAMS])
 def test_reduction_loses_no_way_to_tell_the_order(control, name):
     module = next(one for one in SMALL if name in one.PROGRAMS)
     check_reduction(control(Scope([module.__file__]), limit=LIMIT), module.PROGRAMS[name])

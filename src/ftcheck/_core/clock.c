@@ -1,32 +1,75 @@
 /* Time under control: a worker that sleeps is not awake until virtual time has come so far, and the clocks show that time.
  *
  * Virtual time stands still while anybody can run, so a run takes no longer for its sleeps, and is the same each time.  A
- * loop that looks at the clock until some time has passed would never end: reading it costs some virtual time, more and
- * more of it while nothing else happens.
+ * loop that looks at the clock until some time has passed would never end: so a look costs some virtual time.  Where all
+ * who can run do nothing but look at the clock and read, or one who cannot be stopped, it costs more and more, and time
+ * passes for those who sleep as if nobody could run.  (Not where somebody still gets on: then a loop that waits for that would come to the end of its
+ * patience although nobody was slow.)
  *
  * So it matters who looks first, and whether a look comes before or after somebody has reckoned when to stop waiting: both are
  * operations (FTC_CLOCK).  Systematic search stops there; samplers need no point for it, as for the release of a lock.
  */
 #include "sched.h"
+#include <string.h>
 #include <time.h>
 
 enum { SLEEP, MONOTONIC, MONOTONIC_NS, TIME, TIME_NS, COUNTER, COUNTER_NS, FUNCTIONS };
 static PyMethodDef *definitions[FUNCTIONS];
 static PyCFunction originals[FUNCTIONS];
 static int64_t base_monotonic, base_time;              /* when control was taken */
-static long reads, steps_then, run_then;
+
+#define LOOK 1000                    /* nanoseconds that a look costs */
+#define LONGEST_LOOK 10000000
+#define PART 128                     /* of the time that everybody has idled: what a look costs then */
+#define IN_VAIN 64                   /* looks, and nothing but looks, until that is taken to be idling */
+
+static struct {
+    long run, deeds;                 /* of which run, and after how many deeds in it, the rest is said */
+    int64_t since;                   /* virtual nanoseconds */
+    uint64_t idlers;
+    int looks[FTC_MAX_WORKERS];
+} all;
+
+static struct {
+    long run, steps;
+    int64_t since;
+    int looks;
+} alone;                             /* looks of one worker that nobody can stop between them */
+
+/* Since when there has been nothing but looks; -1: something else goes on, or may. */
+static int64_t
+idle_since(const ftc_worker *me)
+{
+    if (all.run != ftc_the.number || all.deeds != ftc_the.deeds) {
+        memset(&all, 0, sizeof all);
+        all.run = ftc_the.number;
+        all.deeds = ftc_the.deeds;
+        all.since = ftc_the.clock;
+    }
+    if (alone.run != ftc_the.number || alone.steps != ftc_the.steps) {
+        alone.run = ftc_the.number;
+        alone.steps = ftc_the.steps;
+        alone.since = ftc_the.clock;
+        alone.looks = 0;
+    }
+    if (++all.looks[me->id] >= IN_VAIN) {
+        all.idlers |= FTC_BIT(me->id);
+    }
+    return ++alone.looks >= IN_VAIN ? alone.since : ftc_the.enabled & ~all.idlers ? -1 : all.since;
+}
 
 static int64_t
-look(void)
+look(const ftc_worker *me)
 {
-    if (ftc_the.steps != steps_then || ftc_the.number != run_then) {
-        steps_then = ftc_the.steps;
-        run_then = ftc_the.number;
-        reads = 0;
+    int64_t since = idle_since(me), nearest = ftc_nearest_deadline();
+    if (since < 0) {
+        return ftc_the.clock += LOOK;
     }
-    int64_t cost = 1000;                               /* nanoseconds */
-    for (long more = ++reads; more >= 64 && cost < 10000000; more /= 2) {
-        cost *= 2;
+    int64_t cost = (ftc_the.clock - since) / PART;
+    cost = cost < LOOK ? LOOK : cost > LONGEST_LOOK ? LONGEST_LOOK : cost;
+    if (nearest <= ftc_the.clock + cost) {             /* somebody sleeps, or waits, no longer than until now */
+        ftc_let_time_pass();
+        return ftc_the.clock;
     }
     return ftc_the.clock += cost;
 }
@@ -84,7 +127,7 @@ show(int which, PyObject *self, int64_t base, int in_seconds)
     ftc_worker *me = ftc_my.worker;
     me->code = ftc_find_caller(me) ? NULL : me->code;
     int how = come_to_the_clock(me, 1);
-    int64_t now = base + look();
+    int64_t now = base + look(me);
     PyObject *shown = how < 0 ? NULL : in_seconds ? PyFloat_FromDouble((double)now * 1e-9) : PyLong_FromLongLong(now);
     if (shown != NULL) {
         if (how != NOT_SEEN && ftc_trace_wants(FTC_LOG_VALUES)) {

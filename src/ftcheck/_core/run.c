@@ -1,6 +1,8 @@
 /* A run, as Python sees it: begin_run() and end_run() around the test's code, and who is under control at all. */
 #include "sched.h"
 
+#define OVERTIME 1000                /* points of daemon threads after the end of the test */
+
 PyObject *
 ftc_begin_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
 {
@@ -41,7 +43,25 @@ ftc_begin_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
     Py_RETURN_NONE;
 }
 
-/* The test's own code is through.  Threads that nobody joined run to their end; daemon threads are given up. */
+/* Daemon threads go on until they wait or have ended, as they would beside the tests that come after this one: what they do
+ * now they could have done before, so its races with what the others did are those of a longer test.  Time does not pass for
+ * them, and one that does not come to rest is cut off. */
+static void
+let_daemons_run(ftc_worker *me, uint64_t daemons)
+{
+    if ((daemons & ftc_the.live & ftc_the.enabled) == 0 || ftc_the.abandoning) {
+        return;
+    }
+    ftc_the.overtime = OVERTIME;
+    me->wait = FTC_WAITS_REST;
+    if (ftc_block(me, -1) < 0) {
+        PyErr_Clear();
+    }
+    me->wait = FTC_RUNS;
+    ftc_the.overtime = 0;
+}
+
+/* The test's own code is through.  Threads that nobody joined run to their end. */
 PyObject *
 ftc_end_run(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -66,6 +86,7 @@ ftc_end_run(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         }
         me->wait = FTC_RUNS;
     }
+    let_daemons_run(me, daemons);
     int left = !ftc_the.abandoning && (daemons & ftc_the.live & ftc_the.enabled) != 0;
     ftc_unwind_all(me, ~FTC_BIT(0), ftc_the.outcome == FTC_COMPLETE ? 0 : FTC_GRACE);
     ftc_stand_up();

@@ -110,6 +110,9 @@ int
 ftc_successor(ftc_worker *me, enum ftc_why why)
 {
     ftc_admit();
+    if (ftc_the.enabled == 0 && ftc_workers[0].wait == FTC_WAITS_REST) {
+        ftc_the.enabled = FTC_BIT(0);
+    }
     if (ftc_the.enabled == 0 && ftc_the.outside == 0) {
         ftc_await_strangers();
     }
@@ -129,6 +132,11 @@ ftc_stop(ftc_worker *me, enum ftc_why why)
 {
     me->step++;
     if (ftc_the.abandoning) {
+        return unwind(me);
+    }
+    if (ftc_the.overtime != 0 && --ftc_the.overtime == 0) {
+        ftc_the.enabled |= FTC_BIT(0);
+        ftc_hand_over(me, 0);
         return unwind(me);
     }
     if (++ftc_the.steps > ftc_the.limit) {

@@ -74,7 +74,7 @@ typedef struct {
 
 #define FTC_WHOLE 0
 
-enum ftc_wait { FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_SLEEPS, FTC_ENDED, FTC_OUTSIDE };
+enum ftc_wait { FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_WAITS_REST, FTC_SLEEPS, FTC_ENDED, FTC_OUTSIDE };
 
 #define FTC_OPEN 16
 typedef struct {                     /* an operation of a call that may still be under way; see returns.c */
@@ -141,7 +141,9 @@ typedef struct {
     long uncontrolled;               /* times that anybody did */
     uint64_t before;                 /* who could run at the last decision; 0 once that is used */
     int64_t clock;                   /* virtual nanoseconds since the run began */
+    long deeds;                      /* operations that left something changed; see clock.c */
     long steps, limit, stay_limit;
+    long overtime;                   /* points that daemon threads still have after the end of the test; 0: it is under way */
     int timed;                       /* somebody slept, or waited with a timeout */
     int ends_count;                  /* so is the end of each thread that somebody may ask about: see ends.c */
     int only_hot;                    /* decide only at blocking calls and where accesses were seen to conflict */

@@ -83,9 +83,22 @@ ftc_trace_decision(ftc_worker *me, uint64_t enabled, int chosen, enum ftc_why wh
     }
 }
 
+/* It leaves something changed, apart from who has which lock. */
+static int
+is_deed(const ftc_op *op)
+{
+    switch (op->kind) {
+        case FTC_NOTHING: case FTC_READ: case FTC_CLOCK: case FTC_LOOK: case FTC_ACQUIRE: case FTC_RELEASE: case FTC_TRY:
+            return op->also_writes;
+        default:
+            return 1;
+    }
+}
+
 void
 ftc_trace_op(ftc_worker *me)
 {
+    ftc_the.deeds += is_deed(&me->pending);
     if (wanted & FTC_LOG_OPS && !ftc_the.abandoning) {
         ftc_event e = {me->id, me->offset, passes_on(&me->pending), me->step, me->pending, me->code, me->value, ftc_the.before};
         ftc_identify(&e.op);

@@ -90,7 +90,7 @@ class Run(NamedTuple):
     :param preemptions: times a thread was stopped although it could have gone on.
     :param seconds: virtual time that passed in sleeps and timeouts.
     :param timed: somebody slept, or waited with a timeout.
-    :param left: a daemon thread could still run when the test ended.
+    :param left: a daemon thread did not come to rest after the end of the test, and was cut off.
     :param uncontrolled: where threads blocked outside of control: in a socket, a lock in C. What the run did afterwards is
         not determined by its decisions alone.
     :param failed_in: the thread in which the failure came up, 0 where the test itself raised it; -1: not known.
