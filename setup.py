@@ -1,9 +1,17 @@
 """The C part of the package; everything else is in pyproject.toml."""
 
+import platform
+import sys
 import sysconfig
 
 from setuptools import Extension, setup
 
+NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64") and platform.libc_ver()[0] == "glibc"
+"""Extensions can be watched from the inside here; FTC_NATIVE in _core/core.h says the same."""
+WATCHING = (
+    *("native", "tsan", "atomics", "accesses", "shadow", "watchers", "contexts"),
+    *("modules", "thunks", "wrapped", "blocks", "found"),
+)
 FILES = (
     *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals"),
     *(
@@ -39,17 +47,19 @@ FILES = (
 )
 INCLUDE = sysconfig.get_path("include")
 
+WARNINGS = ("-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Wno-unused-parameter")
+STANDIN = Extension("ftcheck._standin", sources=["src/ftcheck/_core/standin.c"], extra_compile_args=list(WARNINGS))
+"""What ftcheck-cc links extensions with, so that they can be imported without ftcheck."""
+
 setup(
     ext_modules=[
         Extension(
             "ftcheck._core",
-            sources=[f"src/ftcheck/_core/{name}.c" for name in FILES],
-            depends=[f"src/ftcheck/_core/{name}.h" for name in ("core", "sched", "policy", "log", "ops")],
+            sources=[f"src/ftcheck/_core/{name}.c" for name in (*FILES, *(WATCHING if NATIVE else ()))],
+            depends=[f"src/ftcheck/_core/{name}.h" for name in ("core", "sched", "policy", "log", "ops", "native")],
             include_dirs=[INCLUDE, f"{INCLUDE}/internal"],
-            extra_compile_args=[
-                *("-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Wno-unused-parameter"),
-                "-Werror=implicit-function-declaration",
-            ],
-        )
+            extra_compile_args=[*WARNINGS, "-Werror=implicit-function-declaration", "-fvisibility=hidden"],
+        ),
+        *([STANDIN] if NATIVE else []),
     ]
 )

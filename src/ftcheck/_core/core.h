@@ -21,6 +21,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__linux__) && defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__))
+#  define FTC_NATIVE 1               /* extensions can be watched from the inside: native.h */
+#endif
+
 #if PY_VERSION_HEX < 0x030E0000
 #  error "ftcheck needs CPython 3.14 or later"
 #endif

@@ -1,5 +1,6 @@
 /* ftcheck._core: the names Python sees.  core.h says which file does what. */
 #include "core.h"
+#include "native.h"
 #include "sched.h"
 
 static PyMethodDef methods[] = {
@@ -112,6 +113,22 @@ static PyMethodDef methods[] = {
     {"take_control", ftc_take_control, METH_NOARGS,
      "take_control()\n--\n\nReplace the blocking calls; threads outside a run do not notice."},
     {"give_back", ftc_give_back, METH_NOARGS, "give_back()\n--\n\nUndo take_control()."},
+#ifdef FTC_NATIVE
+    {"native_begin", ftc_native_begin, METH_O,
+     "native_begin(path, /)\n--\n\nTake in extensions that ftcheck-cc has compiled, those that are there and those that come. Races are\n"
+     "written to this file, which outlives the process; None: to memory. It cannot be undone."},
+    {"native_watch", ftc_native_watch, METH_VARARGS,
+     "native_watch(rate, longest, seed, /)\n--\n\nLook at the accesses of all threads from now on; before an access wait with this "
+     "probability, for `longest` nanoseconds at most. False: there is no extension to look at."},
+    {"native_rest", ftc_native_rest, METH_NOARGS, "native_rest()\n--\n\nUndo native_watch()."},
+    {"native_races", ftc_native_races, METH_NOARGS,
+     "native_races()\n--\n\n([path of a module, ...], [(times, address, (module, offset), later, earlier), ...], dropped): the races found since native_watch().\n"
+     "Both sides: (flags, ((module, offset), ...), thread, Python file, function, line); module -1: none of them."},
+    {"native_races_of", ftc_native_races_of, METH_O,
+     "native_races_of(path, /)\n--\n\nThe same for a process that may be gone, from the file that it was given."},
+    {"native_state", ftc_native_state, METH_NOARGS,
+     "native_state()\n--\n\n([(path, imports replaced), ...], races, threads not watched, modules refused, bytes of shadow memory)."},
+#endif
     {NULL, NULL, 0, NULL},
 };
 

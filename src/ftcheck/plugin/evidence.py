@@ -22,6 +22,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ftcheck.native import watch
 from ftcheck.plugin import said
 from ftcheck.verdicts import Verdict
 
@@ -143,8 +144,15 @@ def read(folder: Path, worker: str, status: int | None, *, killed: bool = False)
     :param killed: it had closed its connection, did not end, and was ended by the controlling process.
     """
     end = _read(folder, worker, status, killed)
-    printed = said.read(folder, worker) if end.verdict is not None and end.now.phase == "call" else ""
-    return dataclasses.replace(end, detail=f"{end.detail}\n\n{printed}".strip("\n")) if printed else end
+    if end.verdict is None or end.now.phase != "call":
+        return end
+    parts = [end.detail, watch.left_by(races_file(folder, worker)), said.read(folder, worker)]
+    return dataclasses.replace(end, detail="\n\n".join(filter(None, parts)).strip("\n"))
+
+
+def races_file(folder: Path, worker: str) -> Path:
+    """Where a worker writes the data races that it sees in extensions."""
+    return folder / f"{worker}.races"
 
 
 def _read(folder: Path, worker: str, status: int | None, killed: bool) -> End:

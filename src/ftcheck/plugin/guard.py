@@ -53,6 +53,7 @@ class Guard:
     def __init__(self, folder: Path, worker: str, connection: Collection[int] = ()) -> None:
         self._recorder = Recorder(folder, worker)
         self.said = Said(folder, worker)
+        self.races_file = evidence.races_file(folder, worker)
         self._watch = _PhaseWatch(self._recorder, folder)
         self._real_exit: Callable[[int], object] = os._exit
         self._shutdown_threads: Callable[[], object] = threading._shutdown  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ from _pytest.python import Function
 
 from ftcheck import interpreter, stress, workload
 from ftcheck.coverage import Coverage
+from ftcheck.native import races, watch
 from ftcheck.plugin import clones, given
 from ftcheck.plugin.fixture_users import OUR_FOLDERS
 from ftcheck.plugin.output import Kind, Output
@@ -73,6 +74,7 @@ class ConcurrentRun:
         self.not_checked = ""
         self.used: dict[int, clones.Definition] = {}
         self._groups: list[tuple[FailureGroup, ThreadFailure]] = []
+        self._found = races.Found()
 
     def install(self) -> None:
         """Let pytest run the test through this object."""
@@ -112,16 +114,16 @@ class ConcurrentRun:
             begin_thread=self._thread_hook(),
             came_back=self._surroundings.came_back,
         )
-        with _streams_restored(), output.kept_apart(item.config):
+        with _streams_restored(), output.kept_apart(item.config), watch.watched(self._seed) as found:
             outcome = stress.run(subject, self.settings, conditions, own_threads=_calls_concurrently(item.obj))
-        self.used = subject.used
+        self.used, self._found = subject.used, found()
         if outcome.alone:
             self._run_alone(subject, outcome.alone)
             return
         self.coverage = outcome.coverage
         if outcome.stall is not None:
             self._surroundings.on_stall(outcome.stall)
-            self.finding = stall_finding(item.nodeid, outcome.stall, outcome.coverage)
+            self.finding = self._with_races(stall_finding(item.nodeid, outcome.stall, outcome.coverage))
             raise StalledError(self.finding.headline)
         try:
             self._judge(outcome.failures)
@@ -204,7 +206,13 @@ class ConcurrentRun:
                 groups=groups,
                 coverage=coverage,
             )
+            self.finding = self._with_races(self.finding)
             raise BaseExceptionGroup(self.finding.headline, [failure.exception for _, failure in self._groups])
+        if self._found.races:
+            self.finding = self._with_races(
+                Finding(Verdict.DATA_RACE, (self.item.nodeid,), self._found.headline, coverage=coverage)
+            )
+            raise DataRaceError(self.finding.headline)
         for expected in (XFailed, *_SKIPS):
             for one in failures:
                 if isinstance(one.exception, expected):
@@ -214,10 +222,13 @@ class ConcurrentRun:
         elif coverage.gil and interpreter.free_threaded_build() and interpreter.gil_forced() is None:
             self.not_checked = "the GIL was on, so nothing ran in parallel"
 
+    def _with_races(self, finding: Finding) -> Finding:
+        return dataclasses.replace(finding, detail="\n\n".join(filter(None, [finding.detail, races.text(self._found)])))
+
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> str | TerminalRepr:
         """Each kind of failure with pytest's own rendering, under a line that counts it."""
         render = types.MethodType(type(self.item).repr_failure, self.item)
-        if isinstance(excinfo.value, (DeadlockError, NotRunError, StalledError)) and self.finding is not None:
+        if isinstance(excinfo.value, (DataRaceError, DeadlockError, NotRunError, StalledError)) and self.finding is not None:
             return "\n\n".join(filter(None, [self.finding.headline, self.finding.detail]))
         if self.finding is None or not isinstance(excinfo.value, BaseExceptionGroup):
             plain: str | TerminalRepr = render(excinfo)
@@ -237,7 +248,7 @@ class ConcurrentRun:
         crash = ReprFileLocation(location.file, location.line, self.finding.headline) if location else None
         shown = ExceptionChainRepr([*chain, (blank, crash, None)])
         if self.finding.detail:
-            shown.addsection("interleaving", self.finding.detail, "-")
+            shown.addsection("data races" if self._found.races else "interleaving", self.finding.detail, "-")
         return shown
 
 
@@ -266,6 +277,10 @@ def _streams_restored() -> Iterator[None]:
         yield
     finally:
         sys.stdin, sys.stdout, sys.stderr = before
+
+
+class DataRaceError(Exception):
+    """An extension accesses memory from two threads, and nothing orders them."""
 
 
 class DeadlockError(Exception):

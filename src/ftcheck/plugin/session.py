@@ -20,6 +20,7 @@ from _pytest.python import Function
 from ftcheck import interpreter, settings
 from ftcheck.forked import Forks
 from ftcheck.interpreter import GilEvent, GilWatch
+from ftcheck.native import watch
 from ftcheck.option_table import SettingsError
 from ftcheck.plugin import cov, run_parallel, their_fixtures
 from ftcheck.plugin.fixture_users import FixtureUsers, leaves_of
@@ -76,6 +77,7 @@ class SessionPlugin:
             # Before any test file: a plugin, a conftest.py, or a module that was imported at the start.
             self._gil_at_collection[""] = self._gil.take() or GilEvent(interpreter.who_needs_the_gil())
         self._gil.install()
+        watch.begin(self._guard.races_file if self._guard is not None else None)
         if self._guard is not None:
             self._guard.take_over_faulthandler()
         self._bystanders = _threads_now()

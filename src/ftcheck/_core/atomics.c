@@ -1,0 +1,165 @@
+/* The callbacks for atomic operations.
+ *
+ * The operation takes place under the lock of the variable's cell, and so does what it says of the order: value and clock move
+ * together.  To release is to tell the variable's clock, to acquire is to hear it (C11, 5.1.2.4); a relaxed operation does
+ * neither.  Each operation is done as the strongest there is, which none of them can notice.
+ *
+ * Who waits for the variable within the interpreter (a PyMutex is taken in the header, but waited for in PyMutex_Lock) goes on
+ * as soon as it changes, and takes no lock of ours.  So what may release is told to everybody before that.
+ *
+ * Two atomic accesses never race; an atomic one races with a plain one.
+ */
+#include "native.h"
+
+typedef struct {
+    ftc_watcher *me;                 /* NULL: nobody watches */
+    ftc_cell *cell;
+} moment;
+
+static int
+acquires(int order)
+{
+    return order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
+}
+
+static int
+releases(int order)
+{
+    return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
+}
+
+static moment
+begin(const volatile void *variable, int size, int flags, int may_release, uintptr_t pc)
+{
+    uintptr_t address = (uintptr_t)variable;
+    ftc_watcher *me = __builtin_expect(ftc_native_on, 0) ? ftc_watcher_me() : NULL;
+    if (me == NULL || me->muted || address - me->stack_low < me->stack_high - me->stack_low) {
+        return (moment){NULL, NULL};
+    }
+    ftc_perhaps_wait(me, pc);
+    if (me->behind) {
+        ftc_hear_everybody(me);
+    }
+    ftc_cell *cell = ftc_cell_of(address);
+    if (cell != NULL) {
+        int part = 8 - (int)(address & 7) < size ? 8 - (int)(address & 7) : size;
+        ftc_lock_cell(cell);
+        ftc_touch_cell(me, cell, address, part, flags | FTC_ATOMIC, pc);
+    }
+    if (may_release) {
+        ftc_tell_all(me);
+    }
+    return (moment){me, cell};
+}
+
+/* `order`: of the operation as it came out. */
+static void
+end(moment it, int order, int may_acquire, int may_release)
+{
+    if (it.cell == NULL) {
+        return;
+    }
+    if (may_acquire && acquires(order) && it.cell->clock != NULL) {
+        ftc_hear_clock(it.me, it.cell->clock);
+    }
+    if (may_release && releases(order)) {
+        it.cell->clock = it.cell->clock == NULL ? ftc_new_clock() : it.cell->clock;
+        if (it.cell->clock != NULL) {
+            ftc_tell_clock(it.me, it.cell->clock);
+        }
+    }
+    ftc_unlock_cell(it.cell);
+}
+
+/* A PyMutex, an initialisation guard, ... that is given back, or taken, by a function that cannot be seen into. */
+void
+ftc_release_at(uintptr_t address)
+{
+    ftc_watcher *me = ftc_native_on ? ftc_watcher_me() : NULL;
+    ftc_cell *cell = me == NULL ? NULL : ftc_cell_of(address);
+    if (cell != NULL) {
+        ftc_tell_all(me);
+        ftc_lock_cell(cell);
+        end((moment){me, cell}, __ATOMIC_RELEASE, 0, 1);
+    }
+}
+
+#define OPERATION(bits, type, name, how) \
+    FTC_PUBLIC type __tsan_atomic##bits##_##name(volatile type *variable, type value, int order); \
+    type __tsan_atomic##bits##_##name(volatile type *variable, type value, int order) \
+    { \
+        moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
+        type before = how(variable, value, __ATOMIC_SEQ_CST); \
+        end(it, order, 1, 1); \
+        return before; \
+    }
+
+#define EXCHANGE(type) \
+    { \
+        moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
+        int done = __atomic_compare_exchange_n(variable, expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+        end(it, done ? order : otherwise, 1, done); \
+        return done; \
+    }
+
+#define SIZE(bits, type) \
+    FTC_PUBLIC type __tsan_atomic##bits##_load(const volatile type *variable, int order); \
+    FTC_PUBLIC void __tsan_atomic##bits##_store(volatile type *variable, type value, int order); \
+    FTC_PUBLIC int __tsan_atomic##bits##_compare_exchange_strong(volatile type *, type *, type, int, int); \
+    FTC_PUBLIC int __tsan_atomic##bits##_compare_exchange_weak(volatile type *, type *, type, int, int); \
+    FTC_PUBLIC type __tsan_atomic##bits##_compare_exchange_val(volatile type *, type, type, int, int); \
+    type __tsan_atomic##bits##_load(const volatile type *variable, int order) \
+    { \
+        moment it = begin(variable, sizeof(type), FTC_READS, 0, FTC_CALLER); \
+        type value = __atomic_load_n(variable, __ATOMIC_SEQ_CST); \
+        end(it, order, 1, 0); \
+        return value; \
+    } \
+    void __tsan_atomic##bits##_store(volatile type *variable, type value, int order) \
+    { \
+        moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
+        __atomic_store_n(variable, value, __ATOMIC_SEQ_CST); \
+        end(it, order, 0, 1); \
+    } \
+    OPERATION(bits, type, exchange, __atomic_exchange_n) \
+    OPERATION(bits, type, fetch_add, __atomic_fetch_add) \
+    OPERATION(bits, type, fetch_sub, __atomic_fetch_sub) \
+    OPERATION(bits, type, fetch_and, __atomic_fetch_and) \
+    OPERATION(bits, type, fetch_or, __atomic_fetch_or) \
+    OPERATION(bits, type, fetch_xor, __atomic_fetch_xor) \
+    OPERATION(bits, type, fetch_nand, __atomic_fetch_nand) \
+    int __tsan_atomic##bits##_compare_exchange_strong(volatile type *variable, type *expected, type value, int order, int otherwise) \
+        EXCHANGE(type) \
+    int __tsan_atomic##bits##_compare_exchange_weak(volatile type *variable, type *expected, type value, int order, int otherwise) \
+        EXCHANGE(type) \
+    type __tsan_atomic##bits##_compare_exchange_val(volatile type *variable, type expected, type value, int order, int otherwise) \
+    { \
+        moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
+        int done = __atomic_compare_exchange_n(variable, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+        end(it, done ? order : otherwise, 1, done); \
+        return expected; \
+    }
+
+SIZE(8, uint8_t)
+SIZE(16, uint16_t)
+SIZE(32, uint32_t)
+SIZE(64, uint64_t)
+
+FTC_PUBLIC void __tsan_atomic_thread_fence(int order);
+FTC_PUBLIC void __tsan_atomic_signal_fence(int order);
+
+/* A fence makes relaxed operations before and after it order.  Which these are is not followed: it is a border. */
+void
+__tsan_atomic_thread_fence(int order)
+{
+    if (order != __ATOMIC_RELAXED) {
+        ftc_call_out(FTC_CALLER);
+    }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void
+__tsan_atomic_signal_fence(int Py_UNUSED(order))
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}

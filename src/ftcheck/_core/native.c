@@ -1,0 +1,76 @@
+/* Watching extensions, as Python sees it. */
+#include "native.h"
+#include <dlfcn.h>
+
+/* native_begin(path): extensions that come from now on are taken in, and those that are there.  Not undone. */
+PyObject *
+ftc_native_begin(PyObject *Py_UNUSED(module), PyObject *path)
+{
+    PyObject *bytes = NULL;
+    if (ftc_native_begun) {
+        Py_RETURN_NONE;
+    }
+    if (path != Py_None && !PyUnicode_FSConverter(path, &bytes)) {
+        return NULL;
+    }
+    Dl_info here;
+    int failed = ftc_watchers_init() < 0 || ftc_found_init(bytes == NULL ? NULL : PyBytes_AS_STRING(bytes)) < 0;
+    Py_XDECREF(bytes);
+    if (failed) {
+        return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    }
+    /* What is loaded later finds our functions before those that stand in for them. */
+    if (!dladdr((void *)ftc_native_begin, &here) || dlopen(here.dli_fname, RTLD_NOLOAD | RTLD_NOW | RTLD_GLOBAL) == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "ftcheck._core cannot be made visible to extensions");
+        return NULL;
+    }
+    ftc_native_begun = 1;
+    ftc_find_modules();
+    Py_RETURN_NONE;
+}
+
+PyObject *
+ftc_native_watch(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    double rate;
+    long longest;
+    unsigned long long seed;
+    if (!PyArg_ParseTuple(args, "dlK:native_watch", &rate, &longest, &seed)) {
+        return NULL;
+    }
+    if (!ftc_native_begun) {
+        Py_RETURN_FALSE;
+    }
+    ftc_find_modules();
+    if (ftc_module_count == 0) {
+        Py_RETURN_FALSE;
+    }
+    ftc_set_delays(rate, longest < 1 ? 1 : longest, seed);
+    ftc_new_generation();
+    ftc_found_begin();
+    __atomic_store_n(&ftc_native_on, 1, __ATOMIC_SEQ_CST);
+    Py_RETURN_TRUE;
+}
+
+PyObject *
+ftc_native_rest(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    __atomic_store_n(&ftc_native_on, 0, __ATOMIC_SEQ_CST);
+    Py_RETURN_NONE;
+}
+
+/* native_state(): ([(path, imports replaced), ...], races, threads not watched, modules refused, bytes of shadow). */
+PyObject *
+ftc_native_state(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *modules = PyList_New(0);
+    for (int i = 0; modules != NULL && i < ftc_module_count; i++) {
+        PyObject *one = Py_BuildValue("si", ftc_modules[i].path, ftc_modules[i].imports);
+        if (one == NULL || PyList_Append(modules, one) < 0) {
+            Py_CLEAR(modules);
+        }
+        Py_XDECREF(one);
+    }
+    return Py_BuildValue("Nklik", modules, (unsigned long)ftc_found_count(), ftc_unwatched(), ftc_modules_refused(),
+                         (unsigned long)ftc_shadow_bytes());
+}

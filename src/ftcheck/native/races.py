@@ -1,0 +1,141 @@
+"""Data races in extensions: two accesses to one place in memory, one of them a write, and nothing that orders them.
+
+In C and C++ that is undefined behaviour (C11, 5.1.2.4), whatever comes of it; so each is a finding.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ftcheck.native import symbols
+from ftcheck.native.symbols import Line
+
+_WRITES, _ATOMIC, _FREES = 1, 2, 4
+"""``enum ftc_access`` of _core/native.h."""
+_STACK = 6
+"""Calls that are shown of each access."""
+
+type _Side = tuple[int, tuple[tuple[int, int], ...], str, str, str, int]
+type _Row = tuple[int, int, tuple[int, int], _Side, _Side]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One of the two.
+
+    :param what: ``"read"``, ``"write"``, ``"atomic read"``, ``"atomic write"``, or ``"free"``: the memory is given back.
+    :param thread: as the round names it.
+    :param stack: the line of the access, what it was inlined into; then who called that, as far as it is in the extension.
+        Empty: it is in no extension that was built for this (the interpreter gives memory back).
+    :param python: the line of Python code that called into the extension: file, function, line; None: there is none.
+    """
+
+    what: str
+    thread: str
+    stack: tuple[Line, ...]
+    python: tuple[str, str, int] | None
+
+    @property
+    def where(self) -> str:
+        """``file.c:18 (function)``."""
+        if self.stack:
+            return f"{self.stack[0]} ({self.stack[0].function})"
+        return (
+            f"{os.path.basename(self.python[0])}:{self.python[2]} ({self.python[1]})" if self.python else "the interpreter"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DataRace:
+    """Two accesses that nothing orders.
+
+    :param later: the one at which it was noticed.
+    :param times: how often these two lines met like this.
+    :param variable: the static variable; empty where it is none that is known.
+    """
+
+    later: Access
+    earlier: Access
+    times: int
+    variable: str
+
+    @property
+    def headline(self) -> str:
+        """One line: what, and where."""
+        if "free" in (self.later.what, self.earlier.what):
+            used, freed = (self.earlier, self.later) if self.later.what == "free" else (self.later, self.earlier)
+            return f"use after free: {used.what} at {used.where}, freed at {freed.where}"
+        where = f" of {self.variable}" if self.variable else ""
+        return f"data race: {self.later.what}{where} at {self.later.where}, {self.earlier.what} at {self.earlier.where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found while bodies ran.
+
+    :param dropped: how many there was no room for.
+    """
+
+    races: tuple[DataRace, ...] = ()
+    dropped: int = 0
+
+    @property
+    def headline(self) -> str:
+        """One line for all of them."""
+        more = len(self.races) + self.dropped - 1
+        return self.races[0].headline + (f" (and {more} more)" if more else "")
+
+
+def read(seen: tuple[Sequence[str], Sequence[_Row], int]) -> Found:
+    """What ``_core.native_races()`` gives, with source lines; pairs of the same two lines are one."""
+    modules, rows, dropped = seen
+    wanted: dict[int, set[int]] = defaultdict(set)
+    for *_, later, earlier in rows:
+        for module, offset in (*later[1], *earlier[1]):
+            if module >= 0:
+                wanted[module].add(offset)
+    known = {module: symbols.lines(modules[module], offsets) for module, offsets in wanted.items()}
+    races: dict[object, DataRace] = {}
+    for times, _, (module, offset), later, earlier in rows:
+        name = symbols.variable(modules[module], offset) if module >= 0 else ""
+        race = DataRace(_access(later, known), _access(earlier, known), times, name)
+        sides = sorted([(one.what, one.where) for one in (race.later, race.earlier)])
+        if (key := (*sides, name)) in races:
+            race = replace(races[key], times=races[key].times + times)
+        races[key] = race
+    return Found(tuple(races.values()), dropped)
+
+
+def _access(side: _Side, known: dict[int, dict[int, tuple[Line, ...]]]) -> Access:
+    flags, places, thread, file, function, line = side
+    what = "free" if flags & _FREES else f"{'atomic ' if flags & _ATOMIC else ''}{'write' if flags & _WRITES else 'read'}"
+    stack = [one for module, offset in places if module >= 0 for one in known[module][offset]]
+    return Access(what, thread, tuple(stack), (file, function, line) if line > 0 else None)
+
+
+def text(found: Found) -> str:
+    """All of them, for a person: both accesses with their source lines, and who called."""
+    parts = []
+    for race in found.races:
+        times = "once" if race.times == 1 else f"{race.times:,} times"
+        where = f" of {race.variable}" if race.variable else ""
+        parts.append("\n".join([f"data race{where}, seen {times}:", *_side(race.later), *_side(race.earlier, " before")]))
+    if found.dropped:
+        parts.append(f"{found.dropped:,} more were seen when there was no room for them")
+    return "\n\n".join(parts)
+
+
+def _side(one: Access, when: str = "") -> list[str]:
+    rows = [f"  {one.thread}: {one.what}{when}"]
+    for frame in one.stack[:_STACK]:
+        source = f"    {frame.source}" if frame.source else ""
+        rows.append(f"    {f'{frame} in {frame.function}':<40}{source}".rstrip())
+    if len(one.stack) > _STACK:
+        rows.append(f"    ... {len(one.stack) - _STACK} more calls")
+    if one.python is not None:
+        file, function, line = one.python
+        rows.append(f"    {os.path.basename(file)}:{line} in {function}  (Python)")
+    return rows

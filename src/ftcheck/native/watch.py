@@ -1,0 +1,57 @@
+"""Has ``_core`` look at the memory accesses of extensions while the bodies of a test run.
+
+An extension is watched if ``ftcheck-cc`` has compiled it. There is nothing to be done for that: each one that is in the
+process, or is imported later, is found. Where there is none, all this costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ftcheck import _core
+from ftcheck.native import races
+from ftcheck.native.races import Found
+
+DELAYS = 0.01
+"""Probability of a delay before an access, besides the first few at each place, which always have one."""
+LONGEST = 100_000
+"""Nanoseconds that such a delay takes at most."""
+
+
+def begin(path: Path | None = None) -> None:
+    """Take in extensions from now on; where the platform has no means for that, nothing happens.
+
+    :param path: a file for what is found, which outlives the process; None: it need not.
+    :raises OSError: it cannot be written.
+    """
+    if hasattr(_core, "native_begin"):
+        _core.native_begin(path)
+
+
+@contextlib.contextmanager
+def watched(seed: int, delays: float = DELAYS) -> Iterator[Callable[[], Found]]:
+    """Look at all accesses within this context.
+
+    :param seed: makes the delays of each thread the same again. (Where they hit is up to the timing.)
+    :param delays: the probability of one.
+    :returns: a function that says what was found; to be called when the context is left.
+    """
+    if not hasattr(_core, "native_watch") or not _core.native_watch(delays, LONGEST, seed):
+        yield Found
+        return
+    try:
+        yield lambda: races.read(_core.native_races())
+    finally:
+        _core.native_rest()
+
+
+def left_by(path: Path) -> str:
+    """What a process that is gone has found in its last test, for a person; empty: nothing, or there is no such file."""
+    if not path.exists():
+        return ""
+    with contextlib.suppress(OSError, ValueError):
+        found = races.read(_core.native_races_of(path))
+        return races.text(found) if found.races else ""
+    return ""
