@@ -419,7 +419,7 @@ assemble_python.fetch_core = fetch_core
 
 def is_gone(pid):
     """Has the process ended?  (A zombie that nobody waits for has.)"""
-    for _ in range(50):
+    for _ in range(3000):  # a busy machine takes its time
         try:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 return True
