@@ -92,6 +92,7 @@ class Interleaving:
         :param bodies: what the threads run; called without arguments, results are dropped.
         :raises ExceptionGroup: one or more bodies raised, as from :func:`ftcheck.concurrently`.
         :raises DeadlockError: it ends in a deadlock; the message says who waits for whom.
+        :raises Exception: two accesses in an extension are a data race (:mod:`ftcheck.native`); the message says which.
         :raises TypeError: a body cannot be called, or there are more bodies than threads were asked for.
         :raises RuntimeError: it cannot run here: inside a run that is controlled or supervised already, where no tool id of
             ``sys.monitoring`` is free; or the run was given up as too long.
@@ -257,6 +258,7 @@ def _run(control: Control, schedule: str, bodies: Sequence[Callable[[], object]]
 def _raise_what_came_of_it(run: Run, which: Interleaving, text: str) -> None:
     __tracebackhide__ = True
     from ftcheck.explore.control import Ending
+    from ftcheck.explore.native import DataRaceError
 
     if run.ending not in (Ending.COMPLETE, Ending.DEADLOCK):
         raise RuntimeError(f"{which!r} was given up after {run.steps:,} points: a livelock, perhaps, or just long")
@@ -264,6 +266,8 @@ def _raise_what_came_of_it(run: Run, which: Interleaving, text: str) -> None:
     if run.ending is Ending.DEADLOCK:
         outcome, _, text = text.partition("\n\n")
         failure = DeadlockError(outcome or "deadlock")
+    elif failure is None and run.races is not None:
+        failure = DataRaceError(run.races.found().headline)
     if text and not _noted(text) and failure is not None:
         failure.add_note(text)
     if failure is not None:

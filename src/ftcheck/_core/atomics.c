@@ -28,6 +28,12 @@ releases(int order)
     return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
 }
 
+static int
+relaxed(int order)
+{
+    return order == __ATOMIC_RELAXED ? FTC_RELAXED : 0;
+}
+
 static moment
 begin(const volatile void *variable, int size, int flags, int may_release, uintptr_t pc)
 {
@@ -36,7 +42,8 @@ begin(const volatile void *variable, int size, int flags, int may_release, uintp
     if (me == NULL || me->muted || address - me->stack_low < me->stack_high - me->stack_low) {
         return (moment){NULL, NULL};
     }
-    ftc_perhaps_wait(me, pc);
+    ftc_before_access(me, address, (size_t)size, flags, pc);
+    flags &= ~FTC_RELAXED;
     if (me->behind) {
         ftc_hear_everybody(me);
     }
@@ -110,14 +117,14 @@ ftc_release_at(uintptr_t address)
     FTC_PUBLIC type __tsan_atomic##bits##_compare_exchange_val(volatile type *, type, type, int, int); \
     type __tsan_atomic##bits##_load(const volatile type *variable, int order) \
     { \
-        moment it = begin(variable, sizeof(type), FTC_READS, 0, FTC_CALLER); \
+        moment it = begin(variable, sizeof(type), FTC_READS | relaxed(order), 0, FTC_CALLER); \
         type value = __atomic_load_n(variable, __ATOMIC_SEQ_CST); \
         end(it, order, 1, 0); \
         return value; \
     } \
     void __tsan_atomic##bits##_store(volatile type *variable, type value, int order) \
     { \
-        moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
+        moment it = begin(variable, sizeof(type), FTC_WRITES | relaxed(order), releases(order), FTC_CALLER); \
         __atomic_store_n(variable, value, __ATOMIC_SEQ_CST); \
         end(it, order, 0, 1); \
     } \

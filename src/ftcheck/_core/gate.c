@@ -121,6 +121,19 @@ end_quietly(void)
 }
 
 int
+ftc_come_back_as_is(ftc_seat *my)
+{
+    int found = 0;
+    while (found == 0) {
+        found = look_around(my->token);
+    }
+    if (found < 0) {
+        ftc_stand_up();
+    }
+    return found < 0 ? -1 : 0;
+}
+
+int
 ftc_come_back(ftc_seat *my)
 {
     int found = 0;

@@ -120,6 +120,13 @@ static PyMethodDef methods[] = {
     {"native_watch", ftc_native_watch, METH_VARARGS,
      "native_watch(rate, longest, seed, /)\n--\n\nLook at the accesses of all threads from now on; before an access wait with this "
      "probability, for `longest` nanoseconds at most. False: there is no extension to look at."},
+    {"native_explore", ftc_native_explore, METH_NOARGS,
+     "native_explore()\n--\n\nThe same, where each access is a scheduling point of the run that is under way, or begins next."},
+    {"native_points", ftc_native_points, METH_NOARGS, "native_points()\n--\n\nHow many of these were passed."},
+    {"native_module", ftc_native_module, METH_O,
+     "native_module(address, /)\n--\n\n(path, offset in it) of the extension that this address belongs to; None: it is of none."},
+    {"native_place", ftc_native_place, METH_O,
+     "native_place(offset, /)\n--\n\n(path, offset in it) of an operation in the log that has no code; None: not of an extension."},
     {"native_rest", ftc_native_rest, METH_NOARGS, "native_rest()\n--\n\nUndo native_watch()."},
     {"native_races", ftc_native_races, METH_NOARGS,
      "native_races()\n--\n\n([path of a module, ...], [(times, address, (module, offset), later, earlier), ...], dropped): the races found since native_watch().\n"

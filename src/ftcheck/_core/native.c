@@ -29,6 +29,14 @@ ftc_native_begin(PyObject *Py_UNUSED(module), PyObject *path)
     Py_RETURN_NONE;
 }
 
+void
+ftc_native_begin_watching(void)
+{
+    ftc_new_generation();
+    ftc_found_begin();
+    __atomic_store_n(&ftc_native_on, 1, __ATOMIC_SEQ_CST);
+}
+
 PyObject *
 ftc_native_watch(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -38,17 +46,14 @@ ftc_native_watch(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "dlK:native_watch", &rate, &longest, &seed)) {
         return NULL;
     }
-    if (!ftc_native_begun) {
-        Py_RETURN_FALSE;
+    if (ftc_native_begun) {
+        ftc_find_modules();
     }
-    ftc_find_modules();
     if (ftc_module_count == 0) {
         Py_RETURN_FALSE;
     }
+    ftc_native_begin_watching();
     ftc_set_delays(rate, longest < 1 ? 1 : longest, seed);
-    ftc_new_generation();
-    ftc_found_begin();
-    __atomic_store_n(&ftc_native_on, 1, __ATOMIC_SEQ_CST);
     Py_RETURN_TRUE;
 }
 
@@ -56,6 +61,7 @@ PyObject *
 ftc_native_rest(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     __atomic_store_n(&ftc_native_on, 0, __ATOMIC_SEQ_CST);
+    ftc_native_exploring = 0;
     Py_RETURN_NONE;
 }
 

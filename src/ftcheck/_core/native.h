@@ -15,6 +15,7 @@
  *   wrapped.c     what it is replaced by where something is
  *   blocks.c      memory that is taken and given back
  *   found.c       the races that were found, in memory that outlives a crash
+ *   native_points.c  scheduling points, for the explorer (sched.h)
  *   native.c      the names that Python sees
  *
  * What orders (the overlap rule).  The interpreter is not compiled like this, so how it orders threads cannot be seen: by the
@@ -35,6 +36,7 @@
 /* --- what an access is ------------------------------------------------------------------------ */
 
 enum ftc_access { FTC_READS = 0, FTC_WRITES = 1, FTC_ATOMIC = 2, FTC_FREES = 4 };      /* flags */
+#define FTC_RELAXED 8                /* of what comes to ftc_before_access() only */
 
 /* One access as the shadow has it: who, when, and which of eight bytes; and from where. */
 typedef struct {
@@ -151,6 +153,32 @@ void ftc_set_delays(double rate, long longest, uint64_t seed);         /* nanose
 void ftc_perhaps_wait(ftc_watcher *me, uintptr_t pc);
 void ftc_seed_watcher(ftc_watcher *me);
 
+/* --- native_points.c -------------------------------------------------------------------------- */
+
+#define FTC_NATIVE_OFFSET (-2)       /* of operations that stand in an extension: this less the number of the instruction */
+extern int ftc_native_exploring;     /* accesses are scheduling points */
+void ftc_native_point(uintptr_t address, size_t size, int flags, uintptr_t pc);
+void ftc_native_settle(void);        /* what was written last has been written by now */
+uint64_t ftc_place_of_offset(int offset);
+int ftc_native_enter(void);          /* like ftc_enter(), but it neither detaches nor raises */
+void ftc_native_stop(int kind, uintptr_t object, size_t size, uintptr_t pc);         /* a point, of an operation on this */
+
+/* --- native_locks.c ---------------------------------------------------------------------------- */
+
+void *ftc_waiting_wrapper_for(const char *name);        /* of functions that may have to wait */
+
+/* What comes before each access: others may go first. */
+static inline void
+ftc_before_access(ftc_watcher *me, uintptr_t address, size_t size, int flags, uintptr_t pc)
+{
+    if (ftc_native_exploring) {
+        ftc_native_point(address, size, flags, pc);
+    }
+    else {
+        ftc_perhaps_wait(me, pc);
+    }
+}
+
 /* --- tsan.c ----------------------------------------------------------------------------------- */
 
 FTC_PUBLIC void __tsan_init(void);
@@ -221,6 +249,11 @@ void ftc_race_found(ftc_watcher *me, const ftc_touch *mine, const ftc_touch *oth
 
 PyObject *ftc_native_begin(PyObject *module, PyObject *path);
 PyObject *ftc_native_watch(PyObject *module, PyObject *args);
+void ftc_native_begin_watching(void);
+PyObject *ftc_native_explore(PyObject *module, PyObject *ignored);
+PyObject *ftc_native_points(PyObject *module, PyObject *ignored);
+PyObject *ftc_native_module(PyObject *module, PyObject *address);
+PyObject *ftc_native_place(PyObject *module, PyObject *offset);
 PyObject *ftc_native_rest(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_races(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_state(PyObject *module, PyObject *ignored);

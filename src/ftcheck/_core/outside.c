@@ -50,6 +50,56 @@ cpu_time(long native)
 #endif
 }
 
+/* Those who are stopped within C code: attached, so this thread could not attach if somebody wants to stop the world. */
+static uint64_t
+who_is_in_c(int but)
+{
+    uint64_t found = 0;
+    for (uint64_t left = ftc_the.live & ~ftc_the.outside & ~FTC_BIT(but); left != 0; left &= left - 1) {
+        int id = ftc_lowest(left);
+        found |= ftc_workers[id].in_extension ? FTC_BIT(id) : 0;
+    }
+    return found;
+}
+
+static void
+pass_over(ftc_worker *w)
+{
+    uint64_t others = ftc_the.live & ~ftc_the.outside & ~FTC_BIT(w->id);
+    atomic_fetch_add(&stalls, 1);
+    ftc_the.outside |= FTC_BIT(w->id);
+    ftc_the.enabled &= ~FTC_BIT(w->id);
+    ftc_the.uncontrolled++;
+    w->wait = FTC_OUTSIDE;
+    w->pending = (ftc_op){.kind = FTC_OUT};
+    ftc_trace_op(w);
+    if (w->value != NULL) {                            /* the log does not want it */
+        Py_CLEAR(w->value);
+    }
+    int next = ftc_the.abandoning ? (others ? ftc_lowest(others) : -1) : ftc_successor(w, FTC_BLOCKED);
+    if (next < 0) {
+        ftc_park();
+    }
+    else {
+        ftc_the.switches++;
+        ftc_wake(next);
+    }
+}
+
+static long in_c;                    /* times that the token was handed on from here */
+
+/* Without Python, and without a word where it was. */
+static void
+hand_on_at_once(unsigned long long token)
+{
+    unsigned long long expected = token;
+    if (!atomic_compare_exchange_strong(&ftc_gate, &expected, FTC_BUSY)) {
+        return;
+    }
+    in_c++;
+    pass_over(&ftc_workers[ftc_worker_of(token)]);
+}
+
 static void
 wait_for_bell(long milliseconds)
 {
@@ -85,6 +135,10 @@ ftc_await_stall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         last = token;
         steps = ftc_the.steps;
         used = now;
+        if (seen == LOOKS && who_is_in_c(id) != 0) {
+            hand_on_at_once(token);
+            seen = 0;
+        }
     }
     Py_END_ALLOW_THREADS
     if (!atomic_load(&watching)) {
@@ -122,26 +176,11 @@ ftc_hand_on(PyObject *Py_UNUSED(module), PyObject *args)
         atomic_store(&ftc_gate, token);                /* nobody could do anything with it */
         Py_RETURN_FALSE;
     }
-    atomic_fetch_add(&stalls, 1);
-    ftc_the.outside |= FTC_BIT(w->id);
-    ftc_the.enabled &= ~FTC_BIT(w->id);
-    ftc_the.uncontrolled++;
-    w->wait = FTC_OUTSIDE;
-    w->pending = (ftc_op){.kind = FTC_OUT};
     w->code = code == Py_None ? NULL : code;
     w->offset = offset;
     Py_XSETREF(w->value, Py_NewRef(where));
-    ftc_trace_op(w);
-    Py_CLEAR(w->value);                                /* if the log does not want it */
     ftc_add_call(Py_NewRef(where));
-    int next = ftc_the.abandoning ? (others ? ftc_lowest(others) : -1) : ftc_successor(w, FTC_BLOCKED);
-    if (next < 0) {
-        ftc_park();
-    }
-    else {
-        ftc_the.switches++;
-        ftc_wake(next);
-    }
+    pass_over(w);
     Py_RETURN_TRUE;
 }
 
@@ -149,6 +188,13 @@ ftc_hand_on(PyObject *Py_UNUSED(module), PyObject *args)
 PyObject *
 ftc_take_calls(void)
 {
+    if (in_c > 0) {
+        PyObject *where = PyUnicode_FromString("an extension, or the interpreter");
+        in_c = 0;
+        if (where != NULL) {
+            ftc_add_call(where);
+        }
+    }
     PyObject *taken = calls == NULL ? PyList_New(0) : calls;
     calls = PyList_New(0);
     return taken;

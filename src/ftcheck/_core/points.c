@@ -129,10 +129,21 @@ ftc_site_at(PyObject *code, int offset, int *site, int *arg)
     return 1;
 }
 
+uint32_t
+ftc_this_search(void)
+{
+    return this_search;
+}
+
 void
 ftc_heat(PyObject *code, int offset)
 {
     void *extra = NULL;
+#ifdef FTC_NATIVE
+    if (code == NULL) {
+        ftc_heat_place(offset);
+    }
+#endif
     if (code != NULL && PyUnstable_Code_GetExtra(code, slot, &extra) == 0 && extra != NULL && extra != &quiet) {
         const table *t = extra;
         if (offset / 2 < t->units) {

@@ -1,5 +1,6 @@
 /* Race-directed testing: Sen, Race directed random testing of concurrent programs (PLDI 2008).
- * Parameters: (code, offset, code, offset): two places in the code at which threads were seen to meet.
+ * Parameters: (code, offset, code, offset): two places in the code at which threads were seen to meet.  The code of those in an
+ * extension is None.
  *
  * Whoever comes to the first place is stopped there until another thread has passed the second one.  So an order that the
  * other strategies come upon by chance is brought about on purpose, once for each pair of places and direction.
@@ -18,11 +19,11 @@ static int
 prepare(PyObject *parameters)
 {
     PyObject *first, *second;
-    if (!PyArg_ParseTuple(parameters, "O!iO!i:race", &PyCode_Type, &first, &offset[0], &PyCode_Type, &second, &offset[1])) {
+    if (!PyArg_ParseTuple(parameters, "OiOi:race", &first, &offset[0], &second, &offset[1])) {
         return -1;
     }
-    code[0] = first;                                   /* only compared */
-    code[1] = second;
+    code[0] = first == Py_None ? NULL : first;         /* only compared; NULL: in an extension */
+    code[1] = second == Py_None ? NULL : second;
     done = 0;
     return 0;
 }

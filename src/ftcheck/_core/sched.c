@@ -7,6 +7,7 @@
  * A run that cannot be ended by its own code (a deadlock, a limit, Ctrl-C) is given up: every worker that is still there
  * gets the token once more, and at each point and at each call that would block it gets an exception that unwinds it.
  */
+#include "native.h"
 #include "sched.h"
 
 ftc_run ftc_the;
@@ -39,6 +40,9 @@ ftc_give_up(enum ftc_outcome outcome)
 static int
 unwind(ftc_worker *me)
 {
+    if (me->in_extension) {
+        return -1;
+    }
     if (me->id == 0 && ftc_interruption != NULL) {
         PyErr_SetRaisedException(ftc_interruption);
         ftc_interruption = NULL;
@@ -106,10 +110,23 @@ ftc_decide(ftc_worker *me, uint64_t enabled, enum ftc_why why)
     return next;
 }
 
+/* Locks in C code are given back without a word. */
+uint64_t
+ftc_runnable(ftc_worker *me, int leaves)
+{
+#ifdef FTC_NATIVE
+    if (ftc_native_exploring) {
+        ftc_native_refresh(me, leaves);
+    }
+#endif
+    return ftc_the.enabled;
+}
+
 int
 ftc_successor(ftc_worker *me, enum ftc_why why)
 {
     ftc_admit();
+    ftc_runnable(me, 1);
     if (ftc_the.enabled == 0 && ftc_workers[0].wait == FTC_WAITS_REST) {
         ftc_the.enabled = FTC_BIT(0);
     }
@@ -146,7 +163,7 @@ ftc_stop(ftc_worker *me, enum ftc_why why)
     if (ftc_the.outside != 0) {
         ftc_admit();
     }
-    if (ftc_the.enabled != FTC_BIT(me->id) && !(me->cold && ftc_the.only_hot && why == FTC_FREE)) {
+    if (ftc_runnable(me, 0) != FTC_BIT(me->id) && !(me->cold && ftc_the.only_hot && why == FTC_FREE)) {
         if (why == FTC_FREE && ++me->stay > ftc_the.stay_limit) {
             why = FTC_YIELDED;                         /* it may be waiting for somebody in a loop */
             me->stay = 0;

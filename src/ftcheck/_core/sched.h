@@ -8,6 +8,7 @@
  *   run.c      a run as Python sees it: its beginning and its end
  *   depend.c   which operations disturb each other
  *   points.c   the sys.monitoring callback: which instructions are scheduling points, and what each is about to do
+ *   native_points.c  those in C code, where an extension was built for it
  *   ops.c      from the operands of an instruction to an operation; objects.c on an object; returns.c to code out of scope
  *   calls.c    the same for calls of builtins: list.append(x) writes to the list, len(x) reads it
  *   methods.c  replaces the methods of built-in types
@@ -74,7 +75,12 @@ typedef struct {
 
 #define FTC_WHOLE 0
 
-enum ftc_wait { FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_WAITS_REST, FTC_SLEEPS, FTC_ENDED, FTC_OUTSIDE };
+enum ftc_wait {
+    FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_WAITS_REST, FTC_SLEEPS, FTC_ENDED, FTC_OUTSIDE, FTC_WAITS_NATIVE
+};
+enum ftc_native_lock {               /* a lock of C code: see native_locks.c */
+    FTC_NO_LOCK, FTC_PYMUTEX, FTC_PTHREAD_MUTEX, FTC_READING, FTC_WRITING, FTC_SPINLOCK, FTC_SEMAPHORE, FTC_ONCE, FTC_GUARD
+};
 
 #define FTC_OPEN 16
 typedef struct {                     /* an operation of a call that may still be under way; see returns.c */
@@ -102,6 +108,8 @@ typedef struct {
     PyThreadState *tstate;
     unsigned long ident;             /* of the thread, for Python, and for the kernel */
     long native;
+    enum ftc_native_lock native_lock;                  /* what it waits for is one */
+    int in_extension;                /* stopped within C code: stays attached, and cannot be unwound */
     int in_lobby;                    /* it has come back from outside, and waits there, not for `go` */
     const PyObject *handle;          /* the _ThreadHandle of a thread that the code under test started; not owned */
     ftc_open open[FTC_OPEN];
@@ -178,6 +186,7 @@ enum { FTC_NOBODY, FTC_BUSY, FTC_PARKED };
 void ftc_sit(ftc_worker *me);        /* the calling thread is this worker from now on, and in the scheduler */
 void ftc_stand_up(void);
 int ftc_come_back(ftc_seat *my);
+int ftc_come_back_as_is(ftc_seat *my);                /* neither detaches nor raises: for C code */
 int ftc_worker_of(unsigned long long token);
 
 /* To be called before the state below is touched.  -1, with an exception: the run that this thread was of is over.  It is
@@ -252,6 +261,10 @@ int ftc_successor(ftc_worker *me, enum ftc_why why); /* who goes on, now that `m
 /* So long from now; -1, which is never, where that is too long.  Not 0: given up. */
 int ftc_set_deadline(ftc_worker *me, int64_t nanoseconds, int64_t *deadline);
 int64_t ftc_nearest_deadline(void);                  /* INT64_MAX: there is none */
+/* native_locks.c: who waits for a lock in C code that is free by now can run, and who would have to wait cannot. */
+void ftc_native_refresh(ftc_worker *me, int leaves);
+int ftc_native_await(enum ftc_native_lock kind, void *lock, uintptr_t pc);           /* 0: the run is given up; do as if */
+uint64_t ftc_runnable(ftc_worker *me, int leaves);     /* `enabled`, brought up to date; `leaves`: it cannot go on itself */
 void ftc_let_time_pass(void);                        /* until then */
 void ftc_look_for_signals(int id);
 void ftc_leave(ftc_worker *me);      /* it has ended; its thread gives the token away for good by ftc_pass_on() */
@@ -288,6 +301,8 @@ int ftc_nearest(PyObject **code, int *offset);
 int ftc_called_in_scope(void);
 /* Accesses there were seen to conflict: see `only_hot` of a run. */
 void ftc_heat(PyObject *code, int offset);
+void ftc_heat_place(int offset);     /* native_points.c: the same for C code */
+uint32_t ftc_this_search(void);
 PyObject *ftc_cool(PyObject *module, PyObject *ignored);
 PyObject *ftc_quiet_code(PyObject *module, PyObject *code);
 void ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code);

@@ -95,7 +95,11 @@ ftc_await_strangers(void)
         enum ftc_wait wait = ftc_workers[ftc_lowest(left)].wait;
         waiting |= wait == FTC_WAITS_LOCK || wait == FTC_WAITS_QUEUE;
     }
-    if (!waiting || is_there == NULL) {
+    int in_c = PyThreadState_GetUnchecked() == NULL;   /* who is stopped there is attached, and cannot be looked at */
+    for (uint64_t left = ftc_the.live; left != 0; left &= left - 1) {
+        in_c |= ftc_workers[ftc_lowest(left)].in_extension;
+    }
+    if (!waiting || in_c || is_there == NULL) {
         return 0;
     }
     PyObject *raised = PyErr_GetRaisedException();

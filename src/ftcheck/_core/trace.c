@@ -100,10 +100,18 @@ ftc_trace_op(ftc_worker *me)
 {
     ftc_the.deeds += is_deed(&me->pending);
     if (wanted & FTC_LOG_OPS && !ftc_the.abandoning) {
-        ftc_event e = {me->id, me->offset, passes_on(&me->pending), me->step, me->pending, me->code, me->value, ftc_the.before};
+        ftc_event e = {me->id, me->offset, !me->in_extension && passes_on(&me->pending), me->step, me->pending, me->code, me->value, ftc_the.before};
         ftc_identify(&e.op);
         APPEND(events, e);
         me->value = NULL;                              /* the log's from now on */
+    }
+}
+
+void
+ftc_trace_value(long event, PyObject *value)
+{
+    if (wanted & FTC_LOG_VALUES && event < events_used && events[event].value == NULL) {
+        events[event].value = Py_NewRef(value);
     }
 }
 

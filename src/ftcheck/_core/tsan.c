@@ -40,7 +40,7 @@ access_to(uintptr_t address, size_t size, int flags, uintptr_t pc)
     if (me == NULL || is_own_stack(me, address) || me->muted) {
         return;
     }
-    ftc_perhaps_wait(me, pc);
+    ftc_before_access(me, address, size, flags, pc);
     if (me->behind) {
         ftc_hear_everybody(me);
     }
@@ -97,6 +97,9 @@ __tsan_func_exit(void)
     if (me->depth > FTC_DEEP) {
         me->depth--;
         return;
+    }
+    if (ftc_native_exploring) {
+        ftc_native_settle();
     }
     const ftc_frame *left = &me->frames[--me->depth];
     me->context = left->context;

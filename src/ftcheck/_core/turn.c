@@ -70,6 +70,13 @@ ftc_pass_on(void)
 void
 ftc_wait_for_turn(ftc_worker *me)
 {
+    if (me->in_extension) {
+        ftc_pass_on();
+        while (sem_wait(me->go) != 0) {
+            continue;                                  /* a signal: its handler can wait */
+        }
+        return;
+    }
     long seen = -1;
     int patience = 3;                                  /* seconds without any progress */
     for (;;) {

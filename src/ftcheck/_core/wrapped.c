@@ -7,20 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#undef PyMutex_Unlock
-
 #define READ(pointer, size) ftc_range((uintptr_t)(pointer), (size_t)(size), FTC_READS, FTC_CALLER)
 #define WRITE(pointer, size) ftc_range((uintptr_t)(pointer), (size_t)(size), FTC_WRITES, FTC_CALLER)
 
 /* --- what is released by them can be taken by an atomic operation of the extension ------------------------------------ */
-
-static void
-release_mutex(PyMutex *mutex)
-{
-    ftc_release_at((uintptr_t)mutex);
-    ftc_call_out(FTC_CALLER);
-    PyMutex_Unlock(mutex);
-}
 
 extern void __cxa_guard_release(void *guard) __attribute__((weak));   /* of the C++ library: there if it is called */
 
@@ -189,7 +179,7 @@ bytes_of_size(const char *text, Py_ssize_t size)
 typedef void (*function)(void);
 
 static const struct { const char *name; function wrapper; } wrappers[] = {
-    {"PyMutex_Unlock", (function)release_mutex}, {"__cxa_guard_release", (function)release_guard},
+    {"__cxa_guard_release", (function)release_guard},
     {"memcpy", (function)copy}, {"memmove", (function)move}, {"memset", (function)set}, {"memcmp", (function)compare},
     {"strlen", (function)length}, {"strcmp", (function)compare_texts}, {"strcpy", (function)copy_text},
     {"strncpy", (function)copy_part_of_text}, {"strcat", (function)append_text},
@@ -207,7 +197,7 @@ ftc_wrapper_for(const char *name)
             return (void *)wrappers[i].wrapper;
         }
     }
-    return NULL;
+    return ftc_waiting_wrapper_for(name);
 }
 
 /* Pure functions, and what the compiler calls in a way of its own. */

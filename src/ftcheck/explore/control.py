@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple, Self
 
 from ftcheck import _core, workload
-from ftcheck.explore import builtin_calls, pool, sites
+from ftcheck.explore import builtin_calls, native, pool, sites
 from ftcheck.explore.outside import Watchdog
 from ftcheck.explore.schedule import Schedule
 from ftcheck.explore.scope import Scope
@@ -94,6 +94,7 @@ class Run(NamedTuple):
     :param uncontrolled: where threads blocked outside of control: in a socket, a lock in C. What the run did afterwards is
         not determined by its decisions alone.
     :param failed_in: the thread in which the failure came up, 0 where the test itself raised it; -1: not known.
+    :param in_extensions: how many of the points were memory accesses of extensions; **races**: data races between these.
     :param new_code: code came into scope in this run: it may not have stopped where the next one does.
     :param rows: its switches, as :func:`ftcheck._core.switches` gives them; None where they were not noted.
     """
@@ -112,6 +113,8 @@ class Run(NamedTuple):
     uncontrolled: tuple[str, ...] = ()
     failed_in: int = 0
     left: bool = False
+    in_extensions: int = 0
+    races: native.DataRaces | None = None
 
     @property
     def schedule(self) -> Schedule | None:
@@ -121,7 +124,7 @@ class Run(NamedTuple):
     @property
     def failed(self) -> bool:
         """Whether this run shows a bug."""
-        return self.failure is not None or self.ending is Ending.DEADLOCK
+        return self.failure is not None or self.ending is Ending.DEADLOCK or self.races is not None
 
 
 class Control:
@@ -220,6 +223,7 @@ class Control:
         policy, parameters, seed, only_hot, _, limit = attempt
         limit = self._limit if limit is None else limit
         with self._hooks:
+            in_extensions = native.begin()
             _core.begin_run(policy, parameters, seed, limit, self._stay, log, only_hot)
             try:
                 context.run(body)
@@ -228,6 +232,7 @@ class Control:
             except BaseException as raised:
                 failure = raised
             ending, steps, decisions, switches, preemptions, threads, clock, timed, left, _, outside = _core.end_run()
+        points, races = native.end() if in_extensions else (0, None)
         if isinstance(failure, KeyboardInterrupt):
             raise failure
         if ending == Ending.TOO_MANY_THREADS:
@@ -254,6 +259,8 @@ class Control:
             tuple(outside),
             failed_in,
             bool(left),
+            points,
+            races,
         )
 
 

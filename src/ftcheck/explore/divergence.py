@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterable, Iterator, Sequence
 
 from ftcheck import _core
+from ftcheck.explore import native
 from ftcheck.explore.expressions import function_name
 from ftcheck.explore.schedule import Choice, Why
 
@@ -34,7 +35,10 @@ def place_of(code: Code, offset: int) -> str:
     """Six hexadecimal digits for an instruction: its function's name and code and its offset, and no line, so that what
     stands above it in the file may change.
     """
-    return NO_PLACE if code is None else _at(_digest(code), offset)
+    if code is None:
+        there = native.place(offset)
+        return NO_PLACE if there is None else _at(native.build_of(there[0]), there[1])
+    return _at(_digest(code), offset)
 
 
 def _digest(code: types.CodeType) -> str:

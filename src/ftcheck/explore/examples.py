@@ -24,6 +24,7 @@ from ftcheck.explore.control import Attempt, Control, Log
 from ftcheck.explore.differences import last_log, what_differs
 from ftcheck.explore.engine import Explored, Found, Plan, run_copies, show, told
 from ftcheck.explore.log import Operation
+from ftcheck.explore.native import DataRaceError
 from ftcheck.explore.search import Budget, Exploration, search
 from ftcheck.explore.token import Token
 
@@ -70,6 +71,7 @@ class Examples:
         :param before_run: called before each call of the test; what it raises ends the example.
         :raises BaseException: what the test raised in the interleaving that failed.
         :raises DeadlockedError: it ended in a deadlock.
+        :raises DataRaceError: an extension has a data race.
         :raises NotAgainError: it has failed, and does not fail again.
         """
         __tracebackhide__ = True
@@ -210,7 +212,10 @@ class NotAgainError(BaseException):
 
 
 def _failure_of(found: Found) -> BaseException:
-    return found.run.failure if found.run.failure is not None else DeadlockedError("deadlock")
+    if found.run.failure is not None:
+        return found.run.failure
+    races = found.run.races
+    return DeadlockedError("deadlock") if races is None else DataRaceError(races.found().headline)
 
 
 def _run(body: Callable[[int], object], copies: int) -> None:

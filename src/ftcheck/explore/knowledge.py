@@ -17,8 +17,8 @@ _STUDIED = 8
 """So many runs in which nothing new conflicts, and the logs are no longer read at each run."""
 
 
-type Meeting = tuple[CodeType, int, CodeType, int]
-"""Two places in the code, as code object and offset: the second is to come before the first."""
+type Meeting = tuple[CodeType | None, int, CodeType | None, int]
+"""Two places in the code, as code object and offset: the second is to come before the first. None: in an extension."""
 _MOST_MEETINGS = 200
 
 
@@ -108,7 +108,8 @@ class Knowledge:
         self._unchanged = self._unchanged + 1 if before == after else 0
 
     def _meet(self, code: CodeType | None, offset: int, other: CodeType | None, other_offset: int) -> None:
-        if code is not None and other is not None and len(self.meetings) < _MOST_MEETINGS:
+        known = all(one is not None or at < -1 for one, at in ((code, offset), (other, other_offset)))  # or in an extension
+        if known and len(self.meetings) < _MOST_MEETINGS:
             same = (code, offset) == (other, other_offset)
             self.meetings.setdefault((code, offset, other, other_offset), 2 if same else 0)
             self.meetings.setdefault((other, other_offset, code, offset), 1)

@@ -29,7 +29,12 @@ _AS_LONG = 2
 
 
 def identity(run: Run) -> tuple[object, ...]:
-    """What makes two failures the same: how the run ended, the type of what was raised, and the line that raised it."""
+    """What makes two failures the same: how the run ended, the type of what was raised, and the line that raised it.
+
+    Where nothing was raised, one data race is as good as another: all those of the smallest schedule are reported.
+    """
+    if run.failure is None and run.races is not None:
+        return run.ending, "data race"
     return run.ending, *_of(run.failure)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from ftcheck import _core
 from ftcheck.candidates import Candidates
+from ftcheck.explore import native
 from ftcheck.explore.control import LONGEST, Attempt, Control, Ending, Log, Run
 from ftcheck.explore.hunt import Hunt
 from ftcheck.explore.knowledge import Knowledge
@@ -162,8 +163,9 @@ def search(
     """
     dice = random.Random(seed)
     _core.cool()
-    knowledge, portfolio, books = Knowledge(), Portfolio(systematic=systematic, bounded=bounded), _Books()
     began = time.monotonic()
+    systematic = systematic and not (native.is_there() and control.run(body, Attempt("plan", [])).in_extensions)
+    knowledge, portfolio, books = Knowledge(), Portfolio(systematic=systematic, bounded=bounded), _Books()
     until = None if budget.seconds is None else began + budget.seconds
     limit, failing, schedules = "schedules", None, 0
     if hunt is not None:

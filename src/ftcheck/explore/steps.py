@@ -15,6 +15,7 @@ from ftcheck.explore.expressions import Reader, Spot
 from ftcheck.explore.holding import Holds
 from ftcheck.explore.log import LOCKING, QUEUEING, Kind, Operation
 from ftcheck.explore.naming import Names
+from ftcheck.explore.native import NativeReader
 from ftcheck.narrative import Did, Step
 from ftcheck.verdicts import Location
 
@@ -35,6 +36,7 @@ class Steps:
     ) -> None:
         self._operations, self._pending, self._holds, self._orders = operations, pending, holds, orders
         self._reader = Reader()
+        self._native = NativeReader([*operations, *pending])
         self._contended = _contended([*operations, *pending])
         self._calls = {self.call_of(one) for one in operations if one.typed}
         self._names = Names()
@@ -52,7 +54,9 @@ class Steps:
         """
         for one in [*self._operations, *self._pending]:
             spot = self.spot(one)
-            if spot is not None and one.object and not (one.kind in LOCKING and self._inside_a_call(one, spot)):
+            if spot is None or not one.object or (one.code is None and one.kind not in LOCKING):
+                continue
+            if not (one.kind in LOCKING and self._inside_a_call(one, spot)):
                 self._names.see(one.object, spot, one.kind in LOCKING)
         self._names.settle(shared | self._contended)
 
@@ -106,6 +110,8 @@ class Steps:
             return Step(Did.CALL, f"iter({self._names.of(one.object, spot)})")
         if spot.callee:
             return self._call(one, spot)
+        if one.code is None:
+            return Step(Did.READ if read else Did.WRITE, spot.owner, one.value)
         if spot.opcode in ("CONTAINS_OP", "COMPARE_OP", "BINARY_OP") and not spot.member:
             owner = self._names.of(one.object, spot)
             if read and one.value is None:
@@ -164,7 +170,7 @@ class Steps:
 
     def spot(self, one: Operation) -> Spot | None:
         """What the code says where an operation was done."""
-        return None if one.code is None else self._reader.spot(one.code, one.offset)
+        return self._native.spot(one) if one.code is None else self._reader.spot(one.code, one.offset)
 
     def place(self, location: Location | None) -> int:
         """Number of a line of code; -1 where there is none."""
@@ -172,7 +178,7 @@ class Steps:
 
     def call_of(self, one: Operation) -> tuple[int, int] | None:
         """The instruction that did it: operations of one call have the same."""
-        return None if one.code is None else (id(one.code), one.offset)
+        return None if one.code is None and one.offset >= -1 else (id(one.code), one.offset)
 
 
 def _contended(operations: Sequence[Operation]) -> set[int]:

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ftcheck.explore import native
 from ftcheck.explore.schedule import Schedule
 from ftcheck.explore.sites import Granularity
 
@@ -145,13 +146,19 @@ def _readable(tag: str) -> str:
 
 def digest(codes: Iterable[types.CodeType]) -> str:
     """Eight hexadecimal digits for the instructions, names and constants of some code objects, in any order."""
-    parts = sorted(_content(code) for code in codes)
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:8]
+    return _digest([_content(code) for code in codes])
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(parts)).encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
 def digest_of(operations: Iterable[tuple[Any, ...]]) -> str:
-    """The same for the code that a run's log of operations names: all that took part in it."""
-    return digest({operation[9] for operation in operations if operation[9] is not None})
+    """The same for the code that a run's log of operations names: all that took part in it, extensions included."""
+    codes = {operation[9] for operation in operations if operation[9] is not None}
+    places = {native.place(operation[10]) for operation in operations if operation[9] is None}
+    builds = [f"{os.path.basename(at[0])} {native.build_of(at[0])}" for at in places if at is not None]
+    return _digest([*map(_content, codes), *sorted({*builds})])
 
 
 def _content(code: types.CodeType) -> str:

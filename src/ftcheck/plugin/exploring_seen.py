@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from _pytest.python import Function
 
 from ftcheck import interpreter
 from ftcheck.coverage import Coverage, Interleavings
+from ftcheck.native.races import Found as Races
 from ftcheck.report.interleaving import render
 from ftcheck.verdicts import ThreadFailure
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Seen:
     """What exploring a test has shown.
 
-    :param deadlock: the failing interleaving ends in one.
+    :param deadlock: the failing interleaving ends in one; **races**: data races in it, in extensions.
     :param headline: one line for the finding; empty where there is none.
     :param text: the interleaving, for people; **token**: to run it again.
     :param not_run: why nothing was run, which is an error; **alone**: why it has yet to be run, alone.
@@ -35,6 +36,7 @@ class Seen:
     coverage: Coverage
     failures: Sequence[ThreadFailure] = ()
     deadlock: bool = False
+    races: Races = field(default_factory=Races)
     headline: str = ""
     text: str = ""
     token: str = ""
@@ -60,12 +62,13 @@ def failed_as(item: Function, seen: Explored, found: Found, coverage: Coverage) 
         command = f"pytest {shlex.quote(_from_here(item))} --ftcheck-replay={token}"
         width = max(80, min(140, item.config.get_terminal_writer().fullwidth))
         text = render(found.interleaving, replay=command, pin=f'@pytest.mark.ftcheck(replay="{token}")', width=width)
-    what = "deadlock" if deadlock else ""
+    races = Races() if run.races is None else run.races.found()
+    what = "deadlock" if deadlock else races.headline if races.races and run.failure is None else ""
     if run.failure is not None:
         inside = run.failure.exceptions[0] if isinstance(run.failure, BaseExceptionGroup) else run.failure
         first = str(inside).partition("\n")[0]
         what = " and ".join(filter(None, [what, type(inside).__name__ + (f": {first}" if first else "")]))
-    return Seen(coverage, failures, deadlock, f"{what} ({_how(seen, found, coverage)})", text, token)
+    return Seen(coverage, failures, deadlock, races, f"{what} ({_how(seen, found, coverage)})", text, token)
 
 
 def _from_here(item: Function) -> str:

@@ -144,7 +144,7 @@ class ConcurrentRun:
         if seen.alone:
             self._run_alone(subject, seen.alone)
             return
-        self.used, self.coverage = subject.used, seen.coverage
+        self.used, self.coverage, self._found = subject.used, seen.coverage, seen.races
         try:
             if seen.not_run:
                 self.finding = Finding(Verdict.ERROR, (self.item.nodeid,), seen.not_run, coverage=seen.coverage)
@@ -154,6 +154,9 @@ class ConcurrentRun:
             elif seen.deadlock:
                 self.finding = Finding(Verdict.DEADLOCK, (self.item.nodeid,), seen.headline, coverage=seen.coverage)
                 raise DeadlockError(seen.headline)
+            elif seen.races.races:
+                self.finding = Finding(Verdict.DATA_RACE, (self.item.nodeid,), seen.headline, coverage=seen.coverage)
+                raise DataRaceError(seen.headline)
             self.not_checked = seen.not_checked
         finally:
             output.add_sections(self.item, {seen.output_of}, seen.who_writes)
@@ -162,6 +165,7 @@ class ConcurrentRun:
                 self.finding = dataclasses.replace(
                     self.finding, verdict=verdict, headline=seen.headline, detail=seen.text, replay=seen.token
                 )
+                self.finding = self._with_races(self.finding)
 
     def _run_alone(self, subject: ItemWorkload, reason: str) -> None:
         __tracebackhide__ = True

@@ -33,6 +33,9 @@ samplers deciding everywhere."""
 class Portfolio:
     """Takes turns.
 
+    The systematic searches end at the first run in which threads block outside of control, or access memory of an extension:
+    of what that does within the interpreter not all is seen.
+
     :param systematic: whether the systematic search is among them; **bounded**: and that with a bound on preemptions.
     :ivar dpor: that search; None: it was not wanted, or had to be given up.
     :ivar bounded: the one with a bound on preemptions; likewise.
@@ -92,7 +95,7 @@ class Portfolio:
         self._give_up()
 
     def learn(self, run: Run) -> None:
-        if run.uncontrolled:
+        if run.uncontrolled or run.in_extensions:
             self._give_up()
         try:
             if self._last is not None:

@@ -1,0 +1,237 @@
+/* Scheduling points in extensions: before each access to memory that other threads may touch.
+ *
+ * They are points like those of Python code (points.c), of the same scheduler: a schedule counts both, and a thread can be
+ * stopped in the middle of a C function.  The log of operations tells where accesses conflict, and which pairs nothing orders,
+ * as it does for Python's; so most points are passed without a decision.
+ *
+ * Who is stopped here stays attached to the interpreter.  To detach would suspend its critical sections, and correct code
+ * would be seen to fail.  But nobody can stop the world meanwhile: a thread that wants to waits for one that waits for its
+ * turn.  outside.c notices that, and lets those who wait go on to where they can stop.
+ *
+ * A function in C cannot be unwound.  In a run that is given up it goes on to its end, and the Python code that called it
+ * gets the exception.
+ *
+ * Loads and stores that are relaxed atomics are no points: nearly all are reference counts.  Only a loop of them is.
+ */
+#include "native.h"
+#include "sched.h"
+#include <errno.h>
+#include <string.h>
+
+#define PLACES 16384                 /* instructions that are told apart; those beyond are one */
+#define IDLE 200                     /* relaxed loads without anything else, and it is taken for a loop that waits */
+
+int ftc_native_exploring;
+static struct { uintptr_t pc; uint32_t number; } slots[2 * PLACES];
+static struct { uint64_t place; uint32_t hot; } places[PLACES];        /* 0: those beyond */
+static uint32_t used = 1;
+static long passed;                  /* points in this run */
+static _Thread_local int idle FTC_NEAR;
+
+/* Touched by who has the token only. */
+static uint32_t
+number_of(uintptr_t pc)
+{
+    for (uint32_t at = (uint32_t)(pc * 0x9E3779B97F4A7C15u >> 40), i = 0; i < 64; i++) {
+        uint32_t slot = (at + i) % (2 * PLACES);
+        if (slots[slot].pc == pc) {
+            return slots[slot].number;
+        }
+        if (slots[slot].pc == 0) {
+            if (used == PLACES) {
+                return 0;
+            }
+            places[used].place = ftc_place_of(pc);
+            slots[slot].pc = pc;
+            return slots[slot].number = used++;
+        }
+    }
+    return 0;
+}
+
+void
+ftc_heat_place(int offset)
+{
+    int number = FTC_NATIVE_OFFSET - offset;
+    if (number >= 0 && number < PLACES) {
+        places[number].hot = ftc_this_search();
+    }
+}
+
+/* Which instruction of which module an operation was: FTC_PLACE; 0: of none. */
+uint64_t
+ftc_place_of_offset(int offset)
+{
+    int number = FTC_NATIVE_OFFSET - offset;
+    return number > 0 && number < PLACES ? places[number].place : 0;
+}
+
+/* Like ftc_enter(), but it stays attached, or detached, as it is. */
+int
+ftc_native_enter(void)
+{
+    ftc_seat *my = &ftc_my;
+    unsigned long long token = my->token;
+    if (!atomic_compare_exchange_strong_explicit(&ftc_gate, &token, FTC_BUSY, memory_order_acquire, memory_order_relaxed)
+        && ftc_come_back_as_is(my) < 0) {
+        return -1;
+    }
+    my->inside = 1;
+    return 0;
+}
+
+/* --- what is read and written, for the log ---------------------------------------------------------------------------- */
+
+/* What this thread has written, or is about to: to be looked at once that is done, if nobody else has run since. */
+static _Thread_local struct { long event, switches; uintptr_t address; size_t size; } written FTC_NEAR;
+
+static PyObject *
+value_at(uintptr_t address, size_t size)
+{
+    uint64_t value = 0;
+    if (size == 0 || size > sizeof value || PyThreadState_GetUnchecked() == NULL) {
+        return NULL;
+    }
+    memcpy(&value, (const void *)address, size);
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *text = value > 0xffffffffffff ? PyUnicode_FromFormat("%p", (void *)value)
+                                            : PyUnicode_FromFormat("%llu", (unsigned long long)value);
+    PyErr_SetRaisedException(raised);
+    return text;
+}
+
+void
+ftc_native_settle(void)
+{
+    if (written.size != 0 && ftc_my.worker != NULL && ftc_my.inside == 0) {
+        PyObject *value = written.switches == ftc_the.switches ? value_at(written.address, written.size) : NULL;
+        if (value != NULL && ftc_native_enter() == 0) {
+            ftc_trace_value(written.event, value);
+            ftc_exit();
+        }
+        Py_XDECREF(value);
+        written.size = 0;
+    }
+}
+
+static void
+note_value(ftc_worker *me, uintptr_t address, size_t size)
+{
+    if (me->pending.kind == FTC_READ) {
+        me->value = value_at(address, size);
+    }
+    else {
+        written.address = address, written.size = size, written.switches = ftc_the.switches;
+        ftc_events(&written.event);
+    }
+}
+
+/* --- points ----------------------------------------------------------------------------------------------------------- */
+
+static void
+stop_before(const ftc_op *op, uint32_t number, uintptr_t address, size_t size)
+{
+    ftc_worker *me = ftc_my.worker;
+    if (ftc_the.abandoning) {
+        return;
+    }
+    passed++;
+    me->pending = *op;
+    me->code = NULL;
+    me->offset = FTC_NATIVE_OFFSET - (int)number;
+    me->cold = number != 0 && places[number].hot != ftc_this_search();
+    me->in_extension = 1;
+    if (ftc_stop(me, FTC_FREE) == 0) {
+        if (ftc_trace_wants(FTC_LOG_VALUES)) {
+            note_value(me, address, size);
+        }
+        ftc_execute(me);
+    }
+    me->in_extension = me->cold = 0;
+}
+
+void
+ftc_native_stop(int kind, uintptr_t address, size_t size, uintptr_t pc)
+{
+    ftc_native_settle();
+    if (ftc_native_enter() == 0) {
+        uint32_t number = number_of(pc);
+        uintptr_t last = address + size - 1;
+        ftc_op op = {.kind = kind, .object = address & ~(uintptr_t)7, .key = FTC_WHOLE, .place = (uintptr_t)places[number].place};
+        if (size > 0 && size <= 4 && (address & ~(uintptr_t)3) == (last & ~(uintptr_t)3)) {
+            op.key = (address & ~(uintptr_t)3) | 1;    /* one half of these eight bytes: many fields are that large */
+        }
+        stop_before(&op, number, address, size);
+        ftc_exit();
+    }
+}
+
+void
+ftc_native_point(uintptr_t address, size_t size, int flags, uintptr_t pc)
+{
+    ftc_seat *my = &ftc_my;
+    if (my->worker == NULL || my->inside > 0 || ftc_the.unjoined == 0) {
+        return;
+    }
+    if (flags & FTC_RELAXED) {
+        if (flags & FTC_WRITES || ++idle < IDLE) {
+            return;
+        }
+    }
+    idle = 0;
+    int before = errno;
+    ftc_native_stop(flags & FTC_WRITES ? FTC_WRITE : FTC_READ, address, size, pc);
+    errno = before;
+}
+
+/* native_explore(): accesses are points from now on, and races are looked for, as native_watch() does. */
+PyObject *
+ftc_native_explore(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (ftc_module_count == 0) {                       /* one that comes later is found when it does: tsan.c */
+        Py_RETURN_FALSE;
+    }
+    ftc_native_begin_watching();
+    passed = 0;
+    ftc_set_delays(0, 1, 0);
+    ftc_native_exploring = 1;
+    Py_RETURN_TRUE;
+}
+
+/* native_points(): how many there were since native_explore(). */
+PyObject *
+ftc_native_points(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromLong(passed);
+}
+
+/* native_module(address): (path, offset in it) of the extension that this address belongs to; None: it is of none. */
+PyObject *
+ftc_native_module(PyObject *Py_UNUSED(module), PyObject *address)
+{
+    unsigned long long at = PyLong_AsUnsignedLongLong(address);
+    if (at == (unsigned long long)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    for (int i = 0; i < ftc_module_count; i++) {
+        if (at >= ftc_modules[i].base && at < ftc_modules[i].end) {
+            return Py_BuildValue("sK", ftc_modules[i].path, at - ftc_modules[i].base);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+/* native_place(offset): (path of the module, offset in it) for the offset of an operation in the log that has no code. */
+PyObject *
+ftc_native_place(PyObject *Py_UNUSED(module), PyObject *offset)
+{
+    long number = PyLong_AsLong(offset);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    uint64_t place = ftc_place_of_offset((int)number);
+    if (place == 0) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue("sK", ftc_modules[FTC_PLACE_MODULE(place) - 1].path, (unsigned long long)FTC_PLACE_OFFSET(place));
+}

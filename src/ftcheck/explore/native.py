@@ -1,0 +1,119 @@
+"""Extensions in a run: their memory accesses are scheduling points, and a data race between two of them is a failure.
+
+What an extension has to be built with is said in :mod:`ftcheck.native`. Where there is none, a run costs one call more.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from ftcheck import _core
+from ftcheck.explore.expressions import Spot
+from ftcheck.explore.log import Operation
+from ftcheck.locations import Location
+from ftcheck.native import races, symbols
+
+
+class DataRaceError(Exception):
+    """Two threads access memory in an extension, and nothing orders them; the message says where."""
+
+
+class DataRaces:
+    """Those of one run; few runs are looked at, so their source lines are looked up when somebody asks.
+
+    :param seen: what :func:`ftcheck._core.native_races` says.
+    """
+
+    def __init__(self, seen: Any) -> None:
+        self._seen = seen
+
+    def found(self) -> races.Found:
+        """With their source lines."""
+        return races.read(self._seen)
+
+
+def is_there() -> bool:
+    """Whether this process has an extension that was built for this."""
+    return _HAS_IT and bool(_core.native_state()[0])
+
+
+def begin() -> bool:
+    """Called when a run begins: whether there is an extension whose accesses are points now."""
+    return _HAS_IT and _core.native_explore()
+
+
+def end() -> tuple[int, DataRaces | None]:
+    """Called when it has ended, if there is one: how many points there were, and the races."""
+    points = _core.native_points()
+    _core.native_rest()
+    seen = _core.native_races()
+    return points, DataRaces(seen) if seen[1] else None
+
+
+_HAS_IT = hasattr(_core, "native_explore")
+
+
+def place(offset: int) -> tuple[str, int] | None:
+    """Of an operation in the log that has no code: the path of the extension, and the instruction's offset in it."""
+    return _core.native_place(offset) if _HAS_IT and offset < -1 else None
+
+
+@functools.lru_cache(maxsize=256)
+def build_of(path: str) -> str:
+    """A digest of an extension as it was built: offsets mean something else in another one. Empty where it is gone."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+class NativeReader:
+    """Source lines for operations that stand in extensions.
+
+    :param operations: all that will be asked for: they are looked up together.
+    """
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._places = {one.offset: at for one in operations if one.code is None and (at := place(one.offset)) is not None}
+        wanted: dict[str, set[int]] = {}
+        for path, offset in self._places.values():
+            wanted.setdefault(path, set()).add(offset)
+        self._lines = {path: symbols.lines(path, offsets) for path, offsets in wanted.items()}
+        self._names: dict[tuple[int, int], str] = {}
+
+    def spot(self, one: Operation) -> Spot | None:
+        """The line of an operation, and what it accesses; None: it stands in no extension."""
+        at = self._places.get(one.offset) if one.code is None else None
+        if at is None:
+            return None
+        line = self._lines[at[0]][at[1]][0]
+        location = Location(line.file or line.module, line.line, line.function, line.source)
+        return Spot(location, owner=self._name(one))
+
+    def _name(self, one: Operation) -> str:
+        """What it accesses: a static variable, or one of the places in memory, which are numbered."""
+        what = (one.object, one.key)
+        if what not in self._names:
+            half, eight = one.key & ~3 & _ADDRESS, one.object & _ADDRESS
+            known = variable_at(half, 4) if half else variable_at(eight, 8)
+            others = sum(name.startswith(_MEMORY) for name in self._names.values())
+            self._names[what] = known or f"{_MEMORY}{others + 1}"
+        return self._names[what]
+
+
+_MEMORY = "memory#"
+_ADDRESS = (1 << 48) - 1
+"""What is above is the number of the object that has this address (``_core/reborn.c``)."""
+
+
+def variable_at(address: int, size: int) -> str:
+    """The static variable of an extension that lies within so many bytes from this address on; empty: none."""
+    module = _core.native_module(address)
+    if module is None:
+        return ""
+    path, offset = module
+    return next(filter(None, (symbols.variable(path, offset + byte) for byte in range(size))), "")
