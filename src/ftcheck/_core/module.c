@@ -126,7 +126,8 @@ static PyMethodDef methods[] = {
     {"native_module", ftc_native_module, METH_O,
      "native_module(address, /)\n--\n\n(path, offset in it) of the extension that this address belongs to; None: it is of none."},
     {"native_place", ftc_native_place, METH_O,
-     "native_place(offset, /)\n--\n\n(path, offset in it) of an operation in the log that has no code; None: not of an extension."},
+     "native_place(offset, /)\n--\n\n(path, offset in it, function called) of an operation in the log that has no code; "
+     "None: not of an extension."},
     {"native_rest", ftc_native_rest, METH_NOARGS, "native_rest()\n--\n\nUndo native_watch()."},
     {"native_races", ftc_native_races, METH_NOARGS,
      "native_races()\n--\n\n([path of a module, ...], [(times, address, (module, offset), later, earlier), ...], dropped): the races found since native_watch().\n"

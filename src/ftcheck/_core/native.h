@@ -15,7 +15,8 @@
  *   wrapped.c     what it is replaced by where something is
  *   blocks.c      memory that is taken and given back
  *   found.c       the races that were found, in memory that outlives a crash
- *   native_points.c  scheduling points, for the explorer (sched.h)
+ *   native_points.c  scheduling points, for the explorer (sched.h); native_calls.c those that are calls of the interpreter,
+ *                 native_locks.c waiting for locks of C code
  *   native.c      the names that Python sees
  *
  * What orders (the overlap rule).  The interpreter is not compiled like this, so how it orders threads cannot be seen: by the
@@ -162,6 +163,13 @@ void ftc_native_settle(void);        /* what was written last has been written b
 uint64_t ftc_place_of_offset(int offset);
 int ftc_native_enter(void);          /* like ftc_enter(), but it neither detaches nor raises */
 void ftc_native_stop(int kind, uintptr_t object, size_t size, uintptr_t pc);         /* a point, of an operation on this */
+
+void ftc_native_call(int kind, uintptr_t object, const void *function, uintptr_t pc);
+
+/* --- native_calls.c ---------------------------------------------------------------------------- */
+
+void ftc_native_calls_init(void);
+void ftc_called(uintptr_t pc, const void *function, uintptr_t first);
 
 /* --- native_locks.c ---------------------------------------------------------------------------- */
 

@@ -120,13 +120,13 @@ is_managed(void)
 }
 
 int
-ftc_native_await(enum ftc_native_lock kind, void *lock, uintptr_t pc)
+ftc_native_await(enum ftc_native_lock kind, void *lock, const void *function, uintptr_t pc)
 {
     if (!is_managed()) {
         return 1;
     }
     int before = errno;
-    ftc_native_stop(FTC_WRITE, (uintptr_t)lock, 0, pc);
+    ftc_native_call(FTC_WRITE, (uintptr_t)lock, function, pc);
     ftc_worker *me = ftc_my.worker;
     int mine = 1;
     if (me != NULL && !is_free(me, NULL, kind, lock)) {
@@ -162,7 +162,7 @@ static void
 lock_mutex(PyMutex *mutex)
 {
     ftc_call_out(PLACE);
-    if (ftc_native_await(FTC_PYMUTEX, mutex, PLACE)) {
+    if (ftc_native_await(FTC_PYMUTEX, mutex, PyMutex_Lock, PLACE)) {
         PyMutex_Lock(mutex);
     }
 }
@@ -182,7 +182,7 @@ begin_section(PyCriticalSection *c, PyObject *object)
 {
     ftc_call_out(PLACE);
 #ifdef Py_GIL_DISABLED
-    if (!ftc_native_await(FTC_PYMUTEX, &object->ob_mutex, PLACE)) {
+    if (!ftc_native_await(FTC_PYMUTEX, &object->ob_mutex, PyCriticalSection_Begin, PLACE)) {
         c->_cs_mutex = NULL;
         return;
     }
@@ -195,7 +195,7 @@ begin_section_with(PyCriticalSection *c, PyMutex *mutex)
 {
     ftc_call_out(PLACE);
 #ifdef Py_GIL_DISABLED
-    if (!ftc_native_await(FTC_PYMUTEX, mutex, PLACE)) {
+    if (!ftc_native_await(FTC_PYMUTEX, mutex, PyCriticalSection_BeginMutex, PLACE)) {
         c->_cs_mutex = NULL;
         return;
     }
@@ -208,7 +208,8 @@ static int
 await_two(PyMutex *a, PyMutex *b, uintptr_t pc)
 {
     PyMutex *low = a < b ? a : b, *high = a < b ? b : a;
-    return ftc_native_await(FTC_PYMUTEX, low, pc) && ftc_native_await(FTC_PYMUTEX, high, pc);
+    const void *function = PyCriticalSection2_Begin;
+    return ftc_native_await(FTC_PYMUTEX, low, function, pc) && ftc_native_await(FTC_PYMUTEX, high, function, pc);
 }
 
 static void
@@ -241,7 +242,7 @@ begin_two_sections_with(PyCriticalSection2 *c, PyMutex *a, PyMutex *b)
     static int name(type *lock) \
     { \
         ftc_call_out(PLACE); \
-        return ftc_native_await(kind, lock, PLACE) ? real(lock) : 0; \
+        return ftc_native_await(kind, lock, real, PLACE) ? real(lock) : 0; \
     }
 
 WAITING(lock_pthread_mutex, FTC_PTHREAD_MUTEX, pthread_mutex_t, pthread_mutex_lock)
@@ -253,7 +254,7 @@ static int
 lock_spinlock(pthread_spinlock_t *lock)
 {
     ftc_call_out(PLACE);
-    return ftc_native_await(FTC_SPINLOCK, (void *)lock, PLACE) ? pthread_spin_lock(lock) : 0;
+    return ftc_native_await(FTC_SPINLOCK, (void *)lock, pthread_spin_lock, PLACE) ? pthread_spin_lock(lock) : 0;
 }
 
 static int
@@ -269,7 +270,7 @@ static int
 once(pthread_once_t *control, void (*routine)(void))
 {
     ftc_call_out(PLACE);
-    return ftc_native_await(FTC_ONCE, control, PLACE) ? pthread_once(control, routine) : 0;
+    return ftc_native_await(FTC_ONCE, control, pthread_once, PLACE) ? pthread_once(control, routine) : 0;
 }
 
 extern int __cxa_guard_acquire(void *guard) __attribute__((weak));     /* of the C++ library: there if it is called */
@@ -278,7 +279,7 @@ static int
 acquire_guard(void *guard)
 {
     ftc_call_out(PLACE);
-    return ftc_native_await(FTC_GUARD, guard, PLACE) && __cxa_guard_acquire != NULL ? __cxa_guard_acquire(guard) : 0;
+    return ftc_native_await(FTC_GUARD, guard, __cxa_guard_acquire, PLACE) && __cxa_guard_acquire != NULL ? __cxa_guard_acquire(guard) : 0;
 }
 
 typedef void (*function)(void);

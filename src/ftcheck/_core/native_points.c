@@ -15,6 +15,7 @@
  */
 #include "native.h"
 #include "sched.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 
@@ -23,7 +24,8 @@
 
 int ftc_native_exploring;
 static struct { uintptr_t pc; uint32_t number; } slots[2 * PLACES];
-static struct { uint64_t place; uint32_t hot; } places[PLACES];        /* 0: those beyond */
+static struct { uint64_t place; uint32_t hot; const void *function; } places[PLACES]; /* 0: those beyond; what is called there */
+static _Thread_local int behind_call FTC_NEAR;         /* one that was seen to conflict: see native_calls.c */
 static uint32_t used = 1;
 static long passed;                  /* points in this run */
 static _Thread_local int idle FTC_NEAR;
@@ -121,6 +123,9 @@ note_value(ftc_worker *me, uintptr_t address, size_t size)
         me->value = value_at(address, size);
     }
     else {
+        if (size == 0) {
+            return;
+        }
         written.address = address, written.size = size, written.switches = ftc_the.switches;
         ftc_events(&written.event);
     }
@@ -139,7 +144,8 @@ stop_before(const ftc_op *op, uint32_t number, uintptr_t address, size_t size)
     me->pending = *op;
     me->code = NULL;
     me->offset = FTC_NATIVE_OFFSET - (int)number;
-    me->cold = number != 0 && places[number].hot != ftc_this_search();
+    me->cold = number != 0 && places[number].hot != ftc_this_search() && !behind_call;
+    behind_call = 0;
     me->in_extension = 1;
     if (ftc_stop(me, FTC_FREE) == 0) {
         if (ftc_trace_wants(FTC_LOG_VALUES)) {
@@ -184,6 +190,22 @@ ftc_native_point(uintptr_t address, size_t size, int flags, uintptr_t pc)
     errno = before;
 }
 
+void
+ftc_native_call(int kind, uintptr_t object, const void *function, uintptr_t pc)
+{
+    int before = errno;
+    ftc_native_settle();
+    if (ftc_native_enter() == 0) {
+        uint32_t number = number_of(pc);
+        places[number].function = function;
+        ftc_op op = {.kind = kind, .object = object, .key = FTC_WHOLE, .place = (uintptr_t)places[number].place};
+        stop_before(&op, number, 0, 0);
+        ftc_exit();
+        behind_call = places[number].hot == ftc_this_search();
+    }
+    errno = before;
+}
+
 /* native_explore(): accesses are points from now on, and races are looked for, as native_watch() does. */
 PyObject *
 ftc_native_explore(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
@@ -193,6 +215,7 @@ ftc_native_explore(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     }
     ftc_native_begin_watching();
     passed = 0;
+    ftc_native_calls_init();
     ftc_set_delays(0, 1, 0);
     ftc_native_exploring = 1;
     Py_RETURN_TRUE;
@@ -221,7 +244,8 @@ ftc_native_module(PyObject *Py_UNUSED(module), PyObject *address)
     Py_RETURN_NONE;
 }
 
-/* native_place(offset): (path of the module, offset in it) for the offset of an operation in the log that has no code. */
+/* native_place(offset): for that of an operation in the log that has no code, (path of the module, offset in it, function that is
+ * called there, or an empty text). */
 PyObject *
 ftc_native_place(PyObject *Py_UNUSED(module), PyObject *offset)
 {
@@ -233,5 +257,9 @@ ftc_native_place(PyObject *Py_UNUSED(module), PyObject *offset)
     if (place == 0) {
         Py_RETURN_NONE;
     }
-    return Py_BuildValue("sK", ftc_modules[FTC_PLACE_MODULE(place) - 1].path, (unsigned long long)FTC_PLACE_OFFSET(place));
+    Dl_info called;
+    const void *function = places[FTC_NATIVE_OFFSET - number].function;
+    int named = function != NULL && dladdr(function, &called) && called.dli_sname != NULL;
+    return Py_BuildValue("sKs", ftc_modules[FTC_PLACE_MODULE(place) - 1].path, (unsigned long long)FTC_PLACE_OFFSET(place),
+                         named ? called.dli_sname : "");
 }

@@ -22,6 +22,10 @@ prepare(PyObject *parameters)
     if (!PyArg_ParseTuple(parameters, "OiOi:race", &first, &offset[0], &second, &offset[1])) {
         return -1;
     }
+    if ((first != Py_None && !PyCode_Check(first)) || (second != Py_None && !PyCode_Check(second))) {
+        PyErr_SetString(PyExc_TypeError, "places are given as code objects, or None, and offsets");
+        return -1;
+    }
     code[0] = first == Py_None ? NULL : first;         /* only compared; NULL: in an extension */
     code[1] = second == Py_None ? NULL : second;
     done = 0;

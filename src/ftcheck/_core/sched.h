@@ -263,7 +263,8 @@ int ftc_set_deadline(ftc_worker *me, int64_t nanoseconds, int64_t *deadline);
 int64_t ftc_nearest_deadline(void);                  /* INT64_MAX: there is none */
 /* native_locks.c: who waits for a lock in C code that is free by now can run, and who would have to wait cannot. */
 void ftc_native_refresh(ftc_worker *me, int leaves);
-int ftc_native_await(enum ftc_native_lock kind, void *lock, uintptr_t pc);           /* 0: the run is given up; do as if */
+/* To be called before such a lock is taken by this function.  0: the run is given up; do as if. */
+int ftc_native_await(enum ftc_native_lock kind, void *lock, const void *function, uintptr_t pc);
 uint64_t ftc_runnable(ftc_worker *me, int leaves);     /* `enabled`, brought up to date; `leaves`: it cannot go on itself */
 void ftc_let_time_pass(void);                        /* until then */
 void ftc_look_for_signals(int id);

@@ -1,7 +1,7 @@
 /* What stands in for a function of which nothing is known: a border (native.h), then the function itself.
  *
  * A thunk is made for each function.  It puts the function's address into a register that no call uses, and jumps to code that
- * is the same for all: that keeps what the call has in registers, calls ftc_call_out() with the address that the function will
+ * is the same for all: that keeps what the call has in registers, calls ftc_called() with the address that the function will
  * return to, and jumps to the function.  So the arguments, however many, are where they were.
  */
 #include "native.h"
@@ -40,7 +40,9 @@ __asm__(
     "    movups %xmm6, 160(%rsp)\n"
     "    movups %xmm7, 176(%rsp)\n"
     "    movq 8(%rbp), %rdi\n"
-    "    call ftc_call_out@PLT\n"
+    "    movq %r11, %rsi\n"
+    "    movq (%rsp), %rdx\n"
+    "    call ftc_called@PLT\n"
     "    movq (%rsp), %rdi\n"
     "    movq 8(%rsp), %rsi\n"
     "    movq 16(%rsp), %rdx\n"
@@ -92,8 +94,10 @@ __asm__(
     "    stp q2, q3, [sp, #128]\n"
     "    stp q4, q5, [sp, #160]\n"
     "    stp q6, q7, [sp, #192]\n"
+    "    ldr x2, [sp, #16]\n"
+    "    mov x1, x17\n"
     "    mov x0, x30\n"
-    "    bl ftc_call_out\n"
+    "    bl ftc_called\n"
     "    ldp x0, x1, [sp, #16]\n"
     "    ldp x2, x3, [sp, #32]\n"
     "    ldp x4, x5, [sp, #48]\n"

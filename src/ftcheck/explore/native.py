@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable
+import os
+import sysconfig
+from collections.abc import Sequence
 from typing import Any
 
 from ftcheck import _core
 from ftcheck.explore.expressions import Spot
-from ftcheck.explore.log import Operation
+from ftcheck.explore.log import LOCKING, Operation
 from ftcheck.locations import Location
 from ftcheck.native import races, symbols
 
@@ -56,8 +58,10 @@ def end() -> tuple[int, DataRaces | None]:
 _HAS_IT = hasattr(_core, "native_explore")
 
 
-def place(offset: int) -> tuple[str, int] | None:
-    """Of an operation in the log that has no code: the path of the extension, and the instruction's offset in it."""
+def place(offset: int) -> tuple[str, int, str] | None:
+    """Of an operation in the log that has no code: the path of the extension, the instruction's offset in it, and the
+    function that is called there; empty: it is an access to memory.
+    """
     return _core.native_place(offset) if _HAS_IT and offset < -1 else None
 
 
@@ -77,12 +81,13 @@ class NativeReader:
     :param operations: all that will be asked for: they are looked up together.
     """
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
+    def __init__(self, operations: Sequence[Operation]) -> None:
         self._places = {one.offset: at for one in operations if one.code is None and (at := place(one.offset)) is not None}
         wanted: dict[str, set[int]] = {}
-        for path, offset in self._places.values():
+        for path, offset, _ in self._places.values():
             wanted.setdefault(path, set()).add(offset)
         self._lines = {path: symbols.lines(path, offsets) for path, offsets in wanted.items()}
+        self._locks = {one.object for one in operations if one.code is None and one.kind in LOCKING}
         self._names: dict[tuple[int, int], str] = {}
 
     def spot(self, one: Operation) -> Spot | None:
@@ -90,22 +95,27 @@ class NativeReader:
         at = self._places.get(one.offset) if one.code is None else None
         if at is None:
             return None
-        line = self._lines[at[0]][at[1]][0]
+        chain = self._lines[at[0]][at[1]]
+        line = next((line for line in chain if not line.file.startswith(_HEADERS)), chain[0])  # who has inlined it
         location = Location(line.file or line.module, line.line, line.function, line.source)
+        if at[2] and one.kind not in LOCKING:
+            return Spot(location, text=f"{at[2]}()")
         return Spot(location, owner=self._name(one))
 
     def _name(self, one: Operation) -> str:
         """What it accesses: a static variable, or one of the places in memory, which are numbered."""
-        what = (one.object, one.key)
+        what = (one.object, 0 if one.object in self._locks else one.key)
         if what not in self._names:
             half, eight = one.key & ~3 & _ADDRESS, one.object & _ADDRESS
             known = variable_at(half, 4) if half else variable_at(eight, 8)
-            others = sum(name.startswith(_MEMORY) for name in self._names.values())
-            self._names[what] = known or f"{_MEMORY}{others + 1}"
+            sort = _LOCK if one.object in self._locks else _MEMORY
+            others = sum(name.startswith(sort) for name in self._names.values())
+            self._names[what] = known or f"{sort}{others + 1}"
         return self._names[what]
 
 
-_MEMORY = "memory#"
+_HEADERS = sysconfig.get_path("include") + os.sep
+_MEMORY, _LOCK = "memory#", "lock#"
 _ADDRESS = (1 << 48) - 1
 """What is above is the number of the object that has this address (``_core/reborn.c``)."""
 

@@ -54,8 +54,8 @@ class Steps:
         """
         for one in [*self._operations, *self._pending]:
             spot = self.spot(one)
-            if spot is None or not one.object or (one.code is None and one.kind not in LOCKING):
-                continue
+            if spot is None or not one.object or one.code is None:
+                continue  # those in extensions bring their names with them
             if not (one.kind in LOCKING and self._inside_a_call(one, spot)):
                 self._names.see(one.object, spot, one.kind in LOCKING)
         self._names.settle(shared | self._contended)
@@ -111,7 +111,8 @@ class Steps:
         if spot.callee:
             return self._call(one, spot)
         if one.code is None:
-            return Step(Did.READ if read else Did.WRITE, spot.owner, one.value)
+            did = Did.CALL if spot.text else Did.READ if read else Did.WRITE
+            return Step(did, spot.text or spot.owner, one.value)
         if spot.opcode in ("CONTAINS_OP", "COMPARE_OP", "BINARY_OP") and not spot.member:
             owner = self._names.of(one.object, spot)
             if read and one.value is None:
