@@ -151,37 +151,34 @@ class Control:
         self._watchdog = Watchdog(self._watched)
         self._unheard = Unheard()
         self._runs = 0
-        self._cpus: set[int] | None = None
-        self._collecting = False
+        self._leaving = contextlib.ExitStack()
         self._strays: list[tuple[BaseException, int]] = []
         self._hooks = stray.Hooks(lambda one: self._strays.append((one, _running())))
 
     def __enter__(self) -> Self:
         self._watched.check()
-        _core.take_control()
-        builtin_calls.classify()
-        sites.quiet_threading()
-        if hasattr(os, "sched_setaffinity"):
-            self._cpus = os.sched_getaffinity(0)
-            ours = os.getpid() % len(self._cpus)  # several processes may explore at the same time: not all on one CPU
-            os.sched_setaffinity(0, {sorted(self._cpus)[ours]})
-        self._collecting = gc.isenabled()
-        gc.disable()
-        self._watched.__enter__()
-        self._watchdog.__enter__()
-        self._unheard.__enter__()
+        with contextlib.ExitStack() as stack:
+            if gc.isenabled():
+                stack.callback(gc.enable)
+            gc.disable()
+            if hasattr(os, "sched_setaffinity"):
+                cpus = os.sched_getaffinity(0)
+                ours = os.getpid() % len(cpus)  # several processes may explore at the same time: not all on one CPU
+                stack.callback(os.sched_setaffinity, 0, cpus)
+                os.sched_setaffinity(0, {sorted(cpus)[ours]})
+            stack.callback(pool.send_home)
+            _core.take_control()
+            stack.callback(_core.give_back)
+            builtin_calls.classify()
+            sites.quiet_threading()
+            stack.enter_context(self._unheard)
+            stack.enter_context(self._watchdog)
+            stack.enter_context(self._watched)
+            self._leaving = stack.pop_all()
         return self
 
     def __exit__(self, *args: object) -> None:
-        self._watched.__exit__()
-        self._watchdog.__exit__()
-        self._unheard.__exit__()
-        _core.give_back()
-        pool.send_home()
-        if self._cpus is not None:
-            os.sched_setaffinity(0, self._cpus)
-        if self._collecting:
-            gc.enable()
+        self._leaving.close()
 
     @property
     def codes(self) -> Collection[types.CodeType]:

@@ -149,7 +149,7 @@ def _is_module(code: types.CodeType, node: ast.expr) -> bool:
 
 
 def _file_of(module: types.ModuleType) -> object:
-    namespace = types.ModuleType.__getattribute__(module, "__dict__") if isinstance(module, types.ModuleType) else {}
+    namespace = types.ModuleType.__getattribute__(module, "__dict__") if issubclass(type(module), types.ModuleType) else {}
     return namespace.get("__file__")
 
 

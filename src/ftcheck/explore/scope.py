@@ -32,7 +32,7 @@ class Scope:
     def modules(self) -> Iterator[dict[str, Any]]:
         """What the modules hold that are loaded and of which this is the code."""
         for module in list(sys.modules.values()):
-            if isinstance(module, types.ModuleType):
+            if issubclass(type(module), types.ModuleType):  # cffi has libraries there that claim to be modules
                 held = _dict_of(module)
                 file = held.get("__file__")
                 if isinstance(file, str) and file in self:
