@@ -416,6 +416,56 @@ def deadlock():
     return seen
 
 
+def lock_that_its_owner_looks_at():
+    """That others look at it while it is held does not hide that it could have been taken before."""
+    lock, box, seen = threading.Lock(), Box(full=False), []
+
+    def fill():
+        seen.append(lock.locked())
+        with lock:
+            box.full = True
+            lock.locked()
+
+    def look():
+        if not box.full:
+            with lock:
+                lock.locked()
+        with lock:
+            lock.locked()
+
+    concurrently(fill, look)
+    return seen
+
+
+def token_that_goes_round():
+    """Nor does that the queue is filled again."""
+    tokens, seen = queue.SimpleQueue(), []
+    tokens.put(None)
+
+    def turn(number):
+        token = tokens.get()
+        seen.append(number)
+        tokens.put(token)
+
+    concurrently(lambda: turn(1), lambda: turn(2), lambda: turn(3))
+    return seen
+
+
+def lock_given_back_by_others():
+    """Twice in a row that raises; not if it was taken meanwhile."""
+    lock, seen = threading.Lock(), []
+    lock.acquire()
+
+    def give_back(number):
+        try:
+            lock.release()
+        except RuntimeError:
+            seen.append(number)
+
+    concurrently(lambda: give_back(1), lambda: give_back(2), lock.acquire)
+    return seen
+
+
 PROGRAMS = {
     name: value
     for name, value in list(globals().items())

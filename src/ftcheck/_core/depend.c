@@ -38,10 +38,7 @@ ftc_dependent(const ftc_op *a, const ftc_op *b)
         return 0;
     }
     if (!a_data && !b_data) {
-        /* to give a lock back matters to those who only try; the others it lets go on, and orders */
-        int released = (a->kind == FTC_RELEASE) + (b->kind == FTC_RELEASE);
-        int tries = a->kind == FTC_TRY || b->kind == FTC_TRY;
-        return a->object == b->object && (released == 0 || (released == 1 && tries));
+        return a->object == b->object;
     }
     return ((a_does == FTC_WRITE || b_does == FTC_WRITE) && meets(a->object, a->key, b->object, b->key))
         || ((b_does == FTC_WRITE || a->also_writes) && meets(a->also, a->also_key, b->object, b->key))

@@ -64,6 +64,7 @@ happen(const ftc_event *e, long *mine)
             tell(mine, WRITES, op->object, FTC_WHOLE);
             return;
         case FTC_RELEASE:
+            hear(mine, LOCK, op->object, FTC_WHOLE);                   /* anybody may give it back, but once */
             hear(mine, TRIES, op->object, FTC_WHOLE);
             hear(mine, ACCESSES, op->object, FTC_WHOLE);
             tell(mine, LOCK, op->object, FTC_WHOLE);
@@ -132,14 +133,34 @@ pass_time(void)
     }
 }
 
-/* Dependent, in this order: to take a lock after somebody has tried in vain is not to disturb that. */
+/* Dependent, in this order: to take a lock after somebody has tried in vain is not to disturb that, and who waits for a lock
+ * cannot come before it is given back. */
 static int
 race(const ftc_op *first, const ftc_op *second)
 {
     if (first->kind == FTC_TRY && !first->typed && (second->kind == FTC_ACQUIRE || second->kind == FTC_TRY)) {
         return 0;
     }
+    if (first->kind == FTC_RELEASE && second->kind == FTC_ACQUIRE) {
+        return 0;
+    }
     return ftc_dependent(first, second);
+}
+
+/* Whether `op`, had it been pending before this step, could have taken place: it did not wait then for a lock that is held,
+ * or for a queue that may be empty.  If not, the two cannot change places, and an earlier race is not the business of a run
+ * in which they have. */
+static int
+possible(const ftc_op *step, const ftc_op *op)
+{
+    switch (op->kind) {
+        case FTC_ACQUIRE:
+            return step->kind == FTC_ACQUIRE || (step->kind == FTC_TRY && step->typed);
+        case FTC_GET:
+            return step->kind == FTC_GET && !step->also_key;
+        default:
+            return 1;
+    }
 }
 
 static int
@@ -191,7 +212,7 @@ find_races(ftc_node *nodes, long count, int thread, const ftc_op *op, const long
         for (long k = i + 1; k < count && immediate; k++) {
             const step *later = &steps[k];
             immediate = !(later->event->thread != thread && known[later->event->thread] < later->local
-                          && race(&later->event->op, op) && before(s, later));
+                          && race(&later->event->op, op) && possible(&later->event->op, op) && before(s, later));
         }
         if (!immediate) {
             continue;

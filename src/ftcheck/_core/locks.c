@@ -188,19 +188,25 @@ release(int which, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyOb
     if (busy < 0) {
         Py_CLEAR(result);
     }
-    if (result != NULL) {
-        op.kind = busy ? FTC_NOTHING : op.kind;        /* an RLock that was taken several times */
-        me->pending = op;
-        if (stops) {
-            ftc_execute(me);
-        }
-        else if (!busy) {
-            ftc_trace_op(me);
-        }
-        if (!busy) {
-            ftc_can(self);
-        }
+    PyObject *raised = PyErr_GetRaisedException();
+    if (result == NULL) {                              /* it was not taken: that is all that this has seen */
+        op.kind = quiet ? FTC_NOTHING : FTC_READ;
+        op.typed = 1;
     }
+    else if (busy) {                                   /* an RLock that was taken several times */
+        op.kind = FTC_NOTHING;
+    }
+    me->pending = op;
+    if (stops) {
+        ftc_execute(me);
+    }
+    else if (!busy) {
+        ftc_trace_op(me);
+    }
+    if (result != NULL && !busy) {
+        ftc_can(self);
+    }
+    PyErr_SetRaisedException(raised);
     ftc_exit();
     return result;
 }

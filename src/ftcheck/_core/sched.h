@@ -53,7 +53,7 @@ enum ftc_kind {
     FTC_ACQUIRE, FTC_RELEASE,                      /* a lock */
     FTC_START, FTC_JOIN, FTC_BEGIN, FTC_END, FTC_SLEEP,                /* `also` of START, JOIN, END, LOOK: the threads;
                                                     * a JOIN that is typed waited no longer: its timeout came */
-    FTC_PUT, FTC_GET,                              /* of a SimpleQueue */
+    FTC_PUT, FTC_GET,                              /* of a SimpleQueue; `also_key` of GET: there was nothing */
     FTC_TRY,                                       /* to take a lock, without waiting; `typed`: it was free; `also_key`:
                                                     * it has waited, until its timeout came */
     FTC_OUT,                                       /* it blocks outside of control; `value` says where */

@@ -115,6 +115,7 @@ take(ftc_worker *me, PyObject *self, int64_t timeout)
             if (size == 1) {
                 ftc_cannot(self);
             }
+            me->pending.also_key = size == 0;
             ftc_execute(me);
             return original(GET_NOWAIT, self, NULL, 0, NULL);          /* raises Empty where it is */
         }
