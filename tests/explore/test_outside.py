@@ -12,6 +12,7 @@ import pytest
 
 from ftcheck import concurrently
 from ftcheck.explore.control import Attempt, Ending, Log
+from ftcheck.explore.outside import Watchdog
 from tests.explore.conftest import POLICIES
 
 RUNS = 3
@@ -326,3 +327,27 @@ def test_a_deadlock_is_one_although_there_is_another_thread(control, background)
 
     entered = control()
     assert [entered.run(program, Attempt("plan", [])).ending for _ in range(8)] == [Ending.DEADLOCK] * 8
+
+
+def test_a_thread_that_ends_is_not_waited_for(control, monkeypatch):
+    """It is not of those any more that live; but it is the one that asks whether there is another one."""
+    numbers, strangers = [], Watchdog._strangers
+
+    def noted(self, idents):
+        numbers.append(strangers(self, idents))
+        return numbers[-1]
+
+    monkeypatch.setattr(Watchdog, "_strangers", noted)
+
+    def program():
+        begin, never = threading.Event(), threading.Event()
+
+        def body():
+            threading.Thread(target=begin.wait).start()
+            begin.set()
+            never.wait()
+
+        concurrently(body)
+
+    assert control().run(program, Attempt("plan", [])).ending is Ending.DEADLOCK
+    assert numbers == [0]

@@ -40,8 +40,11 @@ class Watchdog:
         self._thread.join()
 
     def _strangers(self, of_the_run: list[int]) -> int:
-        """A number for the threads that are not of the run; 0: there is none."""
-        known = {*of_the_run, *(thread.ident for thread in _core.idle_threads()), self._thread.ident}
+        """A number for the threads that are not of the run; 0: there is none.
+
+        Who asks is of the run, also if it has just come to its end there.
+        """
+        known = {*of_the_run, *(thread.ident for thread in _core.idle_threads()), self._thread.ident, threading.get_ident()}
         found = [ident for ident, frame in sys._current_frames().items() if ident not in known and not _harness(frame)]
         return hash(frozenset(found)) or 1 if found else 0
 
