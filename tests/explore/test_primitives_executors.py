@@ -240,3 +240,42 @@ def test_what_is_given_up_is_not_reported_by_its_executor(explore, caplog):
     explore(broken, schedules=1)
     assert caplog.messages
     assert all(message.startswith("exception calling callback for ") for message in caplog.messages)
+
+
+class Pools:
+    """Of a module, as it were."""
+
+    early = concurrent.futures.ThreadPoolExecutor(2)
+    late = None
+
+
+def test_an_executor_that_lives_on_works_in_each_run(holds):
+    """Its workers do not: they end with their run, and it knows nothing of them in the next one."""
+
+    def ask(pool):
+        assert pool.submit(pow, 2, 3).result() == 8
+
+    def at_first_use():
+        if Pools.late is None:
+            Pools.late = concurrent.futures.ThreadPoolExecutor(1)
+        ask(Pools.late)
+
+    holds(lambda: ask(Pools.early), schedules=3)
+    holds(lambda: concurrently(lambda: ask(Pools.early), lambda: ask(Pools.early)), schedules=5)
+    holds(at_first_use, schedules=3)
+    assert Pools.early.submit(pow, 2, 3).result() == 8
+    Pools.early.shutdown()
+    Pools.late.shutdown()
+
+
+def test_what_an_executor_was_to_do_in_a_run_that_was_given_up_is_not_done_in_the_next_one(explore):
+    pool, done = concurrent.futures.ThreadPoolExecutor(1), []
+
+    def stuck():
+        pool.submit(threading.Event().wait)
+        pool.submit(done.append, 1).result()
+
+    assert {run.ending for run in explore(stuck, schedules=2)} == {Ending.DEADLOCK}
+    pool.submit(done.append, 2).result()
+    assert done == [2]
+    pool.shutdown()

@@ -107,6 +107,9 @@ static PyMethodDef methods[] = {
      "hand_on(token, where, code, offset, /)\n--\n\nTake the token from that worker, if it still has it and somebody else "
      "can use it; whether that was so.\n`where` says where it blocks; `code` and `offset`, from where in the code under "
      "test, if that is known."},
+    {"watch_starts", ftc_watch_starts, METH_O,
+     "watch_starts(callable, /)\n--\n\nIt is called with each Thread that starts under control, and says whether nobody is to "
+     "wait for its end. None: all are waited for that are no daemons."},
     {"look_for_strangers", ftc_look_for_strangers, METH_O,
      "look_for_strangers(callable, /)\n--\n\nBefore a deadlock is believed in, it is called with a list of the idents of the run's "
      "threads,\nand gives a number for the set of the others, 0 if there are none. None: there are not."},

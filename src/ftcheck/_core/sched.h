@@ -96,7 +96,7 @@ typedef struct {
     uint64_t waits_for;              /* the workers to join */
     int64_t deadline;                /* virtual nanoseconds, or -1 */
     int timed_out;
-    int background;                  /* a daemon thread: the run does not wait for it */
+    int background;                  /* a daemon thread, or one of an executor: the run does not wait for it */
     long step;                       /* points passed */
     long stay;                       /* points since somebody else ran while others could have */
     ftc_op pending, unfinished;      /* unfinished: what was pending when the run was given up */
@@ -334,6 +334,7 @@ PyObject *ftc_idle_places(PyObject *module, PyObject *ignored);
 PyObject *ftc_idle_threads(PyObject *module, PyObject *ignored);
 PyObject *ftc_send_home(PyObject *module, PyObject *ignored);
 PyObject *ftc_uncontrolled(PyObject *module, PyObject *callable);
+PyObject *ftc_watch_starts(PyObject *module, PyObject *callable);
 
 #include "policy.h"
 #include "log.h"

@@ -64,6 +64,32 @@ static PyType_Spec wrapped_spec = {
 };
 static PyTypeObject *wrapped_type;
 
+static PyObject *asked;              /* Python's part: called with each Thread that starts */
+
+/* watch_starts(callable or None): it says of a Thread whether nobody is to wait for its end, as if it were a daemon. */
+PyObject *
+ftc_watch_starts(PyObject *Py_UNUSED(module), PyObject *callable)
+{
+    Py_XSETREF(asked, callable == Py_None ? NULL : Py_NewRef(callable));
+    Py_RETURN_NONE;
+}
+
+static int
+is_not_awaited(PyObject *function)
+{
+    if (asked == NULL || !PyMethod_Check(function)) {
+        return 0;
+    }
+    ftc_seat seat = ftc_my;
+    ftc_my = (ftc_seat){0};                            /* not under control while it looks */
+    PyObject *answer = PyObject_CallOneArg(asked, PyMethod_GET_SELF(function));
+    int yes = answer != NULL && PyObject_IsTrue(answer) == 1;
+    Py_XDECREF(answer);
+    PyErr_Clear();
+    ftc_my = seat;
+    return yes;
+}
+
 /* start_joinable_thread(function, handle=None, daemon=True) and start_new_thread(function, args[, kwargs]) */
 static PyObject *
 start(int which, PyObject *self, PyObject *args, PyObject *names)
@@ -95,7 +121,7 @@ start(int which, PyObject *self, PyObject *args, PyObject *names)
     if (w->worker != NULL) {
         PyObject *daemon = which == 1 ? Py_True : names == NULL ? NULL : PyDict_GetItemString(names, "daemon");
         daemon = daemon == NULL && PyTuple_GET_SIZE(args) > 2 ? PyTuple_GET_ITEM(args, 2) : daemon;
-        w->worker->background = daemon == NULL ? 1 : PyObject_IsTrue(daemon);
+        w->worker->background = is_not_awaited(w->function) || daemon == NULL || PyObject_IsTrue(daemon);
         if (which == 0) {
             PyObject *handle = names == NULL ? NULL : PyDict_GetItemString(names, "handle");
             handle = handle == NULL && PyTuple_GET_SIZE(args) > 1 ? PyTuple_GET_ITEM(args, 1) : handle;

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Self
 
 from ftcheck import _core, workload
 from ftcheck.explore import builtin_calls, native, pool, sites
+from ftcheck.explore.executors import Executors
 from ftcheck.explore.outside import Watchdog
 from ftcheck.explore.schedule import Schedule
 from ftcheck.explore.scope import Scope
@@ -150,6 +151,7 @@ class Control:
         self._watched = Watched(scope, granularity)
         self._watchdog = Watchdog(self._watched)
         self._unheard = Unheard()
+        self._executors = Executors()
         self._runs = 0
         self._leaving = contextlib.ExitStack()
         self._strays: list[tuple[BaseException, int]] = []
@@ -171,6 +173,7 @@ class Control:
             stack.callback(_core.give_back)
             builtin_calls.classify()
             sites.quiet_threading()
+            stack.enter_context(self._executors)
             stack.enter_context(self._unheard)
             stack.enter_context(self._watchdog)
             stack.enter_context(self._watched)
@@ -230,6 +233,7 @@ class Control:
                 failure = raised
             ending, steps, decisions, switches, preemptions, threads, clock, timed, left, _, outside = _core.end_run()
         points, races = native.end() if in_extensions else (0, None)
+        self._executors.put_back()
         if isinstance(failure, KeyboardInterrupt):
             raise failure
         if ending == Ending.TOO_MANY_THREADS:
