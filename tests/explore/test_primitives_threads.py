@@ -370,3 +370,19 @@ def test_threads_started_by_others_are_not_controlled(control):
     thread.join()
     assert {run.threads for run in runs} == {3}
     assert seen == [thread]
+
+
+def test_threads_that_a_body_starts_are_no_daemons(explore):
+    """As those that the test itself starts: they are waited for."""
+
+    def blocked():
+        concurrently(lambda: threading.Thread(target=threading.Event().wait).start())
+
+    assert {run.ending for run in explore(blocked, schedules=2)} == {Ending.DEADLOCK}
+
+    def slow():
+        assert not threading.current_thread().daemon
+        time.sleep(1)
+
+    runs = explore(lambda: concurrently(lambda: threading.Thread(target=slow).start()), schedules=2)
+    assert {(run.ending, run.failure, run.seconds) for run in runs} == {(Ending.COMPLETE, None, 1)}

@@ -24,6 +24,15 @@ class _Server(threading.Thread):
         self.place: int = _core.claim_place(self)
         self.name = f"concurrently-{self.place}"
 
+    @property
+    def daemon(self) -> bool:
+        """Not to the code that it runs, whose threads inherit it: they are to be as if the test itself had started them."""
+        return self.ident is None
+
+    @daemon.setter
+    def daemon(self, daemon: bool) -> None:
+        raise RuntimeError("cannot set daemon status of active thread")
+
     def run(self) -> None:
         _core.serve(self.place)
 
