@@ -267,6 +267,7 @@ REFUSED = [
     ([f"--ftcheck-replay={TOKEN}", "--ftcheck-noise=0.5"], "the command line: replay contradicts noise"),
     ([f"--ftcheck-replay={TOKEN}", "--no-ftcheck"], "--no-ftcheck contradicts --ftcheck-replay: give one of them"),
     ([f"--ftcheck-replay={TOKEN}"], "--ftcheck-replay runs one test, and 5 are selected. Name the one that the token is of"),
+    (["--ftcheck-replay="], "--ftcheck-replay: '' is no replay token."),
     (["--ftcheck-replay=nonsense"], "--ftcheck-replay: 'nonsense' is no replay token. Copy the whole of it from the line"),
     ([f"--ftcheck-replay={TOKEN}.", "-k", "holds"], f"'{TOKEN}.' is no replay token"),
     (

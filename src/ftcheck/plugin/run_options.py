@@ -82,9 +82,9 @@ def read(config: pytest.Config) -> RunOptions:
     if option.ftcheck and option.ftcheck_marked:
         raise pytest.UsageError("--ftcheck (every test) contradicts --ftcheck-marked (only marked tests): give one")
     replay = getattr(option, "ftcheck_replay", None)
-    if replay and off:
+    if replay is not None and off:
         raise pytest.UsageError("--no-ftcheck contradicts --ftcheck-replay: give one of them")
-    if replay:
+    if replay is not None:
         check_token(replay, "--ftcheck-replay")
     everything = not off and (
         bool(option.ftcheck) or bool(replay) or (not option.ftcheck_marked and bool(config.getini("ftcheck")))
