@@ -1,10 +1,11 @@
 """Does the explorer find the flaw of each sample extension, and does it come back?
 
-``ext_samples/`` as ftcheck-cc compiles it, with gcc. The tests are the samples' own, made small: numbers above four at the head
-of a test file (how often, how large) become two, because the explorer needs a few operations where the parallel engine needs
-thousands. Each is explored once with each seed, with default settings: in how many of the seeds the unsafe sample was found, after
-how many schedules, and in how many its corrected twin was accused (400 schedules each; none may be). Then what was found with
-the last seed is pinned to its test (``replay=``), and a hundred processes, each with another hash seed, run all of these again.
+``ext_samples/`` as ftcheck-cc compiles it, with gcc. The tests are the samples' own, made small: numbers above four at the
+head of a test file (how often, how large) become two, because the explorer needs a few operations where the parallel engine
+needs thousands. Each is explored once with each seed, with default settings: in how many of the seeds the unsafe sample was
+found, after how many schedules, and in how many its corrected twin was accused (400 schedules each; none may be). Then what
+was found with the last seed is pinned to its test (``replay=``), and a hundred processes, each with another hash seed, run
+all of these again.
 
 *Not under its control*: the import of these turns the GIL on, or their flaw is in Python code.
 """
@@ -47,7 +48,7 @@ def small(source: str, marker: str) -> str:
     tree = ast.parse(source)
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
-            _Smaller().visit(statement.value)
+            statement.value = _Smaller().visit(statement.value)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             node.decorator_list = [
@@ -57,7 +58,7 @@ def small(source: str, marker: str) -> str:
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 
-def tests(into: Path, verdict: str, names: Iterable[str], pins: Mapping[str, str] | None = None) -> None:
+def write_tests(into: Path, verdict: str, names: Iterable[str], pins: Mapping[str, str] | None) -> None:
     """Write small test files of samples, explored; or with what was found pinned to them.
 
     :param pins: replay tokens by the name of the sample.
@@ -116,7 +117,7 @@ def schedules(finding: dict[str, Any]) -> int | None:
 def explore(built: Path, verdict: str, names: Iterable[str], seed: int) -> dict[str, dict[str, Any]]:
     """Explore samples once; the findings by name."""
     with tempfile.TemporaryDirectory() as work:
-        tests(Path(work), verdict, names)
+        write_tests(Path(work), verdict, names, None)
         return findings(report_of(Path(work), built, "--ftcheck", f"--ftcheck-seed={seed}"))
 
 
@@ -158,7 +159,7 @@ def run(seeds: int = SEEDS, processes: int = PROCESSES, names: Iterable[str] = (
             print(json.dumps({"seed": seed, "found": sum(map(bool, found.values()))}), file=sys.stderr)
         pinned = Path(work) / "pinned"
         pinned.mkdir()
-        tests(pinned, "unsafe", pins, pins)
+        write_tests(pinned, "unsafe", pins, pins)
         same = dict.fromkeys(pins, 0)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for headlines in pool.map(lambda number: replay(pinned, built, number), range(1, processes + 1)):

@@ -32,6 +32,7 @@ FLOORS = {
         "verdicts",
         "narrative",
         "stress",
+        "native",
         "explore",
     ),
     "stress": ("_core", "workload", "option_table", "settings", "interpreter", "coverage", "verdicts", "stress"),

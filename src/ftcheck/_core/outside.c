@@ -3,7 +3,10 @@
  * It runs on a thread that Python starts, and looks without a thread state, some times a second; more often once it has
  * found something, because the next run is likely to block there as well.
  */
+#define Py_BUILD_CORE 1
 #include "sched.h"
+#include "internal/pycore_interp.h"
+#include "internal/pycore_runtime.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +103,17 @@ hand_on_at_once(unsigned long long token)
     pass_over(&ftc_workers[ftc_worker_of(token)]);
 }
 
+/* Somebody wants to, and looks now and then whether the others have. */
+static int
+the_world_is_to_stop(void)
+{
+#ifdef Py_GIL_DISABLED
+    return PyInterpreterState_Main()->stoptheworld.requested || _PyRuntime.stoptheworld.requested;
+#else
+    return 0;
+#endif
+}
+
 static void
 wait_for_bell(long milliseconds)
 {
@@ -130,7 +144,7 @@ ftc_await_stall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
             continue;
         }
         int64_t now = cpu_time(w->native);
-        int same = token == last && steps == ftc_the.steps && now == used;
+        int same = token == last && steps == ftc_the.steps && (now == used || the_world_is_to_stop());
         seen = same && sleeps(w->native) ? seen + 1 : 0;
         last = token;
         steps = ftc_the.steps;

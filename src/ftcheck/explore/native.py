@@ -12,7 +12,7 @@ import sysconfig
 from collections.abc import Sequence
 from typing import Any
 
-from ftcheck import _core
+from ftcheck import _core, interpreter
 from ftcheck.explore.expressions import Spot
 from ftcheck.explore.log import LOCKING, Operation
 from ftcheck.locations import Location
@@ -43,8 +43,11 @@ def is_there() -> bool:
 
 
 def begin() -> bool:
-    """Called when a run begins: whether there is an extension whose accesses are points now."""
-    return _HAS_IT and _core.native_explore()
+    """Called when a run begins: whether there is an extension whose accesses are points now.
+
+    With the GIL on, nobody else can run while an extension does.
+    """
+    return _HAS_IT and not interpreter.gil_enabled() and _core.native_explore()
 
 
 def end() -> tuple[int, DataRaces | None]:
