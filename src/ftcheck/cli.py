@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import ftcheck
 from ftcheck import interpreter
+from ftcheck.native import tsan_command
 
 _DESCRIPTION = """\
 ftcheck tells whether Python code and C extensions are thread-safe on free-threaded CPython.
@@ -25,7 +26,8 @@ It works inside pytest:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
-    :returns: the exit status: 0, or 2 for a usage error, or 3 where this interpreter cannot run without the GIL.
+    :returns: the exit status: 0, or 1 where something was found, or 2 for a usage error, or 3 where what is asked for
+        cannot be done (this interpreter cannot run without the GIL; a file cannot be read).
     """
     parser = argparse.ArgumentParser(
         prog="ftcheck", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -37,10 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="say what this interpreter is, and whether it can run without the GIL",
         description="Print the facts about this interpreter that matter here. Exit status 3: it is not free-threaded.",
     )
+    tsan_command.add_to(commands)
     chosen = parser.parse_args(arguments)
     if chosen.command is None:
         parser.print_help()
         return 0
+    if chosen.command == "tsan-log":
+        return tsan_command.run(chosen.files, as_json=chosen.json, brief=chosen.brief)
     return _doctor()
 
 

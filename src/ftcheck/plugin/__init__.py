@@ -31,6 +31,8 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``fixture_users.py``    who used a fixture whose teardown fails
 ``guard.py``            a worker's watch over itself
 ``boundary.py``         what a test did to the process it ran in
+``tsan_log.py``         reports of the real ThreadSanitizer, given to tests
+``tsan_rest.py``        what of these no test was given
 ``evidence.py``         what a dying worker leaves behind
 ``isolation.py``        hooks of the process that controls workers
 ``schedulers.py``       xdist's schedulers by scope, fit for workers that die
@@ -123,6 +125,10 @@ def pytest_configure(config: pytest.Config) -> None:
         _run_tests_here(config, run)
     elif not run.off:
         plugins.register(_MarkedOnly(run), "ftcheck-marked-only")
+    if config.option.ftcheck_tsan_log is not None:
+        from ftcheck.plugin import tsan_log
+
+        tsan_log.install(config, run)
 
 
 class _MarkedOnly:

@@ -79,6 +79,16 @@ def add(parser: pytest.Parser) -> None:
         help="write the report as JSON: every verdict, every finding, how the run ended",
     )
     group.addoption(
+        "--ftcheck-tsan-log",
+        dest="ftcheck_tsan_log",
+        default=None,
+        metavar="PREFIX",
+        help="with a CPython that was built with ThreadSanitizer: read the logs PREFIX.PID that it writes while the tests "
+        "run, and give each report to the test that caused it. To be run as TSAN_OPTIONS=log_path=PREFIX:exitcode=0 "
+        "pytest --ftcheck --ftcheck-tsan-log=PREFIX, with an absolute path. For logs that are there already: "
+        "`ftcheck tsan-log FILE...`. Without such a CPython, build just the extension, with ftcheck-cc",
+    )
+    group.addoption(
         "--ftcheck-min-concurrent",
         dest="ftcheck_min_concurrent",
         default=None,

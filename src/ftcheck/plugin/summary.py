@@ -6,6 +6,7 @@ It sees only reports, which may come from workers; what the session's side knows
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import replace
 from typing import Any
@@ -168,6 +169,8 @@ class SummaryPlugin:
         chosen = settings.resolve(self._run.layers)
         options = settings.command_line(chosen, settings.resolve(self._run.layers[:1]))
         words = ["--ftcheck", *options, f"--ftcheck-seed={self._run.seed}"]
+        if self._config.option.ftcheck_tsan_log is not None:
+            words.append(f"--ftcheck-tsan-log={shlex.quote(self._config.option.ftcheck_tsan_log)}")
         return RunReport(
             interpreter=interpreter.describe(),
             isolated=self._run.isolate,
