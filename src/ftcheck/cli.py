@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     if chosen.command == "tsan-log":
-        return tsan_command.run(chosen.files, as_json=chosen.json, brief=chosen.brief)
+        return tsan_command.run(chosen.files, as_json=chosen.json, brief=chosen.brief, folder=chosen.modules)
     return _doctor()
 
 

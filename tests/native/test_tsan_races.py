@@ -136,7 +136,7 @@ def test_a_recorded_run_of_the_stock_interpreter():
     """The extension's race stands alone; what the stock interpreter seems to do wrong is its own."""
     entries = tsan_races.merged(tsan_log.read(HERE / "extension-gcc.log"))
     assert [one.headline for one in entries if not one.own] == [
-        "data race: read of plain at tsan_sample.c:12 (add_plain), write at tsan_sample.c:12 (add_plain)"
+        "data race: read of plain at tsan_sample.c:21 (add_plain), write at tsan_sample.c:21 (add_plain)"
     ]
     assert sum(one.own for one in entries) >= 1
 

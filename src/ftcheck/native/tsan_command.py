@@ -7,6 +7,7 @@ Which test a report belongs to cannot be told from a log alone.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -14,11 +15,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftcheck.native import tsan_log, tsan_races
+from ftcheck.native import tsan_log, tsan_races, tsan_symbols
 from ftcheck.native.tsan_races import Entry
 from ftcheck.native.tsan_report import Report
 from ftcheck.verdicts import to_plain
 
+_BATCH = 1000
 SCHEMA, VERSION = "ftcheck-tsan-log", 1
 _DESCRIPTION = """\
 Read what ThreadSanitizer has written (TSAN_OPTIONS=log_path=PREFIX makes a file PREFIX.PID for each process; its output on
@@ -40,12 +42,19 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a log")
     parser.add_argument("--json", action="store_true", help="print JSON, with all that the reports say, instead of text")
+    parser.add_argument(
+        "--modules",
+        type=Path,
+        metavar="FOLDER",
+        help="where the extensions are: gives lines to calls for which the log has just a name and an offset",
+    )
     parser.add_argument("--brief", action="store_true", help="one line for each race")
 
 
-def run(files: Sequence[Path], *, as_json: bool, brief: bool) -> int:
+def run(files: Sequence[Path], *, as_json: bool, brief: bool, folder: Path | None = None) -> int:
     """Do it.
 
+    :param folder: where the extensions are; None: what the log does not say stays unknown.
     :returns: the exit status.
     """
     troubles: list[tuple[int, str]] = []
@@ -57,7 +66,9 @@ def run(files: Sequence[Path], *, as_json: bool, brief: bool) -> int:
             except tsan_log.LogError as error:
                 troubles.append((3 if file.exists() else 2, str(error)))
 
-    entries = tsan_races.merged(everything())
+    modules = {} if folder is None else tsan_symbols.modules_in(folder)
+    batches = itertools.batched(everything(), _BATCH, strict=False)  # addr2line is asked once for many
+    entries = tsan_races.merged(one for batch in batches for one in tsan_symbols.named(batch, modules))
     found = [one for one in entries if not one.own]
     own = [one for one in entries if one.own]
     said = _text(found, own, brief)

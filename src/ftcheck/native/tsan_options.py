@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,15 @@ def present() -> bool:
         return hasattr(ctypes.CDLL(None), "__tsan_get_current_report")
     except OSError, TypeError:  # no libc that could be asked: Windows
         return False
+
+
+def interpreter_built_with_it() -> bool:
+    """Whether the interpreter itself was compiled with ``-fsanitize=thread``, so that its locks are seen.
+
+    If not, what they order is reported all the same: a report is no proof of anything then.
+    """
+    said = (str(sysconfig.get_config_var(name)) for name in ("CONFIG_ARGS", "CFLAGS", "PY_CFLAGS", "OPT", "BASECFLAGS"))
+    return any("-thread-sanitizer" in one or "-fsanitize=thread" in one for one in said)
 
 
 def flags(text: str) -> dict[str, str]:

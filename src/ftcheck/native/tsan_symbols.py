@@ -28,6 +28,11 @@ def modules() -> dict[str, str]:
     return found
 
 
+def modules_in(folder: Path) -> dict[str, str]:
+    """The shared objects below a folder, by the name that a log has for them."""
+    return {path.name: str(path) for path in sorted(folder.rglob("*.so*"), reverse=True) if path.is_file()}
+
+
 def named(reports: Iterable[Report], files: Mapping[str, str]) -> list[Report]:
     """The same reports, with source lines where they have none and there is one to be found.
 

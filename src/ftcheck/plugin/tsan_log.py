@@ -35,6 +35,9 @@ from ftcheck.verdicts import Finding, finding_from_plain, to_plain
 
 _PATIENCE = 2.0
 """Seconds for a report that is just being written to be written to its end."""
+STOCK = (
+    "this interpreter was not compiled with ThreadSanitizer, which sees none of its locks, and reports correct code as well"
+)
 
 
 def install(config: pytest.Config, run: RunOptions) -> None:
@@ -212,6 +215,7 @@ class DuringTests:
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self._of_setup: list[Entry] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -226,31 +230,36 @@ class DuringTests:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         entries = [one for one in tsan_races.merged(self._log.added()) if not one.own]
-        if entries:
-            _accuse(item, report, entries)
+        if report.when == "setup" and report.passed:
+            self._of_setup = entries  # a race there is no reason not to run the test: its next report brings it
+            return report
+        findings = [finding(one, item.nodeid, "setup") for one in self._of_setup]
+        findings += [finding(one, item.nodeid, str(report.when)) for one in entries]
+        self._of_setup = []
+        if findings:
+            _accuse(item, report, findings)
         return report
 
 
-def _accuse(item: pytest.Item, report: pytest.TestReport, entries: list[Entry]) -> None:
+def _accuse(item: pytest.Item, report: pytest.TestReport, new: list[Finding]) -> None:
     """Put findings onto the report of a test in one of its phases."""
-    text = "\n\n".join(one.text for one in entries)
+    text = "\n\n".join(one.detail for one in new)
     if _was_expected(item, report):
         report.sections.append(("ThreadSanitizer", text))
         return
-    data = dict(getattr(report, "ftcheck", {"asked": False, "reason": "", "coverage": None, "findings": []}))
+    data = getattr(report, "ftcheck", {"asked": False, "reason": "", "coverage": None, "findings": []})
     findings = [finding_from_plain(one) for one in data["findings"]]
     if report.failed:
         findings = findings or [own_failure(report)]
         report.sections.append(("ThreadSanitizer", text))
     else:
-        report.outcome, report.longrepr = "failed", "\n\n".join([entries[0].headline, text])
+        report.outcome, report.longrepr = "failed", "\n\n".join([new[0].headline, text])
         report.__dict__.pop("wasxfail", None)
-    findings += [finding(one, item.nodeid, str(report.when)) for one in entries]
-    findings.sort(key=lambda one: one.verdict.rank)
+    findings = sorted([*findings, *new], key=lambda one: one.verdict.rank)
     report.ftcheck = {**data, "findings": to_plain(findings)}  # type: ignore[attr-defined]
-    noted = [number for number, (name, _) in enumerate(item.user_properties) if name == "ftcheck_verdict"]
-    for number in noted:
-        item.user_properties[number] = ("ftcheck_verdict", findings[0].verdict.value)
+    for number, (name, _) in enumerate(item.user_properties):
+        if name == "ftcheck_verdict":
+            item.user_properties[number] = (name, findings[0].verdict.value)
 
 
 def _was_expected(item: pytest.Item, report: pytest.TestReport) -> bool:
@@ -271,7 +280,8 @@ def _was_expected(item: pytest.Item, report: pytest.TestReport) -> bool:
 
 def finding(one: Entry, test: str, phase: str) -> Finding:
     """What is said of a test to which these reports belong."""
-    return Finding(one.verdict, (test,), one.headline, phase=phase, detail=one.text)
+    detail = one.text if tsan_options.interpreter_built_with_it() else f"{one.text}\n  possible only: {STOCK}"
+    return Finding(one.verdict, (test,), one.headline, phase=phase, detail=detail)
 
 
 def account_in(file: Path) -> Account | None:

@@ -16,7 +16,7 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 from ftcheck.native import tsan_log as native_log
-from ftcheck.native import tsan_races, tsan_symbols
+from ftcheck.native import tsan_options, tsan_races, tsan_symbols
 from ftcheck.native.tsan_races import Entry
 from ftcheck.native.tsan_report import Report
 from ftcheck.plugin import tsan_log
@@ -43,6 +43,12 @@ class Rest:
         self._own: tuple[Entry, ...] = ()
         # Failing tests are run again in fresh interpreters: what is reported there is no news.
         START[1]["TSAN_OPTIONS"] = f"{START[1].get('TSAN_OPTIONS', '')}:log_path={self.folder}/again"
+
+    def pytest_report_header(self) -> list[str]:
+        lines = [f"ftcheck: ThreadSanitizer writes to {self._prefix}.PID"]
+        if not tsan_options.interpreter_built_with_it():
+            lines.append(f"ftcheck: {tsan_log.STOCK}")
+        return lines
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

@@ -1,38 +1,32 @@
-/* Counters for tests of --ftcheck-tsan-log: one that several threads may add to, and three that they may not. */
+/* Counters for tests of --ftcheck-tsan-log: one that several threads may add to, and others that they may not.
+ *
+ * ThreadSanitizer reports what happens at one place in the code only once in a process: so each test has a place of its own.
+ */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <signal.h>
 
-static long plain, other, atomic;
-static long at_import;
+#define COUNTER(name, add)                                                        \
+    static long name;                                                             \
+    static PyObject *add_##name(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing)) \
+    {                                                                             \
+        for (int i = 0; i < 200; i++) {                                           \
+            add;                                                                  \
+        }                                                                         \
+        Py_RETURN_NONE;                                                           \
+    }
+#define METHOD(name) {"add_" #name, add_##name, METH_NOARGS, NULL}
 
-static PyObject *
-add_plain(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
-{
-    for (int i = 0; i < 200; i++) { plain++; }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-add_other(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
-{
-    for (int i = 0; i < 200; i++) { other++; }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-add_at_import(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
-{
-    for (int i = 0; i < 200; i++) { at_import++; }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-add_atomic(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
-{
-    for (int i = 0; i < 200; i++) { __atomic_fetch_add(&atomic, 1, __ATOMIC_SEQ_CST); }
-    Py_RETURN_NONE;
-}
+COUNTER(atomic, __atomic_fetch_add(&atomic, 1, __ATOMIC_SEQ_CST))
+COUNTER(plain, plain++)
+COUNTER(at_import, at_import++)
+COUNTER(in_setup, in_setup++)
+COUNTER(in_teardown, in_teardown++)
+COUNTER(failing, failing++)
+COUNTER(expected, expected++)
+COUNTER(strictly, strictly++)
+COUNTER(dying, dying++)
+COUNTER(alone, alone++)
 
 static PyObject *
 die(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
@@ -42,10 +36,8 @@ die(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
 }
 
 static PyMethodDef methods[] = {
-    {"add_plain", add_plain, METH_NOARGS, NULL},
-    {"add_other", add_other, METH_NOARGS, NULL},
-    {"add_at_import", add_at_import, METH_NOARGS, NULL},
-    {"add_atomic", add_atomic, METH_NOARGS, NULL},
+    METHOD(atomic), METHOD(plain), METHOD(at_import), METHOD(in_setup), METHOD(in_teardown), METHOD(failing),
+    METHOD(expected), METHOD(strictly), METHOD(dying), METHOD(alone),
     {"die", die, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
