@@ -289,6 +289,7 @@ def refused(mini_many):
         "none": ["--ftcheck", "--ftcheck-tsan-log=/tmp/log"],
         "not asked": ["--ftcheck-tsan-log=/tmp/log"],
         "off": ["--no-ftcheck", "--ftcheck-tsan-log=/tmp/log"],
+        "explored": ["--ftcheck", "--ftcheck-explore", "--ftcheck-tsan-log=/tmp/log"],
         "empty": ["--ftcheck", "--ftcheck-tsan-log="],
     }
     return dict(zip(calls, mini_many({"test_it.py": "def test(): pass"}, list(calls.values())), strict=True))
@@ -300,6 +301,7 @@ def refused(mini_many):
         ("none", "there is no ThreadSanitizer in this process"),
         ("not asked", "--ftcheck-tsan-log needs --ftcheck or --ftcheck-marked"),
         ("off", "--no-ftcheck contradicts --ftcheck-tsan-log"),
+        ("explored", "--ftcheck-tsan-log contradicts explore: controlled threads hand over to each other"),
         ("empty", "the prefix is empty"),
     ],
 )

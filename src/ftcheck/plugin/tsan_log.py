@@ -71,6 +71,12 @@ def _checked(config: pytest.Config, run: RunOptions) -> Path:
         raise pytest.UsageError(f"--no-ftcheck contradicts {option}: give one of them")
     if not run.asked:
         raise pytest.UsageError(f"{option} needs --ftcheck or --ftcheck-marked: a race is found where tests run in threads")
+    controlled = next((name for name in ("explore", "races", "replay") if getattr(run.unmarked, name)), "")
+    if controlled:
+        raise pytest.UsageError(
+            f"{option} contradicts {controlled}: controlled threads hand over to each other, which ThreadSanitizer takes for an "
+            "order, so that it would see no race. Run the test in parallel"
+        )
     prefix = Path(os.path.normpath(config.invocation_params.dir / text))
     if not tsan_options.present():
         raise pytest.UsageError(
