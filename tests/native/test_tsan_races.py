@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -167,6 +170,30 @@ def test_command_shows_both_sides(command):
     _, out, _ = command(HERE / "race-clang.log")
     for line in ("T1 held write M0", "race.c:28 in without", "global variable counter of 4 bytes"):
         assert line in out
+
+
+def test_command_as_the_page_shows_it(command):
+    """Each line that docs/native.md shows of it is printed."""
+    page = (Path(__file__).parents[2] / "docs" / "native.md").read_text(encoding="utf-8")
+    shown = page.partition("$ ftcheck tsan-log tsan.*\n")[2].partition("...\n```")[0].splitlines()
+    _, out, _ = command(HERE / "race-gcc.log")
+    assert len(shown) > 10
+    assert out.splitlines()[: len(shown)] == shown
+
+
+def test_command_takes_lines_from_the_extensions(command, tmp_path):
+    """gcc's runtime does not know extensions that came after its first report."""
+    if not (shutil.which("gcc") and shutil.which("nm") and shutil.which("addr2line")):
+        pytest.skip("there are no gcc and binutils")
+    (tmp_path / "two.c").write_text("int outer(int *p)\n{\n    return *p;\n}\n")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-g", "two.c", "-o", "two.so"], cwd=tmp_path, check=True)
+    names = subprocess.run(["nm", "two.so"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    offset = next(line.split()[0].lstrip("0") for line in names.splitlines() if line.endswith(" outer"))
+    log = (HERE / "race-gcc.log").read_text(encoding="utf-8").replace("bump /src/race.c:10 (race+", "<null> <null> (two.so+")
+    assert "two.so" in log
+    (tmp_path / "log").write_text(re.sub(r"two\.so\+0x\w+", f"two.so+0x{offset}", log))
+    assert "two.c" not in command("--brief", tmp_path / "log")[1]
+    assert "two.c:2 (outer)" in command("--brief", f"--modules={tmp_path}", tmp_path / "log")[1]
 
 
 def test_command_json(command):

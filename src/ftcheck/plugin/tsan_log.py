@@ -74,8 +74,8 @@ def _checked(config: pytest.Config, run: RunOptions) -> Path:
     controlled = next((name for name in ("explore", "races", "replay") if getattr(run.unmarked, name)), "")
     if controlled:
         raise pytest.UsageError(
-            f"{option} contradicts {controlled}: controlled threads hand over to each other, which ThreadSanitizer takes for an "
-            "order, so that it would see no race. Run the test in parallel"
+            f"{option} contradicts {controlled}: controlled threads hand over to each other, which ThreadSanitizer takes "
+            "for an order, so that it would see no race. Run the test in parallel"
         )
     prefix = Path(os.path.normpath(config.invocation_params.dir / text))
     if not tsan_options.present():
