@@ -112,6 +112,9 @@ def test_account(files):
         (0, len(ONE)),
     )
     log.added()
+    assert account_in(account).told == len(ONE), "if the process died now, this would have to be said of the test"
+    log.told()
+    assert account_in(account).told == account_in(account).at == len(ONE) + len(RACE)
     log.test("")
     log.outside()
     after = account_in(account)

@@ -79,6 +79,14 @@ def test_dying():
     meet("after")
     tsan_sample.die()
 
+@pytest.fixture(scope="module")
+def racy_again():
+    at_once(tsan_sample.add_before_death)
+
+def test_dying_later(racy_again):
+    meet("later")
+    tsan_sample.die()
+
 def test_fixture(racy):
     meet()
 """
@@ -187,6 +195,7 @@ def test_verdicts(isolated):
         "test_strictly": "expected failure",
         "test_alone": "data race",
         "test_dying": "crash",
+        "test_dying_later": "crash",
         "test_fixture": "data race",
     }
 
@@ -215,6 +224,12 @@ def test_what_a_dead_worker_has_written_is_the_tests(isolated):
     assert (crash["verdict"], race["verdict"]) == ("crash", "data race")
     assert race["headline"].count(where("dying")) == 2
     assert "ThreadSanitizer, before that:" in isolated.text("test_dying")
+
+
+def test_what_was_read_before_a_worker_died_is_not_lost(isolated):
+    crash, race = isolated.test("test_dying_later")["findings"]
+    assert (crash["verdict"], race["verdict"]) == ("crash", "data race")
+    assert race["headline"].count(where("before_death")) == 2
 
 
 def test_what_comes_at_import_is_no_tests(isolated):

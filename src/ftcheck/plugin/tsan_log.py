@@ -103,14 +103,16 @@ class Account:
 
     :param path: of the log; empty as long as there is none.
     :param at: it was read up to here, in bytes.
+    :param told: what comes before this is in a report of a test, or is no test's.
     :param test: the node id of the test that is running; empty: none is.
     :param outside: parts of the log that no test has written: from, to, from, to, ...
-    :param modules: the files of the shared objects that were there when the test began, by their names.
+    :param modules: the files of the shared objects that were there when something of this last changed, by their names.
     """
 
     pid: int
     path: str = ""
     at: int = 0
+    told: int = 0
     test: str = ""
     outside: tuple[int, ...] = ()
     modules: Mapping[str, str] = field(default_factory=dict)
@@ -152,12 +154,18 @@ class Log:
         """What has come since the last call of anything here belongs to no test."""
         begin = self._account.at
         if self.added():
-            self._account = replace(self._account, outside=(*self._account.outside, begin, self._account.at))
+            outside = (*self._account.outside, begin, self._account.at)
+            self._account = replace(self._account, outside=outside, told=self._account.at, modules=tsan_symbols.modules())
             self._note()
 
     def test(self, nodeid: str) -> None:
         """A test begins; with an empty name, it is over."""
-        self._account = replace(self._account, test=nodeid, modules=tsan_symbols.modules())
+        self._account = replace(self._account, test=nodeid, told=self._account.at, modules=tsan_symbols.modules())
+        self._note()
+
+    def told(self) -> None:
+        """What has been read is in a report, and needs not be kept for the case that this process dies."""
+        self._account = replace(self._account, told=self._account.at)
         self._note()
 
     def _path(self) -> Path | None:
@@ -223,6 +231,10 @@ class DuringTests:
         self._log = log
         self._of_setup: list[Entry] = []
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self) -> None:
+        self._log.outside()  # what happened at import; a worker may have no test to run
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self._log.outside()
@@ -244,6 +256,7 @@ class DuringTests:
         self._of_setup = []
         if findings:
             _accuse(item, report, findings)
+            self._log.told()
         return report
 
 

@@ -65,7 +65,7 @@ class Rest:
         if path is None or self._before.get(path) == tsan_log.state(path):
             return
         self._given.add(account.pid)
-        reports = tsan_symbols.named(native_log.parse_bytes(tsan_log.read(path, account.at)), account.modules)
+        reports = tsan_symbols.named(native_log.parse_bytes(tsan_log.read(path, account.told)), account.modules)
         entries = [one for one in tsan_races.merged(reports) if not one.own]
         if not entries:
             return
@@ -101,7 +101,7 @@ class Rest:
         for begin, end in zip(account.outside[::2], account.outside[1::2], strict=True):
             yield from tsan_symbols.named(native_log.parse_bytes(tsan_log.read(path, begin, end)), account.modules)
         if account.pid not in self._given:
-            yield from tsan_symbols.named(native_log.parse_bytes(tsan_log.read(path, account.at)), account.modules)
+            yield from tsan_symbols.named(native_log.parse_bytes(tsan_log.read(path, account.told)), account.modules)
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:

@@ -27,6 +27,7 @@ COUNTER(expected, expected++)
 COUNTER(strictly, strictly++)
 COUNTER(dying, dying++)
 COUNTER(alone, alone++)
+COUNTER(before_death, before_death++)
 
 static PyObject *
 die(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
@@ -37,7 +38,7 @@ die(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
 
 static PyMethodDef methods[] = {
     METHOD(atomic), METHOD(plain), METHOD(at_import), METHOD(in_setup), METHOD(in_teardown), METHOD(failing),
-    METHOD(expected), METHOD(strictly), METHOD(dying), METHOD(alone),
+    METHOD(expected), METHOD(strictly), METHOD(dying), METHOD(alone), METHOD(before_death),
     {"die", die, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
