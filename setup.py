@@ -13,7 +13,7 @@ WATCHING = (
     *("modules", "thunks", "wrapped", "blocks", "found", "native_points", "native_calls", "native_locks"),
 )
 FILES = (
-    *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals"),
+    *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals", "statics"),
     *(
         "sched",
         "turn",

@@ -3,7 +3,7 @@ from contextvars import Context, ContextVar
 from pathlib import Path
 from threading import Thread
 from types import CodeType
-from typing import Any, final
+from typing import Any, TypedDict, final
 
 class BrokenStartLine(Exception): ...
 
@@ -83,6 +83,18 @@ def watch_starts(callable: Callable[[Thread], bool] | None, /) -> None: ...
 def look_for_strangers(callable: Callable[[list[int]], int] | None, /) -> None: ...
 def take_control() -> None: ...
 def give_back() -> None: ...
+
+# --- static memory: on Linux --------------------------------------------------------------------------------------
+def static_copy(address: int, size: int, /) -> bytearray | None: ...
+def static_changes(address: int, copy: bytearray, /) -> list[tuple[int, bytes, bytes]] | None: ...
+def static_layouts() -> _Layouts: ...
+
+class _Layouts(TypedDict):
+    object: int
+    ob_type: int
+    type: int
+    module: int
+    fields: dict[str, int]
 
 # --- extensions from the inside: where the platform has it ------------------------------------------------------
 type _Place = tuple[int, int]

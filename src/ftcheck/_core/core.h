@@ -9,6 +9,7 @@
  *   deadman.c    ends a process in which no Python code can run any more
  *   builtins.c   calls something before a function that is written in C
  *   globals.c    notices that a module's function is replaced
+ *   statics.c    compares static memory of other modules with what it was
  */
 #ifndef FTCHECK_CORE_H
 #define FTCHECK_CORE_H
@@ -106,5 +107,11 @@ PyObject *ftc_before_call(PyObject *module, PyObject *args);
 PyObject *ftc_watch_globals(PyObject *module, PyObject *args);
 PyObject *ftc_unwatch_globals(PyObject *module, PyObject *dict);
 PyObject *ftc_take_replaced(PyObject *module, PyObject *ignored);
+
+/* --- statics.c: Linux only -------------------------------------------------------------------- */
+
+PyObject *ftc_static_copy(PyObject *module, PyObject *args);
+PyObject *ftc_static_changes(PyObject *module, PyObject *args);
+PyObject *ftc_static_layouts(PyObject *module, PyObject *ignored);
 
 #endif

@@ -116,6 +116,15 @@ static PyMethodDef methods[] = {
     {"take_control", ftc_take_control, METH_NOARGS,
      "take_control()\n--\n\nReplace the blocking calls; threads outside a run do not notice."},
     {"give_back", ftc_give_back, METH_NOARGS, "give_back()\n--\n\nUndo take_control()."},
+#ifdef __linux__
+    {"static_copy", ftc_static_copy, METH_VARARGS,
+     "static_copy(address, size, /)\n--\n\nA copy of that memory. None: it is not mapped."},
+    {"static_changes", ftc_static_changes, METH_VARARGS,
+     "static_changes(address, copy, /)\n--\n\n[(offset, old bytes, new bytes), ...]: where memory at an address differs from a copy of it, in words of\n"
+     "8 bytes; the copy becomes what is there now. None: the memory is mapped no longer."},
+    {"static_layouts", ftc_static_layouts, METH_NOARGS,
+     "static_layouts()\n--\n\nSizes of the structures that the interpreter keeps in a module's static memory, and where their fields are."},
+#endif
 #ifdef FTC_NATIVE
     {"native_begin", ftc_native_begin, METH_O,
      "native_begin(path, /)\n--\n\nTake in extensions that ftcheck-cc has compiled, those that are there and those that come. Races are\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -96,3 +97,35 @@ def _run(names: Sequence[str], arguments: Sequence[str]) -> str:
         done = subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False)
         return done.stdout
     return ""
+
+
+def readable(names: Sequence[str]) -> dict[str, str]:
+    """Names of variables as their source has them, where that is another one: those of C++ and of Cython.
+
+    C++ is left to ``c++filt``; where that is not there, they stay as they are.
+    """
+    found = {name: cython for name in names if (cython := _cython(name))}
+    mangled = [name for name in dict.fromkeys(names) if name.startswith("_Z") and len(name) < _LONGEST]
+    for number in range(0, len(mangled), _AT_ONCE):
+        some = mangled[number : number + _AT_ONCE]
+        said = _run(("c++filt", "llvm-cxxfilt"), some).splitlines()
+        if len(said) == len(some):
+            found |= dict(zip(some, said, strict=True))
+    return found
+
+
+_LONGEST, _AT_ONCE = 4096, 200
+_CYTHON = re.compile(r"__pyx_(?:v|vp|f|ptype|vtable|vtabptr|k|t|e)_((?:\d+\w+)+)")
+
+
+def _cython(name: str) -> str:
+    """``pkg.mod.counter`` for ``__pyx_v_3pkg_3mod_counter``; empty for any other name."""
+    whole = _CYTHON.fullmatch(name)
+    rest, parts = whole[1] if whole is not None else "", []
+    while (length := re.match(r"\d+", rest)) is not None:
+        word, rest = rest[length.end() : length.end() + int(length[0])], rest[length.end() + int(length[0]) :]
+        if len(word) < int(length[0]) or not rest.startswith("_"):
+            return ""
+        parts.append(word)
+        rest = rest[1:]
+    return ".".join([*parts, rest]) if parts and rest else ""

@@ -1,0 +1,216 @@
+"""What an ELF file says of itself: writable sections, static variables, imports, libraries that it needs.
+
+pyelftools reads headers and tables. The symbols themselves, of which a large library has a hundred thousand, are unpacked
+by :mod:`struct`, which takes a hundredth of the time; and not before somebody asks for one.
+
+A file whose section headers were removed has only segments: of these, what is writable and is neither protected after
+relocation (``PT_GNU_RELRO``) nor thread-local counts as one section, without the slots that the dynamic linker fills in
+when a function is called for the first time.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+_WRITE, _ALLOC, _TLS = 0x1, 0x2, 0x400
+_NOT_STATE = (".got", ".dynamic", ".data.rel.ro", ".init_array", ".fini_array", ".preinit_array", ".ctors", ".dtors", ".jcr",
+              ".tm_clone_table", ".eh_frame", ".gcc_except_table", ".interp", ".dynstr", ".dynsym", ".note")  # fmt: skip
+"""Beginnings of the names of writable sections that are the dynamic linker's, or constant once it is done; where it is told
+to protect these (``PT_GNU_RELRO``), as is usual, the names do not matter."""
+_SYMBOL = struct.Struct("<IBBHQQ")
+_OBJECT, _FUNCTIONS = 1, (2, 10)
+_PAGE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Writable static memory.
+
+    :param address: in the file's own numbering.
+    """
+
+    name: str
+    address: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A static variable."""
+
+    address: int
+    size: int
+    name: str
+
+
+class UnreadableError(Exception):
+    """The file is no ELF file that can be read; says why."""
+
+
+class Elf:
+    """One file.
+
+    :ivar sections: what is writable in it.
+    :ivar loads: (offset in the file, address) of its loadable segments.
+    :ivar imports: names of symbols that other files define.
+    :ivar needed: names of libraries.
+    :ivar soname: its own name as a library; empty: none.
+    :ivar comment: what compilers have left of themselves.
+    :raises UnreadableError: it cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            with open(path, "rb") as stream:
+                file = ELFFile(stream)
+                if file.elfclass != 64 or not file.little_endian:
+                    raise UnreadableError("only 64-bit little-endian files can be read")
+                self.loads = [(one["p_offset"], one["p_vaddr"]) for one in file.iter_segments("PT_LOAD")]
+                dynamic: Any = next(iter(file.iter_segments("PT_DYNAMIC")), None)
+                self._has_sections = file.num_sections() > 0
+                self.sections = tuple(_sections(file) if self._has_sections else _segments(file, dynamic))
+                self.needed, self.soname = _libraries(dynamic)
+                comment = file.get_section_by_name(".comment") if self._has_sections else None
+                self.comment = comment.data().decode(errors="replace") if comment is not None else ""
+                self.imports = frozenset(_imported(file, dynamic, self._has_sections))
+        except (OSError, ELFError, struct.error) as error:
+            raise UnreadableError(str(error) or type(error).__name__) from None
+
+    @functools.cached_property
+    def functions(self) -> frozenset[str]:
+        """Names of functions that it defines, static ones included where it is not stripped."""
+        return frozenset(name for name, kind, address, _ in self._symbols if kind in _FUNCTIONS and address)
+
+    @functools.cached_property
+    def _symbols(self) -> list[tuple[str, int, int, int]]:
+        """(name, kind, address, size) of what it defines."""
+        if not self._has_sections:
+            return []
+        found: list[tuple[str, int, int, int]] = []
+        with open(self.path, "rb") as stream:
+            file = ELFFile(stream)
+            table = file.get_section_by_name(".symtab") or file.get_section_by_name(".dynsym")
+            if table is None or table["sh_type"] == "SHT_NOBITS":
+                return []
+            strings = file.get_section(table["sh_link"]).data()
+            data = table.data()
+        for name, info, _, section, address, size in _SYMBOL.iter_unpack(data[: len(data) // _SYMBOL.size * _SYMBOL.size]):
+            if section and name:
+                found.append((strings[name : strings.index(b"\0", name)].decode(errors="replace"), info & 15, address, size))
+        return found
+
+    @functools.cached_property
+    def variables(self) -> tuple[Symbol, ...]:
+        """Static variables by address; one that lies in another one is left out, as an alias is."""
+        inside = [(one.address, one.address + one.size) for one in self.sections]
+        kept: list[Symbol] = []
+        candidates = {
+            (address, size, name)
+            for name, kind, address, size in self._symbols
+            if kind == _OBJECT and size and any(begin <= address < end for begin, end in inside)
+        }
+        for address, size, name in sorted(candidates, key=lambda one: (one[0], -one[1], one[2])):
+            if not kept or address >= kept[-1].address + kept[-1].size:
+                kept.append(Symbol(address, size, name))
+        return tuple(kept)
+
+    def variables_in(self, begin: int, end: int) -> Iterator[Symbol]:
+        """Those that have a byte in this range of addresses."""
+        at = bisect.bisect_right(self.variables, begin, key=lambda one: one.address) - 1
+        for one in self.variables[max(0, at) :]:
+            if one.address >= end:
+                return
+            if one.address + one.size > begin:
+                yield one
+
+
+@functools.lru_cache(maxsize=256)
+def read(path: str, identity: tuple[int, int]) -> Elf:
+    """That file.
+
+    :param identity: device and inode, so that one that was replaced is read anew.
+    :raises UnreadableError: it cannot be read.
+    """
+    return Elf(path)
+
+
+def _sections(file: Any) -> Iterator[Section]:
+    constant = [(one["p_vaddr"], one["p_vaddr"] + one["p_memsz"]) for one in file.iter_segments("PT_GNU_RELRO")]
+    for one in file.iter_sections():
+        flags = one["sh_flags"]
+        state = flags & _WRITE and flags & _ALLOC and not flags & _TLS
+        kept = not any(begin <= one["sh_addr"] < end for begin, end in constant)
+        if state and kept and one["sh_size"] and not one.name.startswith(_NOT_STATE):
+            yield Section(one.name, one["sh_addr"], one["sh_size"])
+
+
+def _segments(file: Any, dynamic: Any) -> Iterator[Section]:
+    ranges = [
+        (one["p_vaddr"], one["p_vaddr"] + one["p_memsz"]) for one in file.iter_segments("PT_LOAD") if one["p_flags"] & 2
+    ]
+    for kind in ("PT_GNU_RELRO", "PT_DYNAMIC"):
+        for one in file.iter_segments(kind):
+            ranges = _without(ranges, one["p_vaddr"], one["p_vaddr"] + one["p_memsz"])
+    for address in sorted(_slots(dynamic)):
+        ranges = _without(ranges, address, address + 8)
+    for begin, end in sorted(ranges):
+        yield Section("(writable)", begin, end - begin)
+
+
+def _without(ranges: Iterable[tuple[int, int]], begin: int, end: int) -> list[tuple[int, int]]:
+    if end <= begin:
+        return list(ranges)
+    parts = [part for one in ranges for part in ((one[0], min(one[1], begin)), (max(one[0], end), one[1]))]
+    return [part for part in dict.fromkeys(parts) if part[0] < part[1]]
+
+
+def _slots(dynamic: Any) -> set[int]:
+    """Words that the dynamic linker fills in with the address of a function or a variable."""
+    if dynamic is None:
+        return set()
+    found = {one["r_offset"] for table in dynamic.get_relocation_tables().values() for one in table.iter_relocations()
+             if one["r_info_sym"]}  # fmt: skip
+    return found | {
+        address + n * 8 for tag in dynamic.iter_tags("DT_PLTGOT") for address in [tag["d_ptr"]] for n in range(3)
+    }
+
+
+def _libraries(dynamic: Any) -> tuple[tuple[str, ...], str]:
+    if dynamic is None:
+        return (), ""
+    needed = tuple(one.needed for one in dynamic.iter_tags("DT_NEEDED"))
+    return needed, next((one.soname for one in dynamic.iter_tags("DT_SONAME")), "")
+
+
+def _imported(file: Any, dynamic: Any, has_sections: bool) -> Iterator[str]:
+    table = file.get_section_by_name(".dynsym") if has_sections else None
+    if table is not None:
+        strings, data = file.get_section(table["sh_link"]).data(), table.data()
+        for name, _, _, section, _, _ in _SYMBOL.iter_unpack(data[: len(data) // _SYMBOL.size * _SYMBOL.size]):
+            if not section and name:
+                yield strings[name : strings.index(b"\0", name)].decode(errors="replace")
+    elif dynamic is not None:
+        for one in dynamic.iter_symbols():
+            if one["st_shndx"] == "SHN_UNDEF" and one.name:
+                yield one.name
+
+
+def base_of(elf: Elf, start: int, offset: int) -> int:
+    """What has to be added to an address of a file to have it in memory.
+
+    :param start: where the lowest part of it is mapped, and **offset**: which part of the file that is.
+    :raises UnreadableError: the file does not say that this part is loaded.
+    """
+    for in_file, address in elf.loads:
+        if in_file // _PAGE * _PAGE == offset:
+            return start - address // _PAGE * _PAGE
+    raise UnreadableError("it is not mapped as its headers say")
