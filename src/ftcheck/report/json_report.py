@@ -21,6 +21,7 @@ from typing import Any
 
 from ftcheck.report.model import Ending, Machine, RunReport
 from ftcheck.settings import Settings
+from ftcheck.static_state import StaticState
 from ftcheck.verdicts import Finding, TestVerdict, Verdict, to_plain
 
 SCHEMA = "ftcheck-report"
@@ -78,6 +79,7 @@ def to_json(report: RunReport, *, where: Callable[[str], str] = str) -> dict[str
             for finding in findings
         ],
         "general": [place[finding] for finding in dict.fromkeys(report.general)],
+        "statics": to_plain(report.statics),
     }
 
 
@@ -155,6 +157,7 @@ def _report(data: dict[str, Any]) -> RunReport:
         min_concurrent=of_run(float | None, "min_concurrent"),
         machine=_read(Machine | None, _entry(data, "machine", ""), "machine"),
         ending=_read(Ending, _entry(data, "ending", ""), "ending"),
+        statics=_read(StaticState | None, data.get("statics"), "statics"),
     )
 
 
@@ -172,7 +175,7 @@ def _read(kind: Any, data: Any, where: str) -> Any:
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return _one_of(parts, data, where)
-    if origin is typing.Literal and any(data is part for part in parts):
+    if origin is typing.Literal and any(type(data) is type(part) and data == part for part in parts):
         return data
     if origin is dict and isinstance(data, dict):
         return data

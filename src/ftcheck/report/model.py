@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ftcheck.coverage import Coverage
 from ftcheck.settings import Settings
+from ftcheck.static_state import StaticState
 from ftcheck.verdicts import Finding, Reliance, TestVerdict, Verdict, worst
 
 
@@ -59,6 +60,7 @@ class RunReport:
     :param why_not_isolated: where a run that was asked for stayed in one process.
     :param settings: of a test without a marker.
     :param arguments: of pytest, as they were typed.
+    :param statics: who writes which static variable of extension modules; None: nobody asked.
     :param min_concurrent: the share of concurrent tests, from 0 to 1, below which the run has failed.
     """
 
@@ -74,6 +76,7 @@ class RunReport:
     min_concurrent: float | None = None
     machine: Machine | None = None
     ending: Ending = Ending()
+    statics: StaticState | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:

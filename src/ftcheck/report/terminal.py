@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ftcheck.coverage import Coverage, counted
-from ftcheck.report import candidates
+from ftcheck.report import candidates, statics
 from ftcheck.report.model import RunReport
 from ftcheck.verdicts import Finding, TestVerdict, Verdict
 
@@ -56,7 +56,8 @@ def render(report: RunReport, *, width: int, colour: bool, verbose: int, where: 
         highlight=False,
         soft_wrap=False,
     )
-    console.print(_counts(report))
+    if report.tests or report.general or report.statics is None:
+        console.print(_counts(report))
     if report.concurrent.whole:
         share = report.concurrent
         tests = "test" if share.whole == 1 else "tests"
@@ -67,6 +68,10 @@ def render(report: RunReport, *, width: int, colour: bool, verbose: int, where: 
             _finding(console, report, finding, number, where)
         candidates.show(console, report, where=where, shorten=_short, everything=verbose > 0)
         _not_checked(console, report)
+    if report.statics is not None:
+        if report.tests or report.general:
+            console.print()
+        statics.show(console, report.statics, where=where, everything=verbose > 0, brief=verbose < 0)
     if verbose > 0:
         _every_test(console, report)
     if report.ending.troubles:
