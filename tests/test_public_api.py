@@ -36,7 +36,8 @@ FLOORS = {
         "explore",
     ),
     "stress": ("_core", "workload", "option_table", "settings", "interpreter", "coverage", "verdicts", "stress"),
-    "report": ("settings", "candidates", "coverage", "verdicts", "narrative", "report"),
+    "report": ("settings", "candidates", "coverage", "verdicts", "narrative", "static_state", "report"),
+    "static_state": (),
 }
 
 

@@ -44,6 +44,7 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``rerun_child.py``      inside such a child
 ``sugar.py``            pytest-sugar is told of tests that were not checked
 ``ending.py``           how a run ends: what it could not do, its exit status, its reports
+``statics.py``          static state of extension modules: who writes it
 ``json_file.py``        the file of ``--ftcheck-json``
 ``junit.py``            pytest's JUnit file, completed
 ======================  =====================================================================
@@ -112,8 +113,12 @@ def pytest_configure(config: pytest.Config) -> None:
     plugins = config.pluginmanager
     in_worker = hasattr(config, "workerinput")
     distributing = not in_worker and config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
-    if not in_worker and (distributing or run.asked or run.json is not None or run.min_concurrent_typed):
+    if not in_worker and (distributing or run.asked or run.json is not None or run.min_concurrent_typed or run.statics):
         _report_here(config, run)
+    if run.statics and not distributing:
+        from ftcheck.plugin import statics
+
+        statics.watch_here(config, run.statics)
     if distributing:
         if run.isolate:
             from ftcheck.plugin.isolation import IsolationPlugin
@@ -179,6 +184,10 @@ def _report_here(config: pytest.Config, run: RunOptions) -> None:
         from ftcheck.plugin import sugar
 
         sugar.teach(config, summary.pytest_report_teststatus)
+    if run.statics:
+        from ftcheck.plugin import statics
+
+        plugins.register(statics.StaticsBookPlugin(run.statics), statics.BOOK)
     plugins.register(ClassifyPlugin(config, run, summary), "ftcheck-classify")
     plugins.register(EndingPlugin(config, run, summary), "ftcheck-ending")
 

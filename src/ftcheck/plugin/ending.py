@@ -128,7 +128,8 @@ class EndingPlugin:
         summary.take_own_findings()
         report = summary.report()
         run = self._run
-        if not (run.asked or run.min_concurrent_typed or report.tests or report.general or self._file is not None):
+        wanted = run.asked or run.min_concurrent_typed or run.statics or self._file is not None
+        if not (wanted or report.tests or report.general):
             return (yield)
         self._stopped = self._stopped or str(session.shouldfail or session.shouldstop or "")
         lost = self._without_verdict(session)

@@ -96,6 +96,14 @@ def add(parser: pytest.Parser) -> None:
         help="fail the run (exit status 8) when a smaller share of the tests really ran concurrently: 0.8, or 80%%",
     )
     group.addoption(
+        "--ftcheck-statics",
+        dest="ftcheck_statics",
+        default=None,
+        metavar="MODULES",
+        help="list which test writes which static variable of these extension modules (names, patterns such as 'numpy.*', "
+        "or all); also without --ftcheck",
+    )
+    group.addoption(
         "--ftcheck-seed",
         dest="ftcheck_seed",
         default=None,
@@ -117,6 +125,7 @@ def add(parser: pytest.Parser) -> None:
     parser.addini("ftcheck", "rerun every test in several threads at once (--ftcheck)", type="bool", default=False)
     parser.addini("ftcheck_classify", "seconds, 0 for off (--ftcheck-classify)", default=DEFAULT_CLASSIFY)
     parser.addini("ftcheck_isolate", "auto, yes or no (--ftcheck-isolate)", default="auto")
+    parser.addini("ftcheck_statics", "names, patterns or all (--ftcheck-statics)", default=None)
     parser.addini("ftcheck_min_concurrent", "a share such as 0.8 or 80% (--ftcheck-min-concurrent)", default=None)
 
 

@@ -42,6 +42,7 @@ class RunOptions(SimpleNamespace):
     :param classify: seconds for the reruns that tell whether a failing test relies on the GIL; 0: none.
     :param rerun: in the interpreter of such a rerun: how its tests differ from those of the run itself.
     :param json: the file for the JSON report, as it was typed.
+    :param statics: names and patterns of extension modules whose static memory is watched.
     :param min_concurrent: the share of concurrent tests, from 0 to 1, below which the run fails; None: no such limit.
     :param min_concurrent_typed: whether it is from the command line; then it asks for concurrent tests, as ``asked`` does.
     """
@@ -58,6 +59,7 @@ class RunOptions(SimpleNamespace):
     classify: float = 0.0
     rerun: RerunLimits | None = None
     json: str | None = None
+    statics: tuple[str, ...] = ()
     min_concurrent: Fraction | None = None
     min_concurrent_typed: bool = False
 
@@ -104,6 +106,7 @@ def read(config: pytest.Config) -> RunOptions:
         layers=(_layer(config, "ini"), _layer(config, "line")),
         classify=_classify(config),
         json=option.ftcheck_json,
+        statics=_statics(config),
         min_concurrent=least,
         min_concurrent_typed=typed,
         rerun=getattr(config, "workerinput", {}).get("ftcheck_rerun"),
@@ -180,6 +183,19 @@ def _classify(config: pytest.Config) -> float:
     if not 0 <= seconds < float("inf"):
         raise pytest.UsageError(f"{name} must be a number of seconds from 0 (do not classify failures) up, not {text!r}")
     return seconds
+
+
+def _statics(config: pytest.Config) -> tuple[str, ...]:
+    typed = config.option.ftcheck_statics
+    text = config.getini("ftcheck_statics") if typed is None else typed
+    if not text or not text.strip() or "ftcheck_rerun" in getattr(config, "workerinput", {}):
+        return ()
+    from ftcheck.plugin import statics  # not before it is asked for
+
+    where = "--ftcheck-statics" if typed is not None else f"{config.inipath or 'ini'}: ftcheck_statics"
+    names = statics.parse(text, where)
+    statics.check(names, where)
+    return names
 
 
 def _min_concurrent(config: pytest.Config, off: bool) -> tuple[Fraction | None, bool]:

@@ -231,6 +231,10 @@ class SessionPlugin:
             self._guard.step(phase, item.nodeid, self._limit(item), asked=item.stash[_PLAN].asked)
 
     def _round(self, item: pytest.Item, number: int) -> None:
+        if self._run.statics:
+            from ftcheck.plugin import statics
+
+            statics.round_begins(item.config, number)
         if self._guard is not None:
             chosen = item.stash[_PLAN].settings
             explored = chosen is not None and number > 0 and bool(chosen.explore or chosen.replay)

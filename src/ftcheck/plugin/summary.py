@@ -143,7 +143,7 @@ class SummaryPlugin:
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         for message in self._usage_errors:
             terminalreporter.write_line(f"ERROR: {message}", red=True)
-        if not self._book and not self._general and not self.ending.troubles:
+        if not self._book and not self._general and not self.ending.troubles and not self._run.statics:
             return
         from ftcheck.report import terminal  # and with it rich, which takes longer to load than all of ours
 
@@ -171,6 +171,11 @@ class SummaryPlugin:
         words = ["--ftcheck", *options, f"--ftcheck-seed={self._run.seed}"]
         if self._config.option.ftcheck_tsan_log is not None:
             words.append(f"--ftcheck-tsan-log={shlex.quote(self._config.option.ftcheck_tsan_log)}")
+        static_state = None
+        if self._run.statics:
+            from ftcheck.plugin import statics
+
+            static_state = statics.state_of(self._config)
         return RunReport(
             interpreter=interpreter.describe(),
             isolated=self._run.isolate,
@@ -181,6 +186,7 @@ class SummaryPlugin:
             why_not_isolated=self._run.why_not_isolated,
             settings=chosen,
             ending=self.ending,
+            statics=static_state,
         )
 
 
