@@ -26,6 +26,8 @@ _LOCKS = (
     ("absl locks", r".*absl.*5Mutex4Lock.*|.*absl.*5Mutex4lock.*"),
     ("libatomic, which locks", r"__atomic_(load|store|exchange|compare_exchange|fetch_\w+)(_\d+)?"),
 )
+_MAY = re.compile("[Ll]ock|once|guard|sem_|GOMP_|kmpc|__atomic|Critical")
+"""In all of these names: large libraries define a hundred thousand others."""
 _ONCE = (
     ("pthread_once", r"(__)?pthread_once"),
     ("call_once", r"call_once|_ZSt9call_once.*|__once_proxy|_ZNSt9once_flag.*"),
@@ -38,7 +40,7 @@ def of(file: Elf) -> Locking:
 
     (One that is linked statically, such as a mutex of another library, is there only where it is not stripped.)
     """
-    names = file.imports | file.functions
+    names = [name for name in file.imports | file.functions if _MAY.search(name)]
     return Locking(
         tuple(kind for kind, pattern in _LOCKS if any(re.fullmatch(pattern, name) for name in names)),
         tuple(kind for kind, pattern in _ONCE if any(re.fullmatch(pattern, name) for name in names)),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +85,7 @@ class StaticWatch:
         self._lock = threading.RLock()
         self._known: dict[str, tuple[str, ...]] = {}
         self._seen_modules: frozenset[str] = frozenset()
+        self._modules = 0
         self._sections: list[_Watched] = []
         self._test = _Test("")
         self._number = 0
@@ -116,6 +118,9 @@ class StaticWatch:
         :param finished: a module whose import is all but over; of the others that are being imported, it is not.
         """
         with self._lock:
+            if finished is None and len(sys.modules) == self._modules:
+                return  # an import in between has told us itself
+            self._modules = len(sys.modules)
             wanted = chosen.loaded(self._names, finished)
             if wanted.keys() <= self._seen_modules:
                 return
