@@ -267,6 +267,24 @@ def test_variables_before_a_pointer_to_a_type_are_no_header(load, watch, strip):
     assert [one.place.size for one in run.writes] == [96]
 
 
+@pytest.mark.parametrize("strip", [False, True])
+def test_counters_before_a_pointer_to_a_type_are_no_reference_counts(load, watch, strip):
+    """Together they are as large as a header, and the type is where an object has its own."""
+    text = source(
+        "st_lookalike",
+        """static struct { volatile long zero, zeros, count; PyTypeObject *volatile type; } s = {0, 0, 1, 0};
+           static struct { volatile int a, b; PyTypeObject *volatile type; } t = {0, 0, 0};""",
+        {"fill": "s.type = &PyDict_Type; t.type = &PyList_Type", "count": "s.count += 4; t.a++"},
+    )
+    module = load("st_lookalike", text, strip=strip)
+    module.fill(0)
+    seen = watch("st_lookalike")
+    module.count(0)
+    run = seen.finish()
+    assert run.left_out == ()
+    assert sum(one.changed for one in run.writes) == 16
+
+
 def test_argument_parsers_are_named_as_such(load, watch):
     text = source(
         "st_parser",

@@ -29,7 +29,9 @@ _CACHES = ("tp_flags", "tp_cache", "tp_subclasses", "tp_weaklist", "tp_version_t
 _WORD = 8
 _WITH_GIL = struct.Struct("<IHH")  # ob_refcnt, ob_overflow, ob_flags
 _WITHOUT_GIL = struct.Struct("<QHBBIQ")  # ob_tid, ob_flags, ob_mutex, ob_gc_bits, ob_ref_local, ob_ref_shared
-_MOST_FLAGS, _IMMORTAL = 16, 0xFFFF_FFFF
+_MOST_FLAGS, _MOST_MUTEX, _IMMORTAL, _MERGED = 16, 3, 0xFFFF_FFFF, 3
+_LOWEST_THREAD = 1 << 32
+"""The number of a thread is an address that the kernel has chosen."""
 _MOST_REFERENCES = 1 << 20
 """More are taken for a pointer: the lowest that there are, in an interpreter at a fixed address, are from 4 MiB up."""
 
@@ -47,8 +49,8 @@ class Memory(Protocol):
     @property
     def copy(self) -> bytearray: ...
 
-    def starts(self, address: int) -> bool:
-        """Whether an object may begin there: no variable that is known has begun before and is not over."""
+    def variable(self, address: int) -> tuple[int, int] | None:
+        """Address and size of the variable that has this byte; None: none that is known."""
         ...
 
 
@@ -131,9 +133,7 @@ class Noise:
                 continue
             if known.__name__ == "moduledef":
                 found.append((owner, self._module, "module"))
-            elif memory.starts(owner) and self._is_header(
-                memory.copy[owner - memory.begin : owner - memory.begin + self._ob_type]
-            ):
+            elif self._is_header(owner, memory):
                 found.append((owner, self._ob_type, "object"))
         return sorted(found)
 
@@ -144,20 +144,26 @@ class Noise:
             known = self._by_section[memory.begin] = [one for one in self._types if memory.begin <= one < end]
         return known
 
-    def _is_header(self, header: bytearray) -> bool:
-        """Whether bytes look like the header of an object, which they are before a pointer to a type.
+    def _is_header(self, owner: int, memory: Memory) -> bool:
+        """Whether an object begins there: before a pointer to a type stands what a header has.
 
-        A static pointer to a type with other variables before it looks like that only if they have values that a header has.
+        Other variables before a static pointer to a type look like that only by chance. Where symbols are, they must agree;
+        and an owner and a count of references must be there that go together. With the GIL there is no owner to go by, so
+        where no symbols are, what may be a count is taken for a variable of the module.
         """
+        variable = memory.variable(owner)
+        if variable is not None and (variable[0] != owner or variable[1] < self._object):
+            return False
+        header = memory.copy[owner - memory.begin : owner - memory.begin + self._ob_type]
         if not interpreter.free_threaded_build():
             count, overflow, flags = _WITH_GIL.unpack_from(header)
-            return bool(count > 0 and overflow == 0 and flags < _MOST_FLAGS)
-        owner, flags, mutex, _, local, shared = _WITHOUT_GIL.unpack_from(header)
-        if flags >= _MOST_FLAGS or mutex > 3:
+            return bool(variable is not None and count > 0 and overflow == 0 and flags < _MOST_FLAGS)
+        thread, flags, mutex, _, local, shared = _WITHOUT_GIL.unpack_from(header)
+        if flags >= _MOST_FLAGS or mutex > _MOST_MUTEX or shared >> 2 >= _MOST_REFERENCES:
             return False
-        if local == 0:  # nobody owns it, and all references are shared ones
-            return bool(owner == 0 and 0 < shared >> 2 < _MOST_REFERENCES)
-        return bool(local == _IMMORTAL or (local < _MOST_REFERENCES and shared >> 2 < _MOST_REFERENCES))
+        if thread == 0:  # nobody owns it: it is immortal, or all references are shared ones
+            return bool(local == _IMMORTAL or (local == 0 and shared & _MERGED == _MERGED))
+        return bool(thread > _LOWEST_THREAD and thread % _WORD == 0 and local < _MOST_REFERENCES)
 
 
 def all_types() -> list[type]:

@@ -43,11 +43,11 @@ class _Watched:
     def begin(self) -> int:
         return self.image.base + self.section.address
 
-    def starts(self, address: int) -> bool:
-        """Whether an object may begin there, by the symbols."""
+    def variable(self, address: int) -> tuple[int, int] | None:
+        """Address and size of the variable that has this byte, by the symbols."""
         at = address - self.image.base
         known = () if self.image.file is None else self.image.file.variables_in(at, at + 1)
-        return all(one.address == at for one in known)
+        return next(((one.address + self.image.base, one.size) for one in known), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,14 +38,15 @@ def show(
         return
     written = {one.place.file for one in state.statics}
     quiet = [] if everything or len(state.images) <= _IMAGES_SHOWN else [
-        one for one in state.images if one.file not in written and not one.problem and not one.imported_by]  # fmt: skip
+        one for one in state.images if one.file not in written and not one.problem]  # fmt: skip
     for image in state.images:
         if image in quiet:
             continue
         for row in _image(image, state, where, everything):
             console.print(row, soft_wrap=True)
     if quiet:
-        names = ", ".join(_head(one) for one in quiet)
+        names = ", ".join(_head(one) for one in quiet[:_IMAGES_SHOWN])
+        names += f" and {len(quiet) - _IMAGES_SHOWN} more (pytest -v shows all)" if len(quiet) > _IMAGES_SHOWN else ""
         console.print(Text(f"  {_QUIET} in {len(quiet)} others: {names}"), soft_wrap=True)
     for name in state.unmatched:
         console.print(Text(f"  {name}: no such extension module was imported", style="yellow"), soft_wrap=True)
