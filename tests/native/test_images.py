@@ -180,6 +180,23 @@ def test_the_map_of_a_process():
     assert found["/site/pkg/with space.so"].deleted
 
 
+def test_a_file_with_another_number_is_known_by_its_content(tmp_path, monkeypatch):
+    """As in a container, where the kernel may name the file of another layer."""
+    import dataclasses
+
+    path = compiled(tmp_path, "im_variables", VARIABLES)
+    imported(path, "im_variables")
+    sys.modules.pop("im_variables")
+    name = os.path.realpath(path)
+    known = images.mapped()[name]
+    other = {name: dataclasses.replace(known, identity=(known.identity[0], known.identity[1] + 1))}
+    (loaded,) = images.of_modules({"im_variables": name}, other)
+    assert (loaded.problem, loaded.file is not None) == ("", True)
+    moved = {name: dataclasses.replace(other[name], start=known.start + 4096)}
+    (wrong,) = images.of_modules({"im_variables": name}, moved)
+    assert "replaced or removed" in wrong.problem
+
+
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 LOCKS = {

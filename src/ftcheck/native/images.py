@@ -12,8 +12,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ftcheck import _core
 from ftcheck.native import elf
 from ftcheck.native.elf import Elf, Section, UnreadableError
+
+_BEGINNING = 4096
+"""Bytes of a file that are compared with what is mapped: no segment is shorter in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +115,24 @@ def _read(known: Mapped) -> Elf:
         status = os.stat(known.path)
     except OSError:
         status = None
-    if known.deleted or status is None or status.st_ino != known.identity[1]:
+    if known.deleted or status is None or (status.st_ino != known.identity[1] and not _is_same(known)):
         raise UnreadableError("its file was replaced or removed after it was loaded")
     return elf.read(known.path, (status.st_dev, status.st_ino))
+
+
+def _is_same(known: Mapped) -> bool:
+    """Whether the beginning of a file is what is mapped of it: headers, build id, names of symbols.
+
+    Asked where the number of the file differs: in the layers of a container the kernel may name that of another layer.
+    """
+    try:
+        with open(known.path, "rb") as file:
+            file.seek(known.offset)
+            beginning = file.read(_BEGINNING)
+    except OSError:
+        return False
+    there = _core.static_copy(known.start, len(beginning))
+    return there is not None and bytes(there) == beginning
 
 
 def _with(path: str, module: str, files: Mapping[str, Mapped]) -> Iterator[str]:
