@@ -130,6 +130,10 @@ ftc_hook_allocators(void)
         {NULL, take_1, take_zeros_1, take_other_1, give_back_1},
         {NULL, take_2, take_zeros_2, take_other_2, give_back_2},
     };
+    static int done;
+    if (done++) {
+        return;
+    }
     for (int i = 0; i < 3; i++) {
         PyMem_GetAllocator(domains[i], &originals[i]);
     }

@@ -1,32 +1,23 @@
-/* Finds the extensions that ftcheck-cc has compiled, and replaces the functions that they import.
+/* The extensions that ftcheck-cc has compiled.
  *
- * An extension is one of them if its relocations name __tsan_init.  (Its constructor calls that, but as its last act, so that
- * the return address is the dynamic linker's.)  What it calls is looked up in its global offset table: the entries of
- * procedures (JUMP_SLOT), and those of symbols (GLOB_DAT) that are functions, which is what -fno-plt, and taking a function's
- * address, make of them.  Each is replaced by a wrapper or a thunk, and those of __tsan_*, which may be bound to the functions
- * that stand in for ours where ftcheck is not there, by ours.
+ * One is known by what it imports: its relocations name __tsan_init.  (Its constructor calls that, but as its last act, so that
+ * the return address is the dynamic linker's.)  All that have come together are taken in before the imports of any are replaced
+ * (imports.c): what one calls of another is no border.
+ *
+ * One that was unloaded keeps its number, for the races that it stands in, but no address is in it any more.
  */
 #include "native.h"
-#include <dlfcn.h>
-#include <elf.h>
-#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#  define JUMP_SLOT R_X86_64_JUMP_SLOT
-#  define GLOB_DAT R_X86_64_GLOB_DAT
-#else
-#  define JUMP_SLOT R_AARCH64_JUMP_SLOT
-#  define GLOB_DAT R_AARCH64_GLOB_DAT
-#endif
-
 ftc_module ftc_modules[FTC_MODULES];
 int ftc_module_count;
 static int refused;
+static unsigned long long unloaded;  /* as the linker counts them */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int wanted;            /* calls of ftc_find_modules() */
 
 int
 ftc_module_of(uintptr_t address)
@@ -54,121 +45,6 @@ ftc_modules_refused(void)
     return refused;
 }
 
-/* --- what a module says of itself --------------------------------------------------------------------------------- */
-
-typedef struct {
-    const ElfW(Sym) *symbols;
-    const char *names;
-    const ElfW(Rela) *tables[2];
-    size_t sizes[2];
-} relocations;
-
-static int
-read_relocations(const struct dl_phdr_info *info, relocations *found)
-{
-    const ElfW(Dyn) *dynamic = NULL;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) {
-            dynamic = (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-        }
-    }
-    *found = (relocations){0};
-    for (; dynamic != NULL && dynamic->d_tag != DT_NULL; dynamic++) {
-        switch (dynamic->d_tag) {
-            case DT_SYMTAB: found->symbols = (const void *)dynamic->d_un.d_ptr; break;
-            case DT_STRTAB: found->names = (const void *)dynamic->d_un.d_ptr; break;
-            case DT_JMPREL: found->tables[0] = (const void *)dynamic->d_un.d_ptr; break;
-            case DT_PLTRELSZ: found->sizes[0] = dynamic->d_un.d_val / sizeof(ElfW(Rela)); break;
-            case DT_RELA: found->tables[1] = (const void *)dynamic->d_un.d_ptr; break;
-            case DT_RELASZ: found->sizes[1] = dynamic->d_un.d_val / sizeof(ElfW(Rela)); break;
-        }
-    }
-    /* the kernel's own (vdso) has addresses that nobody has relocated */
-    return found->symbols != NULL && found->names != NULL && (uintptr_t)found->names >= info->dlpi_addr;
-}
-
-static const char *
-name_of(const relocations *all, const ElfW(Rela) *one)
-{
-    return all->names + all->symbols[ELF64_R_SYM(one->r_info)].st_name;
-}
-
-static int
-is_one_of_ours(const relocations *all)
-{
-    for (int table = 0; table < 2; table++) {
-        for (size_t i = 0; all->tables[table] != NULL && i < all->sizes[table]; i++) {
-            const ElfW(Rela) *one = &all->tables[table][i];
-            int type = (int)ELF64_R_TYPE(one->r_info);
-            if ((type == JUMP_SLOT || type == GLOB_DAT) && strcmp(name_of(all, one), "__tsan_init") == 0) {
-                return 1;
-            }
-        }
-    }
-    return 0;
-}
-
-static int
-is_function(void *address)
-{
-    Dl_info where;
-    ElfW(Sym) *symbol = NULL;
-    if (!dladdr1(address, &where, (void **)&symbol, RTLD_DL_SYMENT)) {
-        return 0;
-    }
-    int type = symbol == NULL ? STT_FUNC : ELF64_ST_TYPE(symbol->st_info);
-    return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
-}
-
-/* --- what it imports ---------------------------------------------------------------------------------------------- */
-
-static void *
-instead_of(const char *name, void *real, int type)
-{
-    static void *own;
-    if (strncmp(name, "__tsan_", 7) == 0) {
-        if (own == NULL) {
-            Dl_info where;
-            own = dladdr((void *)ftc_find_modules, &where) ? dlopen(where.dli_fname, RTLD_NOLOAD | RTLD_LAZY) : NULL;
-        }
-        return own == NULL ? NULL : dlsym(own, name);
-    }
-    void *wrapper = ftc_wrapper_for(name);
-    if (wrapper != NULL) {
-        return wrapper;
-    }
-    if (ftc_orders_nothing(name) || (type == GLOB_DAT && ftc_address_matters(name)) || !is_function(real)
-        || ftc_module_of((uintptr_t)real) >= 0) {
-        return NULL;
-    }
-    return ftc_thunk_for(real);
-}
-
-static int
-replace_imports(const relocations *all, uintptr_t base, uintptr_t low, uintptr_t high)
-{
-    int replaced = 0;
-    for (int table = 0; table < 2; table++) {
-        for (size_t i = 0; all->tables[table] != NULL && i < all->sizes[table]; i++) {
-            const ElfW(Rela) *one = &all->tables[table][i];
-            int type = (int)ELF64_R_TYPE(one->r_info);
-            void **entry = (void **)(base + one->r_offset);
-            if ((type != JUMP_SLOT && type != GLOB_DAT) || ELF64_R_SYM(one->r_info) == 0) {
-                continue;
-            }
-            const char *name = name_of(all, one);
-            int lazy = (uintptr_t)*entry >= low && (uintptr_t)*entry < high;           /* not bound yet, or its own */
-            void *real = lazy ? dlsym(RTLD_DEFAULT, name) : *entry;
-            void *other = real == NULL ? NULL : instead_of(name, real, type);
-            if (other != NULL && other != *entry) {
-                *entry = other;
-                replaced++;
-            }
-        }
-    }
-    return replaced;
-}
-
 /* The part of the table that the linker has made read-only is written to as well. */
 static int
 make_writable(const struct dl_phdr_info *info)
@@ -187,47 +63,36 @@ make_writable(const struct dl_phdr_info *info)
     return 1;
 }
 
+/* The number of the module that has its code there; -1: none. */
 static int
-is_known(uintptr_t low)
+number_of(uintptr_t low)
 {
     for (int i = 0; i < ftc_module_count; i++) {
-        if (ftc_modules[i].low == low) {
-            return 1;
+        if (ftc_modules[i].low == low && ftc_modules[i].high != 0) {
+            return i;
         }
     }
-    return 0;
+    return -1;
 }
 
-static void
-take_in(const struct dl_phdr_info *info)
+/* Its number if it is one of ours, and new; else -1. */
+static int
+take_in(const struct dl_phdr_info *info, const ftc_imports *all)
 {
-    relocations all;
-    uintptr_t low = UINTPTR_MAX, high = 0, end = 0;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-        uintptr_t begin = info->dlpi_addr + part->p_vaddr;
-        end = part->p_type == PT_LOAD && begin + part->p_memsz > end ? begin + part->p_memsz : end;
-        if (part->p_type == PT_LOAD && part->p_flags & PF_X) {
-            low = begin < low ? begin : low;
-            high = begin + part->p_memsz > high ? begin + part->p_memsz : high;
-        }
+    if (number_of(all->low) >= 0 || !ftc_imports_one(all, "__tsan_init", sizeof "__tsan_init")) {
+        return -1;
     }
-    if (is_known(low) || !read_relocations(info, &all) || !is_one_of_ours(&all)) {
-        return;
-    }
-    if (ftc_module_count == FTC_MODULES || !make_writable(info)) {
-        refused++;
-        return;
-    }
-    if (ftc_module_count == 0) {
-        ftc_hook_allocators();                         /* before that, nobody has to pay for it */
+    if (ftc_module_count == FTC_MODULES || all->end - all->base > FTC_PLACE_OFFSET(UINT64_MAX) || !make_writable(info)) {
+        refused++;                                     /* its accesses are looked at, and have no place: found.c leaves them out */
+        return -1;
     }
     ftc_module *module = &ftc_modules[ftc_module_count];
-    *module = (ftc_module){.base = info->dlpi_addr, .low = low, .high = high, .end = end};
-    strncpy(module->path, info->dlpi_name, sizeof module->path - 1);
+    *module = (ftc_module){.base = all->base, .low = all->low, .high = all->high, .end = all->end};
+    if (info->dlpi_name[0] == '/' || realpath(info->dlpi_name, module->path) == NULL) {
+        strncpy(module->path, info->dlpi_name, sizeof module->path - 1);
+    }
     __atomic_store_n(&ftc_module_count, ftc_module_count + 1, __ATOMIC_RELEASE);
-    module->imports = replace_imports(&all, info->dlpi_addr, low, high);
-    ftc_close_thunks();
+    return ftc_module_count - 1;
 }
 
 typedef struct { struct dl_phdr_info *all; int count, room; } loaded;
@@ -251,16 +116,79 @@ note(struct dl_phdr_info *info, size_t Py_UNUSED(size), void *list)
     return 0;
 }
 
-/* The linker's list is copied first: its lock must not be held while symbols are looked up. */
+/* Something was unloaded: what stands where one of ours was may be another, or the same once more. */
+static void
+forget_all(void)
+{
+    for (int i = 0; i < ftc_module_count; i++) {
+        __atomic_store_n(&ftc_modules[i].high, 0, __ATOMIC_RELEASE);
+    }
+}
+
+static int
+was_here(const ftc_imports *all, const struct dl_phdr_info *info)
+{
+    for (int i = 0; i < ftc_module_count; i++) {
+        ftc_module *module = &ftc_modules[i];
+        if (module->low == all->low && module->base == all->base && module->end == all->end && module->high == 0
+            && strcmp(module->path, info->dlpi_name) == 0) {
+            __atomic_store_n(&module->high, all->high, __ATOMIC_RELEASE);
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void
+look(void)
+{
+    loaded found = {0};
+    dl_iterate_phdr(note, &found);
+    int again = found.count > 0 && found.all[0].dlpi_subs != unloaded;
+    ftc_imports *imports = calloc((size_t)found.count + 1, sizeof *imports);
+    int *numbers = calloc((size_t)found.count + 1, sizeof *numbers);
+    if (again) {
+        unloaded = found.all[0].dlpi_subs;
+        forget_all();
+    }
+    for (int i = 0; imports != NULL && numbers != NULL && i < found.count; i++) {
+        numbers[i] = -1;
+        if (ftc_read_imports(&found.all[i], &imports[i])) {
+            numbers[i] = again ? was_here(&imports[i], &found.all[i]) : -1;
+            numbers[i] = numbers[i] < 0 ? take_in(&found.all[i], &imports[i]) : numbers[i];
+        }
+    }
+    for (int i = 0; imports != NULL && numbers != NULL && i < found.count; i++) {
+        if (numbers[i] >= 0 && make_writable(&found.all[i])) {
+            ftc_hook_allocators();                     /* before that, nobody has to pay for it */
+            ftc_replace_imports(&imports[i], &ftc_modules[numbers[i]]);
+            ftc_close_thunks();
+        }
+    }
+    free(numbers);
+    free(imports);
+    free(found.all);
+}
+
+/* The linker's list is copied first: its lock must not be held while symbols are looked up.  Who comes from the constructor of
+ * a module has another lock of the linker's, which whoever is here already may wait for: so nobody waits here, and who is here
+ * looks again instead. */
 void
 ftc_find_modules(void)
 {
-    loaded found = {0};
-    pthread_mutex_lock(&lock);
-    dl_iterate_phdr(note, &found);
-    for (int i = 0; i < found.count; i++) {
-        take_in(&found.all[i]);
+    atomic_fetch_add(&wanted, 1);
+    while (atomic_load(&wanted) > 0 && pthread_mutex_trylock(&lock) == 0) {
+        for (int seen = atomic_load(&wanted); seen > 0; seen = atomic_fetch_sub(&wanted, seen) - seen) {
+            look();
+        }
+        pthread_mutex_unlock(&lock);
     }
-    pthread_mutex_unlock(&lock);
-    free(found.all);
+}
+
+/* After fork(): nobody else is there. */
+void
+ftc_modules_in_child(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    wanted = 0;
 }

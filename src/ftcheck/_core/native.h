@@ -10,7 +10,9 @@
  *   shadow.c      its memory: the last accesses to each eight bytes
  *   watchers.c    threads that access, and the order of what they do: vector clocks
  *   contexts.c    call stacks as numbers
- *   modules.c     finds the extensions that call us, and replaces the functions that they import
+ *   modules.c     finds the extensions that call us
+ *   imports.c     replaces the functions that they import
+ *   indirect.c    calls through pointers
  *   thunks.c      what such a function is replaced by where nothing is known of it
  *   wrapped.c     what it is replaced by where something is
  *   blocks.c      memory that is taken and given back
@@ -30,6 +32,8 @@
 #define FTCHECK_NATIVE_H
 
 #include "core.h"
+#include <elf.h>
+#include <link.h>
 
 #define FTC_PUBLIC __attribute__((visibility("default")))
 #define FTC_CALLER ((uintptr_t)__builtin_return_address(0))
@@ -83,7 +87,7 @@ typedef struct {
 } ftc_watcher;
 
 extern int ftc_native_begun;         /* extensions are looked for: those that come are taken in */
-extern int ftc_native_on;            /* accesses are looked at */
+extern int ftc_native_on __attribute__((visibility("hidden")));        /* accesses are looked at */
 extern _Thread_local ftc_watcher *ftc_watcher_here;
 ftc_watcher *ftc_new_watcher(void);  /* NULL: there are too many */
 
@@ -205,7 +209,7 @@ void ftc_range(uintptr_t address, size_t size, int flags, uintptr_t pc);
 typedef struct {
     uintptr_t base, low, high, end;  /* low to high: its code; end: of all that belongs to it */
     char path[512];
-    int imports;                     /* that were replaced */
+    int imports, unknown;            /* that were replaced; that lead nobody knows where yet, so that calls of them are no borders */
 } ftc_module;
 
 extern ftc_module ftc_modules[FTC_MODULES];
@@ -214,12 +218,32 @@ void ftc_find_modules(void);         /* those that are loaded, and were not ther
 int ftc_module_of(uintptr_t address);                  /* its number, or -1 */
 uint64_t ftc_place_of(uintptr_t pc);
 int ftc_modules_refused(void);
+void ftc_modules_in_child(void);
 
-/* --- thunks.c, wrapped.c ---------------------------------------------------------------------- */
+/* --- imports.c -------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *path;
+    uintptr_t base, low, high, end;  /* as of an ftc_module */
+    const ElfW(Sym) *symbols;
+    const char *names;
+    const ElfW(Rela) *tables[2];     /* of procedures, and of all else */
+    size_t sizes[2];
+    const ElfW(Half) *versions;
+    const void *needed;
+    size_t needed_count;
+} ftc_imports;
+
+int ftc_read_imports(const struct dl_phdr_info *info, ftc_imports *found);             /* 0: it says nothing of itself */
+int ftc_imports_one(const ftc_imports *all, const char *name, size_t length);
+void ftc_replace_imports(const ftc_imports *all, ftc_module *module);
+
+/* --- thunks.c, wrapped.c, indirect.c ---------------------------------------------------------------------- */
 
 void *ftc_thunk_for(void *function);                   /* NULL: no memory */
+int ftc_is_thunk(const void *address);
 void ftc_close_thunks(void);         /* they can be called now */
-void *ftc_wrapper_for(const char *name);               /* NULL: there is none */
+void *ftc_wrapper_for(const char *name, void *real);   /* NULL: there is none */
 int ftc_orders_nothing(const char *name);              /* it may be called without a border */
 int ftc_address_matters(const char *name);             /* the interpreter compares pointers with it */
 

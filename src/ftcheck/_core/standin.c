@@ -85,3 +85,34 @@ SIZE(64, uint64_t)
 
 void __tsan_atomic_thread_fence(int order) { (void)order; __atomic_thread_fence(ORDER); }
 void __tsan_atomic_signal_fence(int order) { (void)order; __atomic_signal_fence(ORDER); }
+
+/* Calls through pointers: indirect.c says what these are. */
+void __sanitizer_cov_trace_pc(void) {}
+void __sanitizer_cov_trace_pc_indir(uintptr_t where) { (void)where; }
+
+#if defined(__x86_64__)
+#define THUNK(name) \
+    __asm__( \
+        ".text\n" \
+        ".globl __x86_indirect_thunk_" #name "\n" \
+        ".type __x86_indirect_thunk_" #name ", @function\n" \
+        "__x86_indirect_thunk_" #name ":\n" \
+        "    jmp *%" #name "\n" \
+        ".size __x86_indirect_thunk_" #name ", .-__x86_indirect_thunk_" #name "\n")
+
+THUNK(rax);
+THUNK(rbx);
+THUNK(rcx);
+THUNK(rdx);
+THUNK(rsi);
+THUNK(rdi);
+THUNK(rbp);
+THUNK(r8);
+THUNK(r9);
+THUNK(r10);
+THUNK(r11);
+THUNK(r12);
+THUNK(r13);
+THUNK(r14);
+THUNK(r15);
+#endif

@@ -3,8 +3,9 @@
  * Their names and what they are given are LLVM's (compiler-rt/lib/tsan/rtl/tsan_interface.h); GCC calls the same.  Where nobody
  * watches, each returns at once.
  *
- * The stack of calls is followed by the addresses of their frames: one that was left by longjmp(), or by an exception that a
- * compiler did not see, stands below the frame of who comes next, and is taken off then.
+ * The stack of calls is followed by the addresses of their frames (ftcheck-cc has them kept, and no call replaced by a jump): one
+ * that was left by longjmp(), or by an exception that a compiler did not see, stands below the frame of who comes or goes next,
+ * and is taken off then.  What left it was itself a call of something imported, and so a border.
  */
 #include "native.h"
 #include <string.h>
@@ -56,11 +57,25 @@ ftc_range(uintptr_t address, size_t size, int flags, uintptr_t pc)
 /* --- functions ----------------------------------------------------------------------------------------------------- */
 
 static void
+border(ftc_watcher *me)
+{
+    ftc_tell_all(me);
+    me->behind = 1;
+}
+
+/* Those whose frames lie below this address are over. */
+static void
 leave_those_below(ftc_watcher *me, uintptr_t frame)
 {
-    while (me->depth > 0 && me->depth <= FTC_DEEP && me->frames[me->depth - 1].frame <= frame) {
+    if (me->depth > FTC_DEEP && me->frames[FTC_DEEP - 1].frame < frame) {
+        me->depth = FTC_DEEP;
+    }
+    while (me->depth > 0 && me->depth <= FTC_DEEP && me->frames[me->depth - 1].frame < frame) {
         me->depth--;
         me->context = me->frames[me->depth].context;
+        if (me->frames[me->depth].border) {
+            border(me);
+        }
     }
 }
 
@@ -72,13 +87,13 @@ __tsan_func_entry(void *pc)
         return;
     }
     uintptr_t frame = FRAME_OF_CALLER;
-    leave_those_below(me, frame);
-    int border = ftc_module_of((uintptr_t)pc) < 0;
+    leave_those_below(me, frame + 1);
+    int from_outside = ftc_module_of((uintptr_t)pc) < 0;
     if (me->depth < FTC_DEEP) {
-        me->frames[me->depth] = (ftc_frame){frame, me->context, border};
+        me->frames[me->depth] = (ftc_frame){frame, me->context, from_outside};
     }
     me->depth++;
-    if (border) {
+    if (from_outside) {
         me->behind = 1;
         me->context = ftc_python_context();
     }
@@ -87,15 +102,20 @@ __tsan_func_entry(void *pc)
     }
 }
 
+/* Who returns is mostly who came last.  Where it is not, because it came before anybody watched, or stands deeper than is noted,
+ * or on another stack, nobody knows where it returns to: that is a border, then. */
 void
 __tsan_func_exit(void)
 {
     ftc_watcher *me = watching();
-    if (me == NULL || me->depth == 0) {
+    if (me == NULL) {
         return;
     }
-    if (me->depth > FTC_DEEP) {
-        me->depth--;
+    uintptr_t frame = FRAME_OF_CALLER;
+    leave_those_below(me, frame);
+    if (me->depth == 0 || me->depth > FTC_DEEP || me->frames[me->depth - 1].frame != frame) {
+        me->depth -= me->depth > FTC_DEEP;
+        border(me);
         return;
     }
     if (ftc_native_exploring) {
@@ -104,8 +124,7 @@ __tsan_func_exit(void)
     const ftc_frame *left = &me->frames[--me->depth];
     me->context = left->context;
     if (left->border) {
-        ftc_tell_all(me);
-        me->behind = 1;
+        border(me);
     }
 }
 
@@ -114,8 +133,7 @@ ftc_call_out(uintptr_t pc)
 {
     ftc_watcher *me = watching();
     if (me != NULL) {
-        ftc_tell_all(me);
-        me->behind = 1;
+        border(me);
         me->called_from = pc;
     }
 }

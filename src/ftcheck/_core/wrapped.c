@@ -190,7 +190,7 @@ static const struct { const char *name; function wrapper; } wrappers[] = {
 };
 
 void *
-ftc_wrapper_for(const char *name)
+ftc_wrapper_for(const char *name, void *real)
 {
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
         if (strcmp(wrappers[i].name, name) == 0) {
@@ -200,7 +200,8 @@ ftc_wrapper_for(const char *name)
     return ftc_waiting_wrapper_for(name);
 }
 
-/* Pure functions, and what the compiler calls in a way of its own. */
+/* Pure functions (_ZGV...: those of vectors), and what the compiler calls in a way of its own.  What leaves a function by an
+ * exception or a jump is none of them: nobody says that it was left. */
 static const char *const no_borders[] = {
     "strchr", "strrchr", "strstr", "strncmp", "strcasecmp", "strncasecmp", "strspn", "strcspn", "strpbrk", "strnlen", "memchr",
     "memrchr", "memmem", "strtol", "strtoul", "strtoll", "strtoull", "strtod", "atoi", "atol", "atof", "abs", "labs", "llabs",
@@ -209,8 +210,8 @@ static const char *const no_borders[] = {
     "tanh", "floor", "ceil", "round", "trunc", "rint", "lrint", "llrint", "lround", "fmod", "hypot", "fma", "fmin", "fmax", "ldexp", "frexp",
     "modf", "cbrt", "erf", "lgamma", "tgamma", "nearbyint", "sqrtf", "powf", "expf", "logf", "sinf", "cosf", "floorf", "ceilf", "roundf",
     "__errno_location", "__stack_chk_fail", "__tls_get_addr", "__cxa_finalize", "__cxa_atexit", "__gmon_start__",
-    "__cxa_begin_catch", "__cxa_end_catch", "__cxa_throw", "__cxa_rethrow", "__cxa_allocate_exception", "__cxa_free_exception",
-    "__gxx_personality_v0", "_Unwind_Resume", "__dynamic_cast", "__cxa_pure_virtual",
+    "__cxa_begin_catch", "__cxa_allocate_exception", "__cxa_free_exception", "__gxx_personality_v0", "__dynamic_cast",
+    "__cxa_pure_virtual", "mcount", "_mcount", "__fentry__",
     "PyErr_Occurred", "PyType_IsSubtype", "PyThreadState_GetUnchecked", "PyThreadState_Get",
 };
 
@@ -222,7 +223,7 @@ ftc_orders_nothing(const char *name)
             return 1;
         }
     }
-    return strncmp(name, "_ITM_", 5) == 0 || strncmp(name, "_ZTV", 4) == 0 || strncmp(name, "_ZTI", 4) == 0;
+    return strncmp(name, "_ITM_", 5) == 0 || strncmp(name, "_ZGV", 4) == 0 || strncmp(name, "_ZTV", 4) == 0 || strncmp(name, "_ZTI", 4) == 0;
 }
 
 /* Slots of types are compared with these: another address would mean another thing. */

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ INSTRUMENT = (
     "-fsanitize=thread",
     "-g",
     "-fno-omit-frame-pointer",
+    "-fno-optimize-sibling-calls",  # who has called whom is seen by their frames
     "-fplt",  # the calls of -fno-plt are seen as well, but not told apart from the taking of addresses
     "-fno-lto",  # else the accesses would be seen when it is linked
     "-U_FORTIFY_SOURCE",  # its memcpy() has another name
@@ -31,8 +33,13 @@ INSTRUMENT = (
     "-fno-builtin-memset",
 )
 """Added where code is compiled; the last one of two that contradict each other counts."""
-GCC_ONLY = ("-Wno-tsan",)
-"""A fence is taken for an order of everything: no reason to warn."""
+GCC_ONLY = (
+    "-Wno-tsan",  # a fence is taken for an order of everything: no reason to warn
+    *(("-mindirect-branch=thunk-extern",) if platform.machine() == "x86_64" else ()),
+)
+"""Calls through pointers are seen: _core/indirect.c."""
+CLANG_ONLY = ("-fsanitize-coverage=func,indirect-calls,trace-pc",)
+"""The same."""
 _SOURCES = {".c", ".cc", ".cp", ".cxx", ".cpp", ".c++", ".C", ".CPP", ".i", ".ii"}
 _ONLY_COMPILES = {"-c", "-S"}
 _NEITHER = {"-E", "-M", "-MM", "-fsyntax-only", "--version", "-dumpversion", "-dumpmachine", "-dumpfullversion", "--help"}
@@ -101,8 +108,8 @@ def plan(command: Command, compiler: str, objects: str, standin: str) -> list[li
     :param objects: a folder for object files.
     :param standin: the library to link with.
     """
-    instrument = [*INSTRUMENT, *([] if "clang" in Path(compiler).name else GCC_ONLY)]
-    link = [standin, "-fno-lto"]
+    instrument = [*INSTRUMENT, *(CLANG_ONLY if "clang" in Path(compiler).name else GCC_ONLY)]
+    link = [standin, "-fno-lto", "-Wl,-z,now"]  # to look up functions at their first call needs a register of indirect.c
     if not command.links:
         return [[compiler, *command.words, *(instrument if command.compiles else ())]]
     if not command.sources:

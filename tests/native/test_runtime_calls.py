@@ -1,0 +1,306 @@
+"""Which calls are borders: of imports however they are bound, through pointers, with any arguments."""
+
+import pytest
+
+from tests.native.snippets import COMPILERS, build, races_of, run, watched_here
+
+pytestmark = watched_here
+
+_ORDERED = """
+static volatile long shared, other;
+static NOINLINE void writes(void) {{ shared++; }}
+static NOINLINE long reads(void) {{ return shared; }}
+{more}
+static void left(void) {{ {prepare}; await(1); writes(); {call}; reach(2); await(3); }}
+static void right(void) {{ {prepare}; other++; reach(1); await(2); {call}; reads(); reach(3); }}
+"""
+
+
+def ordered(call, more="", prepare=""):
+    """A write before a call in one thread, and a read after the same call in another."""
+    return _ORDERED.format(call=call, more=more, prepare=prepare)
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+@pytest.mark.parametrize(
+    "flags", [(), ("-fno-plt",), ("-Wl,-z,lazy",), ("-Wl,-z,now,-z,relro",), ("-Wl,--hash-style=sysv",)]
+)
+def test_calls_of_imports_are_borders(tmp_path, cc, flags):
+    outcome = races_of(tmp_path, ordered("PyErr_Clear()"), cc=cc, flags=flags)
+
+    assert outcome.races == []
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_a_function_whose_address_is_taken_too(tmp_path, cc):
+    """The linker gives it one entry for both (.plt.got)."""
+    source = ordered("PyErr_Clear()", prepare="void (*volatile pointer)(void) = PyErr_Clear")
+
+    assert races_of(tmp_path, source, cc=cc).races == []
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_calls_through_pointers_to_what_is_not_ours_are_borders(tmp_path, cc):
+    source = ordered("pointer()", "static void (*volatile pointer)(void) = PyErr_Clear;")
+
+    assert races_of(tmp_path, source, cc=cc).races == []
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_calls_through_pointers_to_what_is_ours_are_not(tmp_path, cc):
+    more = 'static NOINLINE void nothing(void) { __asm__ volatile(""); } static void (*volatile pointer)(void) = nothing;'
+
+    assert races_of(tmp_path, ordered("pointer()", more), cc=cc).functions == {"writes", "reads"}
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_the_allocator_of_a_type_is_a_border(tmp_path, cc):
+    more = "static void make(void) { PyObject *one = PyFloat_Type.tp_alloc(&PyFloat_Type, 0); Py_DECREF(one); }"
+
+    assert races_of(tmp_path, ordered("make()", more), cc=cc).races == []
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_an_address_stays_what_it_is_compared_with(tmp_path, cc):
+    """The interpreter, and others, recognise functions by their address."""
+    source = """
+static volatile long shared;
+static void left(void) { shared++; }
+static void right(void) { shared++; }
+static PyObject *same(PyObject *module, PyObject *argument)
+{
+    PyErr_Clear();
+    return PyBool_FromLong(PyBaseObject_Type.tp_getattro == PyObject_GenericGetAttr
+                           && PyList_Type.tp_alloc == PyType_GenericAlloc && PyBaseObject_Type.tp_hash == PyObject_GenericHash
+                           && PyType_Type.tp_call != NULL && PyList_Type.tp_repr != PyObject_Repr);
+}
+static PyObject *symbol(PyObject *module, PyObject *argument) { return PyLong_FromVoidPtr((void *)PyObject_Repr); }
+#define MORE {"same", same, METH_NOARGS, NULL}, {"symbol", symbol, METH_NOARGS, NULL},
+"""
+    build(tmp_path, source, cc=cc)
+    outcome = run(
+        tmp_path,
+        """
+        import ctypes
+        def body():
+            mine = ctypes.cast(ctypes.pythonapi.PyObject_Repr, ctypes.c_void_p).value
+            return snippet.same() and snippet.symbol() == mine
+        """,
+    )
+    assert outcome.said is True, outcome.output
+
+
+_PRIVATE = """
+long __attribute__((noinline)) many(long a, long b, long c, long d, long e, long f, double g, double h, long i, double j) {
+    return a + 2*b + 3*c + 4*d + 5*e + 6*f + (long)(7*g) + (long)(8*h) + 9*i + (long)(10*j); }
+struct large { long parts[7]; };
+struct large hidden(long a, double b) { struct large made = {{a, (long)b, 3, 4, 5, 6, 7}}; return made; }
+struct pair { double a; long b; };
+struct pair two(double a, long b) { struct pair made = {a * 2, b * 2}; return made; }
+long double wide(long double a) { return a / 3; }
+#include <stdarg.h>
+double sum(int count, ...) {
+    va_list all; va_start(all, count); double s = 0;
+    for (int i = 0; i < count; i++) s += i % 2 ? va_arg(all, int) : va_arg(all, double);
+    va_end(all); return s; }
+"""
+
+_USES_PRIVATE = """
+struct large { long parts[7]; };
+struct pair { double a; long b; };
+long many(long, long, long, long, long, long, double, double, long, double);
+struct large hidden(long, double);
+struct pair two(double, long);
+long double wide(long double);
+double sum(int, ...);
+static volatile long shared;
+static void left(void) { shared++; }
+static void right(void) { shared++; }
+static PyObject *values(PyObject *module, PyObject *argument)
+{
+    struct large a = hidden(11, 12.5);
+    struct pair b = two(1.5, 21);
+    return Py_BuildValue("ldldld", many(1, 2, 3, 4, 5, 6, 7.0, 8.0, 9, 10.0), (double)wide(1.0L) * 3, a.parts[0] * 100 + a.parts[1] + a.parts[6],
+                         b.a, b.b, sum(6, 1.5, 2, 3.5, 4, 5.5, 6));
+}
+#define MORE {"values", values, METH_NOARGS, NULL},
+"""
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_arguments_and_results_come_through(tmp_path, cc):
+    """Many, in registers and on the stack, as structures, as long doubles, and as many as there are."""
+    library = build(tmp_path, _PRIVATE, name="private", whole=True, instrumented=False)
+    build(tmp_path, _USES_PRIVATE, cc=cc, link=(str(library), f"-Wl,-rpath,{tmp_path}"))
+    outcome = run(tmp_path, "def body():\n    return snippet.values()")
+
+    assert outcome.said == [1 + 4 + 9 + 16 + 25 + 36 + 49 + 64 + 81 + 100, 1.0, 1119, 3.0, 42, 22.5], outcome.output
+
+
+_VECTOR = """
+#include <immintrin.h>
+__attribute__((target("avx2"), noinline)) __m256d added(__m256d a, __m256d b, __m256d c, __m256d d, __m256d e, __m256d f, __m256d g,
+    __m256d h) { return a + b + c + d + e + f + g + h; }
+"""
+_USES_VECTOR = """
+#include <immintrin.h>
+__m256d added(__m256d, __m256d, __m256d, __m256d, __m256d, __m256d, __m256d, __m256d);
+static volatile long shared;
+static void left(void) { shared++; }
+static void right(void) { shared++; }
+__attribute__((target("avx2"))) static PyObject *values(PyObject *module, PyObject *argument)
+{
+    __m256d a = _mm256_set_pd(1, 2, 3, 4);
+    a = added(a, a * 10, a * 100, a * 1000, a * 1e4, a * 1e5, a * 1e6, a * 1e7);
+    double parts[4];
+    _mm256_storeu_pd(parts, a);
+    return Py_BuildValue("dddd", parts[0], parts[1], parts[2], parts[3]);
+}
+#define MORE {"values", values, METH_NOARGS, NULL},
+"""
+
+
+def _has_avx2():
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            return " avx2" in file.read()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not _has_avx2(), reason="this processor has no AVX2")
+def test_wide_vectors_come_through(tmp_path):
+    library = build(tmp_path, _VECTOR, name="private", whole=True, instrumented=False)
+    build(tmp_path, _USES_VECTOR, link=(str(library), f"-Wl,-rpath,{tmp_path}"))
+    outcome = run(tmp_path, "def body():\n    return [snippet.values() for _ in range(1000)][-1]")
+
+    assert outcome.said == [11111111.0 * n for n in (4, 3, 2, 1)], outcome.output
+
+
+_LIBRARY = """
+static volatile long shared;
+void library_writes(void) { shared++; }
+long library_reads(void) { return shared; }
+"""
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_private_libraries_that_are_watched_are_no_borders(tmp_path, cc):
+    library = build(tmp_path, _LIBRARY, name="private", whole=True, cc=cc)
+    source = """
+void library_writes(void);
+long library_reads(void);
+static void left(void) { library_writes(); reach(1); await(2); }
+static void right(void) { await(1); library_reads(); reach(2); }
+"""
+    outcome = races_of(tmp_path, source, cc=cc, link=(str(library), f"-Wl,-rpath,{tmp_path}"))
+
+    assert outcome.functions == {"library_writes", "library_reads"}
+    assert "left" in outcome.text  # the stack goes on in the other module
+    assert "right" in outcome.text
+
+
+def test_versions_of_symbols(tmp_path):
+    """Bound at the first call, the version that was linked with is the one to be called."""
+    script = tmp_path / "versions.map"
+    script.write_text("ONE { global: which; local: *; };\nTWO { global: which; } ONE;\n")
+    library = """
+    __asm__(".symver which_one, which@@ONE");
+    __asm__(".symver which_two, which@TWO");
+    int which_one(void) { return 1; }
+    int which_two(void) { return 2; }
+    """.replace("which@@ONE", "which@ONE").replace("which@TWO", "which@@TWO")
+    private = build(
+        tmp_path, library, name="versions", whole=True, instrumented=False, flags=(f"-Wl,--version-script={script}",)
+    )
+    source = """
+    __asm__(".symver which, which@ONE");
+    int which(void);
+    static volatile long shared;
+    static void left(void) { shared++; }
+    static void right(void) { shared++; }
+    static PyObject *values(PyObject *module, PyObject *argument) { return PyLong_FromLong(which()); }
+    #define MORE {"values", values, METH_NOARGS, NULL},
+    """
+    # Linked by the compiler itself, since ftcheck-cc has everything bound at once.
+    build(tmp_path, source, link=(str(private), f"-Wl,-rpath,{tmp_path}", "-Wl,-z,lazy"))
+    outcome = run(
+        tmp_path,
+        "def body():\n    return snippet.values()",
+        begin="import os, sys\nsys.setdlopenflags(os.RTLD_LAZY)\n",
+    )
+    assert outcome.said == 1, outcome.output
+
+
+def test_two_modules_of_one_name(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        build(
+            tmp_path / folder,
+            f"""
+static volatile long shared_{folder};
+static NOINLINE void writes_{folder}(void) {{ shared_{folder}++; }}
+static void left(void) {{ writes_{folder}(); reach(1); await(2); }}
+static void right(void) {{ await(1); writes_{folder}(); reach(2); }}
+""",
+        )
+        (tmp_path / folder / "__init__.py").write_text("")
+    outcome = run(
+        tmp_path,
+        """
+        from two import snippet as second
+        def body():
+            both(snippet.left, snippet.right)
+            both(second.left, second.right)
+        """,
+        name="one.snippet",
+    )
+    assert outcome.status == 0, outcome.output
+    assert outcome.functions == {"writes_one", "writes_two"}
+
+
+_PLUGIN = """
+static volatile long shared_NUMBER;
+__attribute__((visibility("default"))) void plugin(int what)
+{
+    if (what) { shared_NUMBER++; }
+}
+"""
+
+
+def test_what_an_extension_loads_and_unloads(tmp_path):
+    """What comes to where another one was is taken in like any other."""
+    first = build(tmp_path, _PLUGIN.replace("NUMBER", "one"), name="first", whole=True)
+    second = build(tmp_path, _PLUGIN.replace("NUMBER", "two"), name="other", whole=True)
+    source = """
+#include <dlfcn.h>
+static void (*plugin)(int);
+static void *handle;
+static PyObject *load(PyObject *module, PyObject *argument)
+{
+    handle = dlopen(PyUnicode_AsUTF8(argument), RTLD_NOW);
+    plugin = (void (*)(int))dlsym(handle, "plugin");
+    return PyLong_FromVoidPtr((void *)plugin);
+}
+static PyObject *unload(PyObject *module, PyObject *argument) { return PyLong_FromLong(dlclose(handle)); }
+static void left(void) { plugin(1); reach(1); await(2); }
+static void right(void) { await(1); plugin(1); reach(2); }
+#define MORE {"load", load, METH_O, NULL}, {"unload", unload, METH_NOARGS, NULL},
+"""
+    build(tmp_path, source)
+    outcome = run(
+        tmp_path,
+        f"""
+        def body():
+            places = []
+            for path in ({str(first)!r}, {str(second)!r}, {str(first)!r}):
+                places.append(snippet.load(path))
+                both(snippet.left, snippet.right)
+                assert snippet.unload() == 0
+                snippet.again()
+            return places
+        """,
+    )
+    assert outcome.status == 0, outcome.output
+    assert "shared_one" in outcome.text
+    assert "shared_two" in outcome.text
