@@ -10,7 +10,8 @@ NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 """Extensions can be watched from the inside here; FTC_NATIVE in _core/core.h says the same."""
 WATCHING = (
     *("native", "tsan", "atomics", "accesses", "shadow", "watchers", "contexts"),
-    *("modules", "imports", "indirect", "thunks", "wrapped", "blocks", "found", "native_points", "native_calls", "native_locks"),
+    *("modules", "imports", "indirect", "thunks", "wrapped", "held", "blocks", "found"),
+    *("native_points", "native_calls", "native_locks"),
 )
 FILES = (
     *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals", "statics"),

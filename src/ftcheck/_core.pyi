@@ -98,7 +98,8 @@ class _Layouts(TypedDict):
 
 # --- extensions from the inside: where the platform has it ------------------------------------------------------
 type _Place = tuple[int, int]
-type _Side = tuple[int, tuple[_Place, ...], str, str, str, int]
+type _Lock = tuple[int, _Place, _Place]
+type _Side = tuple[int, tuple[_Place, ...], str, str, str, int, tuple[_Lock, ...]]
 type _Races = tuple[list[str], list[tuple[int, int, _Place, _Side, _Side]], int]
 
 def native_begin(path: Path | None, /) -> None: ...

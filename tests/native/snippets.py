@@ -111,7 +111,10 @@ import {name} as snippet
 with watch.watched(0, delays=0.0) as found:
     said = body()
 seen = found()
-rows = [[[side.what, side.stack[0].function if side.stack else ""] for side in (race.later, race.earlier)] for race in seen.races]
+def name(side):
+    return side.stack[0].function.partition("(")[0] if side.stack else ""
+
+rows = [[[side.what, name(side)] for side in (race.later, race.earlier)] for race in seen.races]
 print("RESULT" + json.dumps(dict(races=rows, text=races.text(seen), said=said, seen=_core.native_state())), flush=True)
 """
 
@@ -176,7 +179,7 @@ def run(folder, body=BOTH, *, name="snippet", environment=None, begin=""):
     script.write_text(begin + _CHILD.format(name=name, body=textwrap.dedent(body)), encoding="utf-8")
     path = [str(Path(ftcheck.__file__).parents[1]), str(folder)]
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, errors="replace", timeout=300, check=False,
+        [sys.executable, str(script)], capture_output=True, text=True, errors="replace", timeout=60, check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path), **(environment or {})},
     )  # fmt: skip
     for line in done.stdout.splitlines():

@@ -139,8 +139,8 @@ def test_arguments_and_results_come_through(tmp_path, cc):
 
 _VECTOR = """
 #include <immintrin.h>
-__attribute__((target("avx2"), noinline)) __m256d added(__m256d a, __m256d b, __m256d c, __m256d d, __m256d e, __m256d f, __m256d g,
-    __m256d h) { return a + b + c + d + e + f + g + h; }
+__attribute__((target("avx2"), noinline)) __m256d
+added(__m256d a, __m256d b, __m256d c, __m256d d, __m256d e, __m256d f, __m256d g, __m256d h) { return a + b + c + d + e + f + g + h; }
 """
 _USES_VECTOR = """
 #include <immintrin.h>

@@ -104,7 +104,7 @@ void
 ftc_touch_cell(ftc_watcher *me, ftc_cell *cell, uintptr_t address, int size, int flags, uintptr_t pc)
 {
     int low = (int)(address & 7), put = -1;
-    ftc_touch mine = {FTC_WHO(me->epoch, me->id, flags, low, size), FTC_WHERE(me->context, ftc_place_of(pc))};
+    ftc_touch mine = {FTC_WHO(me->epoch, me->id, flags, low, size), FTC_WHERE(ftc_with_locks(me->context), ftc_place_of(pc))};
     for (int i = 0; i < FTC_TOUCHES; i++) {
         ftc_touch *other = &cell->touches[i];
         if (other->who == 0) {

@@ -101,11 +101,18 @@ ftc_release_at(uintptr_t address)
         return before; \
     }
 
+#define NOTE_BYTE(it, type, before, after) \
+    if (sizeof(type) == 1 && (it).me != NULL) { \
+        ftc_byte_exchanged((it).me, (uintptr_t)variable, (int)(before), (int)(after), FTC_CALLER); \
+    }
+
 #define EXCHANGE(type) \
     { \
+        type before = *expected; \
         moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
         int done = __atomic_compare_exchange_n(variable, expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
         end(it, done ? order : otherwise, 1, done); \
+        if (done) NOTE_BYTE(it, type, before, value) \
         return done; \
     }
 
@@ -144,6 +151,7 @@ ftc_release_at(uintptr_t address)
         moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
         int done = __atomic_compare_exchange_n(variable, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
         end(it, done ? order : otherwise, 1, done); \
+        if (done) NOTE_BYTE(it, type, expected, value) \
         return expected; \
     }
 

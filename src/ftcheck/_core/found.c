@@ -42,7 +42,7 @@ ftc_found_init(const char *path)
     }
     book *fresh = memory;
     memcpy(fresh->magic, "ftcheck", 8);
-    fresh->version = 1;
+    fresh->version = 2;
     fresh->record = sizeof(ftc_data_race);
     fresh->module_size = sizeof(ftc_module);
     the = fresh;
@@ -63,17 +63,6 @@ ftc_found_count(void)
     return the == NULL ? 0 : __atomic_load_n(&the->count, __ATOMIC_ACQUIRE);
 }
 
-static PyObject *
-side_of(const ftc_side *side)
-{
-    PyObject *places = PyTuple_New(side->steps);
-    for (int i = 0; places != NULL && i < side->steps; i++) {
-        PyTuple_SET_ITEM(places, i, Py_BuildValue("iK", FTC_PLACE_MODULE(side->places[i]) - 1,
-                                                  (unsigned long long)FTC_PLACE_OFFSET(side->places[i])));
-    }
-    return Py_BuildValue("iNsssi", side->flags, places, side->label, side->python_file, side->python_name, side->python_line);
-}
-
 /* Whose static variable it is; -1: nobody's. */
 static int
 module_with(const book *from, uint64_t address)
@@ -86,6 +75,34 @@ module_with(const book *from, uint64_t address)
     return -1;
 }
 
+/* Each lock: its kind, the static variable that it is (module, offset), and where it was taken. */
+static PyObject *
+locks_of(const book *from, const ftc_side *side)
+{
+    PyObject *locks = PyTuple_New(side->held);
+    for (int i = 0; locks != NULL && i < side->held; i++) {
+        const ftc_held *lock = &side->locks[i];
+        int home = module_with(from, lock->address);
+        PyTuple_SET_ITEM(locks, i, Py_BuildValue("i(iK)(iK)", lock->kind, home,
+                                                 home < 0 ? 0ull : (unsigned long long)(lock->address - from->module[home].base),
+                                                 FTC_PLACE_MODULE(lock->taken) - 1,
+                                                 (unsigned long long)FTC_PLACE_OFFSET(lock->taken)));
+    }
+    return locks;
+}
+
+static PyObject *
+side_of(const book *from, const ftc_side *side)
+{
+    PyObject *places = PyTuple_New(side->steps);
+    for (int i = 0; places != NULL && i < side->steps; i++) {
+        PyTuple_SET_ITEM(places, i, Py_BuildValue("iK", FTC_PLACE_MODULE(side->places[i]) - 1,
+                                                  (unsigned long long)FTC_PLACE_OFFSET(side->places[i])));
+    }
+    return Py_BuildValue("iNsssiN", side->flags, places, side->label, side->python_file, side->python_name, side->python_line,
+                         locks_of(from, side));
+}
+
 static PyObject *
 all_of(const book *from)
 {
@@ -95,7 +112,7 @@ all_of(const book *from)
         int home = module_with(from, race->address);
         PyObject *one = Py_BuildValue("kK(iK)NN", (unsigned long)race->count, (unsigned long long)race->address, home,
                                       home < 0 ? 0ull : (unsigned long long)(race->address - from->module[home].base),
-                                      side_of(&race->sides[0]), side_of(&race->sides[1]));
+                                      side_of(from, &race->sides[0]), side_of(from, &race->sides[1]));
         if (one == NULL || PyList_Append(races, one) < 0) {
             Py_CLEAR(races);
         }
@@ -142,7 +159,7 @@ ftc_native_races_of(PyObject *Py_UNUSED(module), PyObject *path)
     close(file);
     const book *left = memory == MAP_FAILED ? NULL : memory;
     PyObject *result = NULL;
-    if (left == NULL || memcmp(left->magic, "ftcheck", 8) != 0 || left->version != 1 || left->record != sizeof(ftc_data_race)
+    if (left == NULL || memcmp(left->magic, "ftcheck", 8) != 0 || left->version != 2 || left->record != sizeof(ftc_data_race)
         || left->module_size != sizeof(ftc_module)) {
         PyErr_Format(PyExc_ValueError, "%R is no list of races that this version of ftcheck has written", path);
     }
@@ -165,6 +182,17 @@ write_python(ftc_side *side, const ftc_context *node)
     strncpy(side->python_name, name == NULL ? "?" : name, sizeof side->python_name - 1);
 }
 
+/* Returns the step that says where it was taken. */
+static const ftc_context *
+write_lock(ftc_side *side, const ftc_context *node)
+{
+    const ftc_context *taken = ftc_context_at(node->parent);
+    if (side->held < FTC_LOCKS) {
+        side->locks[side->held++] = (ftc_held){FTC_LOCK_TAKEN - taken->line, node->place, taken->place};
+    }
+    return taken;
+}
+
 static void
 write_side(ftc_side *side, const ftc_touch *touch)
 {
@@ -174,8 +202,11 @@ write_side(ftc_side *side, const ftc_touch *touch)
     side->places[side->steps++] = FTC_PLACE(touch->where);
     const ftc_context *node = ftc_context_at(FTC_CONTEXT(touch->where));
     for (; node != NULL; node = ftc_context_at(node->parent)) {
-        if (node->line != 0) {
+        if (node->line > 0) {
             write_python(side, node);
+        }
+        else if (node->line == FTC_LOCK) {
+            node = write_lock(side, node);
         }
         else if (side->steps < FTC_STACK) {
             side->places[side->steps++] = node->place;

@@ -34,6 +34,7 @@ ftc_native_begin_watching(void)
 {
     ftc_new_generation();
     ftc_found_begin();
+    ftc_held_begin();
     __atomic_store_n(&ftc_native_on, 1, __ATOMIC_SEQ_CST);
 }
 

@@ -15,6 +15,7 @@
  *   indirect.c    calls through pointers
  *   thunks.c      what such a function is replaced by where nothing is known of it
  *   wrapped.c     what it is replaced by where something is
+ *   held.c        the locks that a thread holds
  *   blocks.c      memory that is taken and given back
  *   found.c       the races that were found, in memory that outlives a crash
  *   native_points.c  scheduling points, for the explorer (sched.h); native_calls.c those that are calls of the interpreter,
@@ -124,6 +125,22 @@ uint32_t ftc_context_of(uint32_t parent, uintptr_t place, int line);
 const ftc_context *ftc_context_at(uint32_t number);    /* NULL: it is the root */
 uint32_t ftc_python_context(void);   /* the line of Python code that calls into C now */
 
+/* --- held.c ----------------------------------------------------------------------------------- */
+
+enum ftc_lock_kind {
+    FTC_PY_MUTEX = 1, FTC_SECTION, FTC_MUTEX, FTC_READ_LOCK, FTC_WRITE_LOCK, FTC_SPIN_LOCK, FTC_THREAD_LOCK, FTC_BYTE
+};
+/* Steps of a stack that are no calls: as the line of an ftc_context. */
+#define FTC_LOCK (-16)               /* `place` is the address of a lock */
+#define FTC_LOCK_TAKEN (-32)         /* less its kind: `place` is where the lock above was taken */
+void ftc_held_begin(void);
+/* `key`: by which it is given back. */
+void ftc_lock_taken(const volatile void *lock, const volatile void *key, int kind, uintptr_t pc);
+void ftc_lock_given_back(const volatile void *key);
+void ftc_byte_exchanged(ftc_watcher *me, uintptr_t address, int before, int after, uintptr_t pc);
+uint32_t ftc_with_locks(uint32_t context);
+void *ftc_lock_wrapper_for(const char *name);          /* NULL: it takes none */
+
 /* --- shadow.c --------------------------------------------------------------------------------- */
 
 #define FTC_TOUCHES 3
@@ -177,7 +194,7 @@ void ftc_called(uintptr_t pc, const void *function, uintptr_t first);
 
 /* --- native_locks.c ---------------------------------------------------------------------------- */
 
-void *ftc_waiting_wrapper_for(const char *name);        /* of functions that may have to wait */
+void *ftc_waiting_wrapper_for(const char *name, void *real);        /* of functions that may have to wait */
 
 /* What comes before each access: others may go first. */
 static inline void
@@ -256,6 +273,7 @@ void ftc_block_given_back(void *block);
 /* --- found.c ---------------------------------------------------------------------------------- */
 
 #define FTC_STACK 24
+#define FTC_LOCKS 4
 
 typedef struct {
     uint64_t place;                  /* FTC_PLACE */
@@ -263,7 +281,13 @@ typedef struct {
 } ftc_step;
 
 typedef struct {
-    int flags, thread, steps, python_line;
+    int kind;                        /* enum ftc_lock_kind */
+    uint64_t address, taken;         /* FTC_PLACE */
+} ftc_held;
+
+typedef struct {
+    int flags, thread, steps, python_line, held;
+    ftc_held locks[FTC_LOCKS];
     uint64_t places[FTC_STACK];      /* the access itself, then who has called that, each FTC_PLACE; 0: not in an extension */
     char label[FTC_LABEL_SIZE], python_file[256], python_name[128];
 } ftc_side;

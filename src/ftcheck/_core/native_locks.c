@@ -164,12 +164,14 @@ lock_mutex(PyMutex *mutex)
     ftc_call_out(PLACE);
     if (ftc_native_await(FTC_PYMUTEX, mutex, PyMutex_Lock, PLACE)) {
         PyMutex_Lock(mutex);
+        ftc_lock_taken(mutex, mutex, FTC_PY_MUTEX, PLACE);
     }
 }
 
 static void
 unlock_mutex(PyMutex *mutex)
 {
+    ftc_lock_given_back(mutex);
     ftc_release_at((uintptr_t)mutex);
     ftc_call_out(PLACE);
     if (!(ftc_native_exploring && ftc_the.abandoning && !PyMutex_IsLocked(mutex))) {
@@ -188,6 +190,7 @@ begin_section(PyCriticalSection *c, PyObject *object)
     }
 #endif
     PyCriticalSection_Begin(c, object);
+    ftc_lock_taken(object, c, FTC_SECTION, PLACE);
 }
 
 static void
@@ -201,6 +204,7 @@ begin_section_with(PyCriticalSection *c, PyMutex *mutex)
     }
 #endif
     PyCriticalSection_BeginMutex(c, mutex);
+    ftc_lock_taken(mutex, c, FTC_SECTION, PLACE);
 }
 
 /* Both must be free at the same time: the interpreter takes the one with the lower address first, and waits for the other. */
@@ -223,6 +227,8 @@ begin_two_sections(PyCriticalSection2 *c, PyObject *a, PyObject *b)
     }
 #endif
     PyCriticalSection2_Begin(c, a, b);
+    ftc_lock_taken(a, c, FTC_SECTION, PLACE);
+    ftc_lock_taken(b, c, FTC_SECTION, PLACE);
 }
 
 static void
@@ -236,30 +242,31 @@ begin_two_sections_with(PyCriticalSection2 *c, PyMutex *a, PyMutex *b)
     }
 #endif
     PyCriticalSection2_BeginMutex(c, a, b);
+    ftc_lock_taken(a, c, FTC_SECTION, PLACE);
+    ftc_lock_taken(b, c, FTC_SECTION, PLACE);
 }
 
-#define WAITING(name, kind, type, real) \
+#define WAITING(name, kind, held, type, real) \
     static int name(type *lock) \
     { \
         ftc_call_out(PLACE); \
-        return ftc_native_await(kind, lock, real, PLACE) ? real(lock) : 0; \
+        int failed = ftc_native_await(kind, (void *)lock, real, PLACE) ? real(lock) : 0; \
+        if (held != 0 && (failed == 0 || failed == EOWNERDEAD)) { \
+            ftc_lock_taken(lock, lock, held, PLACE); \
+        } \
+        return failed; \
     }
 
-WAITING(lock_pthread_mutex, FTC_PTHREAD_MUTEX, pthread_mutex_t, pthread_mutex_lock)
-WAITING(lock_for_reading, FTC_READING, pthread_rwlock_t, pthread_rwlock_rdlock)
-WAITING(lock_for_writing, FTC_WRITING, pthread_rwlock_t, pthread_rwlock_wrlock)
-WAITING(wait_for_semaphore, FTC_SEMAPHORE, sem_t, sem_wait)
-
-static int
-lock_spinlock(pthread_spinlock_t *lock)
-{
-    ftc_call_out(PLACE);
-    return ftc_native_await(FTC_SPINLOCK, (void *)lock, pthread_spin_lock, PLACE) ? pthread_spin_lock(lock) : 0;
-}
+WAITING(lock_pthread_mutex, FTC_PTHREAD_MUTEX, FTC_MUTEX, pthread_mutex_t, pthread_mutex_lock)
+WAITING(lock_for_reading, FTC_READING, FTC_READ_LOCK, pthread_rwlock_t, pthread_rwlock_rdlock)
+WAITING(lock_for_writing, FTC_WRITING, FTC_WRITE_LOCK, pthread_rwlock_t, pthread_rwlock_wrlock)
+WAITING(wait_for_semaphore, FTC_SEMAPHORE, 0, sem_t, sem_wait)
+WAITING(lock_spinlock, FTC_SPINLOCK, FTC_SPIN_LOCK, pthread_spinlock_t, pthread_spin_lock)
 
 static int
 unlock_pthread_mutex(pthread_mutex_t *mutex)
 {
+    ftc_lock_given_back(mutex);
     ftc_release_at((uintptr_t)mutex);
     ftc_call_out(PLACE);
     int given_up = ftc_native_exploring && ftc_the.abandoning;
@@ -273,13 +280,13 @@ once(pthread_once_t *control, void (*routine)(void))
     return ftc_native_await(FTC_ONCE, control, pthread_once, PLACE) ? pthread_once(control, routine) : 0;
 }
 
-extern int __cxa_guard_acquire(void *guard) __attribute__((weak));     /* of the C++ library: there if it is called */
+static int (*real_guard_acquire)(void *guard);         /* of the C++ library, which comes with who needs it */
 
 static int
 acquire_guard(void *guard)
 {
     ftc_call_out(PLACE);
-    return ftc_native_await(FTC_GUARD, guard, __cxa_guard_acquire, PLACE) && __cxa_guard_acquire != NULL ? __cxa_guard_acquire(guard) : 0;
+    return ftc_native_await(FTC_GUARD, guard, (const void *)real_guard_acquire, PLACE) ? real_guard_acquire(guard) : 0;
 }
 
 typedef void (*function)(void);
@@ -297,8 +304,11 @@ static const struct { const char *name; function wrapper; } wrappers[] = {
 };
 
 void *
-ftc_waiting_wrapper_for(const char *name)
+ftc_waiting_wrapper_for(const char *name, void *real)
 {
+    if (strcmp(name, "__cxa_guard_acquire") == 0 && real != (void *)acquire_guard) {
+        real_guard_acquire = (int (*)(void *))real;
+    }
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
         if (strcmp(wrappers[i].name, name) == 0) {
             return (void *)wrappers[i].wrapper;

@@ -1,4 +1,4 @@
-/* Imported functions of which something is known: what they read and write, or that they release something.
+/* Imported functions of which something is known: what they read and write, or that they release something (locks: held.c).
  *
  * Those that only read and write are no borders (native.h): a lock within them orders nothing of what the extension does.
  */
@@ -12,16 +12,14 @@
 
 /* --- what is released by them can be taken by an atomic operation of the extension ------------------------------------ */
 
-extern void __cxa_guard_release(void *guard) __attribute__((weak));   /* of the C++ library: there if it is called */
+static void (*real_guard_release)(void *guard);        /* of the C++ library, which comes with who needs it */
 
 static void
 release_guard(void *guard)
 {
     ftc_release_at((uintptr_t)guard);
     ftc_call_out(FTC_CALLER);
-    if (__cxa_guard_release != NULL) {
-        __cxa_guard_release(guard);
-    }
+    real_guard_release(guard);
 }
 
 /* --- memory ----------------------------------------------------------------------------------------------------------- */
@@ -192,12 +190,16 @@ static const struct { const char *name; function wrapper; } wrappers[] = {
 void *
 ftc_wrapper_for(const char *name, void *real)
 {
+    if (strcmp(name, "__cxa_guard_release") == 0 && real != (void *)release_guard) {
+        real_guard_release = (void (*)(void *))real;
+    }
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
         if (strcmp(wrappers[i].name, name) == 0) {
             return (void *)wrappers[i].wrapper;
         }
     }
-    return ftc_waiting_wrapper_for(name);
+    void *waiting = ftc_waiting_wrapper_for(name, real);
+    return waiting != NULL ? waiting : ftc_lock_wrapper_for(name);
 }
 
 /* Pure functions (_ZGV...: those of vectors), and what the compiler calls in a way of its own.  What leaves a function by an

@@ -5,6 +5,7 @@ In C and C++ that is undefined behaviour (C11, 5.1.2.4), whatever comes of it; s
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,8 +19,30 @@ _WRITES, _ATOMIC, _FREES = 1, 2, 4
 _STACK = 6
 """Calls that are shown of each access."""
 
-type _Side = tuple[int, tuple[tuple[int, int], ...], str, str, str, int]
+_KINDS = ("", "PyMutex", "critical section", "mutex", "lock for reading", "lock for writing", "spin lock", "thread lock", "")
+"""``enum ftc_lock_kind``; the last one is a byte that was exchanged, and a PyMutex if its function says so."""
+
+type _Lock = tuple[int, tuple[int, int], tuple[int, int]]
+type _Side = tuple[int, tuple[tuple[int, int], ...], str, str, str, int, tuple[_Lock, ...]]
 type _Row = tuple[int, int, tuple[int, int], _Side, _Side]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock that a thread held.
+
+    :param kind: ``"PyMutex"``, ``"critical section"``, ``"mutex"``, ...
+    :param variable: the static variable that it is; empty: none that is known.
+    :param taken: the line that took it, and those that it was inlined into; empty where nobody knows.
+    """
+
+    kind: str
+    variable: str = ""
+    taken: tuple[Line, ...] = ()
+
+    def __str__(self) -> str:
+        name = f"{self.kind} {self.variable}" if self.variable else self.kind
+        return f"{name}, taken at {self.taken[0]}" if self.taken else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +54,14 @@ class Access:
     :param stack: the line of the access, what it was inlined into; then who called that, as far as it is in the extension.
         Empty: it is in no extension that was built for this (the interpreter gives memory back).
     :param python: the line of Python code that called into the extension: file, function, line; None: there is none.
+    :param locks: those that the thread held, the one that was taken last first; as far as they are known.
     """
 
     what: str
     thread: str
     stack: tuple[Line, ...]
     python: tuple[str, str, int] | None
+    locks: tuple[Held, ...] = ()
 
     @property
     def where(self) -> str:
@@ -94,14 +119,15 @@ def read(seen: tuple[Sequence[str], Sequence[_Row], int]) -> Found:
     modules, rows, dropped = seen
     wanted: dict[int, set[int]] = defaultdict(set)
     for *_, later, earlier in rows:
-        for module, offset in (*later[1], *earlier[1]):
+        taken = [lock[2] for side in (later, earlier) for lock in side[6]]
+        for module, offset in (*later[1], *earlier[1], *taken):
             if module >= 0:
                 wanted[module].add(offset)
     known = {module: symbols.lines(modules[module], offsets) for module, offsets in wanted.items()}
     races: dict[object, DataRace] = {}
     for times, _, (module, offset), later, earlier in rows:
         name = symbols.variable(modules[module], offset) if module >= 0 else ""
-        race = DataRace(_access(later, known), _access(earlier, known), times, name)
+        race = DataRace(_access(later, known, modules), _access(earlier, known, modules), times, name)
         sides = sorted([(one.what, one.where) for one in (race.later, race.earlier)])
         if (key := (*sides, name)) in races:
             race = replace(races[key], times=races[key].times + times)
@@ -109,11 +135,18 @@ def read(seen: tuple[Sequence[str], Sequence[_Row], int]) -> Found:
     return Found(tuple(races.values()), dropped)
 
 
-def _access(side: _Side, known: dict[int, dict[int, tuple[Line, ...]]]) -> Access:
-    flags, places, thread, file, function, line = side
+def _access(side: _Side, known: dict[int, dict[int, tuple[Line, ...]]], modules: Sequence[str]) -> Access:
+    flags, places, thread, file, function, line, locks = side
     what = "free" if flags & _FREES else f"{'atomic ' if flags & _ATOMIC else ''}{'write' if flags & _WRITES else 'read'}"
     stack = [one for module, offset in places if module >= 0 for one in known[module][offset]]
-    return Access(what, thread, tuple(stack), (file, function, line) if line > 0 else None)
+    held = []
+    for kind, (home, at), (module, offset) in locks:
+        lines = known[module][offset] if module >= 0 else ()
+        callers = tuple(itertools.dropwhile(lambda line: line.function.startswith(("_Py", "Py")), lines)) or lines
+        name = _KINDS[kind] or ("PyMutex" if any("Mutex" in line.function for line in lines) else "")
+        if name:
+            held.append(Held(name, symbols.variable(modules[home], at) if home >= 0 else "", callers))
+    return Access(what, thread, tuple(stack), (file, function, line) if line > 0 else None, tuple(held))
 
 
 def text(found: Found) -> str:
@@ -122,13 +155,13 @@ def text(found: Found) -> str:
     for race in found.races:
         times = "once" if race.times == 1 else f"{race.times:,} times"
         where = f" of {race.variable}" if race.variable else ""
-        parts.append("\n".join([f"data race{where}, seen {times}:", *_side(race.later), *_side(race.earlier, " before")]))
+        parts.append("\n".join([f"data race{where}, seen {times}:", *_side(race.later, race.earlier), *_side(race.earlier, race.later, " before")]))
     if found.dropped:
         parts.append(f"{found.dropped:,} more were seen when there was no room for them")
     return "\n\n".join(parts)
 
 
-def _side(one: Access, when: str = "") -> list[str]:
+def _side(one: Access, other: Access, when: str = "") -> list[str]:
     rows = [f"  {one.thread}: {one.what}{when}"]
     for frame in one.stack[:_STACK]:
         source = f"    {frame.source}" if frame.source else ""
@@ -138,4 +171,7 @@ def _side(one: Access, when: str = "") -> list[str]:
     if one.python is not None:
         file, function, line = one.python
         rows.append(f"    {os.path.basename(file)}:{line} in {function}  (Python)")
+    rows += [f"    holds {lock}" for lock in one.locks]
+    if other.locks and not one.locks:
+        rows.append("    holds no lock that is known")
     return rows
