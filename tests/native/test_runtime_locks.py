@@ -96,7 +96,7 @@ _CXX_LOCKS = {
         "std::unique_lock<std::recursive_mutex> held(lock)",
     ),
     "std::shared_mutex": (
-        "#include <shared_mutex>\nstatic std::shared_mutex lock;",
+        "#include <mutex>\n#include <shared_mutex>\nstatic std::shared_mutex lock;",
         "std::unique_lock<std::shared_mutex> held(lock)",
     ),
     "std::atomic_flag": (
@@ -111,7 +111,7 @@ _CXX_LOCKS = {
 @pytest.mark.parametrize("kind", _CXX_LOCKS)
 def test_locks_of_cxx(tmp_path, cc, kind):
     declare, lock = _CXX_LOCKS[kind]
-    outcome = races_of(tmp_path, _LOCKED.format(declare=declare, lock=lock, unlock=""), cc=cc, suffix=".cpp")
+    outcome = races_of(tmp_path, _LOCKED.format(declare=declare, lock=lock, unlock=""), cc=cc, suffix=".cpp", flags=("-std=c++17",))
 
     assert outcome.races == [], outcome.text
 
