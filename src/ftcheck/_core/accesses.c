@@ -2,13 +2,15 @@
  *
  * After FastTrack (Flanagan and Freund, PLDI 2009), with a few of the last accesses for each eight bytes instead of all: a race
  * of three threads may be forgotten, none is made up.  What a thread has done already in the same epoch, to the same bytes, is
- * nothing new: that is seen without the lock, and in a loop it is nearly all there is.
+ * nothing new: that is seen at once (ftc_access), and in a loop it is nearly all there is.  All else comes here.
  *
  * A race shows only where two stretches of C code overlap in time, and those of most functions are shorter than it takes to
  * start a thread.  So threads wait now and then before an access (Edelstein et al.: Multithreaded Java program test generation,
  * 2002): at the first few comings to each place, and then at random, ever more seldom, so that a long loop takes no longer than
  * it must.  They stay attached to the interpreter meanwhile: to
  * detach would suspend critical sections, and with them what makes correct code correct.
+ *
+ * When the next random one is, is drawn when the last one was.  The distance is uniform, from one to twice its mean.
  */
 #include "native.h"
 #include <errno.h>
@@ -18,7 +20,8 @@
 #define HALF 16                      /* waits at a place after which the chance of another one is half of what it was */
 #define PLACES 4096
 
-static uint64_t chance, longest_wait, seed;            /* of 2 ** 32; nanoseconds */
+static uint64_t longest_wait, seed;  /* nanoseconds */
+static uint32_t distance;            /* twice the mean number of accesses between two that wait */
 static uint8_t waits[PLACES];
 
 /* --- delays -------------------------------------------------------------------------------------------------------- */
@@ -26,7 +29,7 @@ static uint8_t waits[PLACES];
 void
 ftc_set_delays(double rate, long longest, uint64_t with_seed)
 {
-    chance = (uint64_t)(rate * 4294967296.0);
+    distance = rate <= 2.0 / UINT32_MAX ? UINT32_MAX : rate >= 1 ? 1 : (uint32_t)(2.0 / rate);
     longest_wait = (uint64_t)longest;
     seed = with_seed;
     for (int i = 0; i < PLACES; i++) {
@@ -51,116 +54,241 @@ ftc_seed_watcher(ftc_watcher *me)
         mixed = mixed * 1099511628211u + (unsigned char)*c;
     }
     me->random = mixed;
+    me->until = 1 + (uint32_t)(draw(me) % distance);
 }
 
-void
-ftc_perhaps_wait(ftc_watcher *me, uintptr_t pc)
+static __attribute__((noinline)) void
+wait_perhaps(ftc_watcher *me, uint8_t *times)
 {
-    if (chance == 0) {
-        return;
-    }
     uint64_t drawn = draw(me);
-    uint8_t *times = &waits[(uint32_t)(pc * 0x9E3779B97F4A7C15u >> 40) % PLACES];
     unsigned so_far = __atomic_load_n(times, __ATOMIC_RELAXED);
-    if (so_far >= FIRST && (drawn & 0xffffffffu) >= chance >> (so_far / HALF)) {
-        return;
+    if (so_far >= FIRST) {
+        me->until = 1 + (uint32_t)(draw(me) % distance);
+        if ((drawn & 0xffffffffu) >= 0x100000000u >> (so_far / HALF)) {
+            return;
+        }
     }
     if (so_far < 255) {
         __atomic_store_n(times, (uint8_t)(so_far + 1), __ATOMIC_RELAXED);
     }
     int before = errno;
     struct timespec so_long = {0, 1 + (long)((drawn >> 32) % longest_wait)};
+    ftc_tick();
     nanosleep(&so_long, NULL);
+    ftc_tick();
     errno = before;
+}
+
+ftc_watcher *
+ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc)
+{
+    int mode = __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED);
+    ftc_watcher *me = mode == FTC_RESTS ? NULL : ftc_watcher_me();
+    if (me == NULL || address - me->stack_low < me->stack_high - me->stack_low || me->muted) {
+        return NULL;
+    }
+    if (me->behind) {
+        ftc_hear_everybody(me);
+    }
+    if (mode & FTC_DELAYS) {
+        uint8_t *times = &waits[(uint32_t)(pc * 0x9E3779B97F4A7C15u >> 40) % PLACES];
+        if (__atomic_load_n(times, __ATOMIC_RELAXED) < FIRST || --me->until == 0) {
+            wait_perhaps(me, times);
+        }
+    }
+    if (mode & FTC_EXPLORES) {
+        ftc_tick();
+        ftc_native_point(address, size, flags, pc);
+        ftc_tick();
+    }
+    return me;
 }
 
 /* --- races --------------------------------------------------------------------------------------------------------- */
 
 static int
-races(const ftc_watcher *me, const ftc_touch *other, int flags, int low, int size)
+races(const ftc_watcher *me, uint64_t other, uint64_t mine)
 {
-    int theirs = FTC_FLAGS(other->who), id = FTC_ID(other->who);
-    if (FTC_LOW(other->who) + FTC_SIZE(other->who) <= low || low + size <= FTC_LOW(other->who)) {
-        return 0;
-    }
+    int theirs = FTC_FLAGS(other), flags = FTC_FLAGS(mine), id = FTC_ID(other);
     if (theirs & FTC_FREES) {
         return 1;                                      /* it is gone, whoever was first */
     }
     return id != me->id && ((theirs | flags) & FTC_WRITES) && !(theirs & flags & FTC_ATOMIC)
-        && FTC_EPOCH(other->who) > me->heard[id];
+        && !ftc_is_before(me, id, FTC_EPOCH(other));
 }
 
-/* This one makes that one superfluous: whatever races with the old one races with the new one. */
-static int
-covers(const ftc_watcher *me, const ftc_touch *old, int flags, int low, int size)
+/* What another thread has noted, or that the memory is gone.  Returns whether it can be forgotten: whoever comes now will have
+ * heard of it, perhaps. */
+static __attribute__((noinline)) int
+meet(ftc_watcher *me, ftc_touch mine, uint64_t other, const uint32_t *where, uintptr_t address)
 {
-    int theirs = FTC_FLAGS(old->who);
-    return FTC_ID(old->who) == me->id && !(theirs & FTC_FREES) && low <= FTC_LOW(old->who)
-        && FTC_LOW(old->who) + FTC_SIZE(old->who) <= low + size && (flags & FTC_WRITES) >= (theirs & FTC_WRITES)
-        && (flags & FTC_ATOMIC) <= (theirs & FTC_ATOMIC);
-}
-
-void
-ftc_touch_cell(ftc_watcher *me, ftc_cell *cell, uintptr_t address, int size, int flags, uintptr_t pc)
-{
-    int low = (int)(address & 7), put = -1;
-    ftc_touch mine = {FTC_WHO(me->epoch, me->id, flags, low, size), FTC_WHERE(ftc_with_locks(me->context), ftc_place_of(pc))};
-    for (int i = 0; i < FTC_TOUCHES; i++) {
-        ftc_touch *other = &cell->touches[i];
-        if (other->who == 0) {
-            put = put < 0 ? i : put;
-            continue;
-        }
-        if (races(me, other, flags, low, size)) {
-            ftc_race_found(me, &mine, other, address);
-        }
-        if (covers(me, other, flags, low, size)) {
-            other->who = 0;
-            put = i;
-        }
+    if (FTC_BYTES(other) & FTC_BYTES(mine.who) && races(me, other, mine.who)) {
+        ftc_touch theirs = {other, __atomic_load_n(where, __ATOMIC_ACQUIRE)};
+        ftc_race_found(me, &mine, &theirs, address);
     }
-    for (int i = 0; put < 0 && i < FTC_TOUCHES; i++) { /* one that everybody who comes now will have heard of, perhaps */
-        const ftc_touch *other = &cell->touches[i];
-        if (!(FTC_FLAGS(other->who) & FTC_FREES) && FTC_EPOCH(other->who) <= me->heard[FTC_ID(other->who)]) {
-            put = i;
+    return !(FTC_FLAGS(other) & FTC_FREES) && ftc_is_before(me, FTC_ID(other), FTC_EPOCH(other));
+}
+
+#define OWN (FTC_NOW(0, 0xff) | FTC_FREES << 8)
+#define BYTES (uint64_t)0xff
+#define HOW (uint64_t)0x3fff
+
+static inline int
+is_own(uint64_t other, uint64_t who)
+{
+    return ((other ^ who) & OWN) == 0;
+}
+
+static inline int
+is_superfluous(uint64_t own, uint64_t who)
+{
+    return (own & HOW & ~who) == 0;
+}
+
+/* A word of one's own that adds nothing to the new one is replaced by it; and words that differ only in their bytes are one:
+ * so a loop over bytes takes one of the places. */
+void
+ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch mine)
+{
+    uint32_t number = ftc_cell_number(address), *wheres = ftc_wheres_of(region, number);
+    uint8_t *page = ftc_page_of(region, number);
+    ftc_cell *cell = &region[number];
+    uint64_t who = mine.who;
+    int put = -1, empty = -1, over = -1;
+    if (__builtin_expect(!__atomic_load_n(page, __ATOMIC_RELAXED), 0)) {
+        __atomic_store_n(page, 1, __ATOMIC_RELAXED);
+    }
+#pragma GCC unroll 3
+    for (int i = 0; i < FTC_TOUCHES; i++) {
+        uint64_t other = __atomic_load_n(&cell->who[i], __ATOMIC_ACQUIRE);
+        if (other == 0) {
+            empty = empty < 0 ? i : empty;
+        }
+        else if (__builtin_expect(!is_own(other, mine.who), 0)) {
+            over = meet(me, mine, other, &wheres[i], address) ? i : over;
+        }
+        else {
+            int superfluous = is_superfluous(other, mine.who);
+            if (superfluous || (((other ^ mine.who) & ~BYTES) == 0 && wheres[i] == mine.where)) {
+                who |= superfluous ? 0 : other;
+                if (put >= 0) {
+                    __atomic_store_n(&cell->who[i], 0, __ATOMIC_RELAXED);
+                }
+                put = put >= 0 ? put : i;
+            }
+            else if ((other ^ mine.who) & ~HOW) {
+                over = i;                              /* of an earlier epoch */
+            }
         }
     }
     if (put < 0) {
-        put = cell->next;
-        cell->next = (uint8_t)((cell->next + 1) % FTC_TOUCHES);
-    }
-    __atomic_store_n(&cell->touches[put].where, mine.where, __ATOMIC_RELAXED);
-    __atomic_store_n(&cell->touches[put].who, mine.who, __ATOMIC_RELAXED);
-}
-
-static int
-nothing_new(const ftc_cell *cell, uint64_t who)
-{
-    uint64_t writing = who | FTC_WHO(0, 0, FTC_WRITES, 0, 0);
-    for (int i = 0; i < FTC_TOUCHES; i++) {
-        uint64_t there = __atomic_load_n(&cell->touches[i].who, __ATOMIC_RELAXED);
-        if (there == who || there == writing) {
-            return 1;
+        put = empty >= 0 ? empty : over >= 0 ? over : (int)(me->turn % FTC_TOUCHES);
+        if (__builtin_expect(empty < 0 && FTC_FLAGS(cell->who[put]) & FTC_FREES, 0)) {
+            put = (put + 1) % FTC_TOUCHES;             /* what is gone stays so */
         }
     }
-    return 0;
+    if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
+        ftc_tick();
+    }
+    __atomic_store_n(&wheres[put], mine.where, __ATOMIC_RELAXED);
+    __atomic_store_n(&cell->who[put], who, __ATOMIC_RELEASE);
 }
 
+/* The cells of a range are the same number of words apart, up to the end of a region. */
 void
 ftc_access_memory(ftc_watcher *me, uintptr_t address, size_t size, int flags, uintptr_t pc)
 {
+    uint32_t where = FTC_UNKNOWN;
     while (size > 0) {
-        int low = (int)(address & 7), part = 8 - low < (int)size || size > 8 ? 8 - low : (int)size;
+        unsigned low = (unsigned)(address & 7), part = size < 8 - low ? (unsigned)size : 8 - low;
         ftc_cell *cell = ftc_cell_of(address);
         if (cell == NULL) {
             return;
         }
-        if (!nothing_new(cell, FTC_WHO(me->epoch, me->id, flags, low, part))) {
-            ftc_lock_cell(cell);
-            ftc_touch_cell(me, cell, address, part, flags, pc);
-            ftc_unlock_cell(cell);
+        uint64_t who = me->now | FTC_HOW(flags, FTC_BYTES_OF(low, part));
+        if (part == 8) {
+            size_t full = size / 8, left = FTC_CELLS - ftc_cell_number(address), run = 0;
+            full = full < left ? full : left;
+            while (run < full && ftc_nothing_new(&cell[run], who)) {
+                run++;
+            }
+            address += run * 8;
+            size -= run * 8;
+            if (run == full) {
+                continue;
+            }
+            cell += run;
         }
-        address += (uintptr_t)part;
-        size -= (size_t)part;
+        if (part < 8 ? !ftc_nothing_new(cell, who) : 1) {
+            where = where == FTC_UNKNOWN ? ftc_where(me, pc) : where;
+            ftc_touch_cell(me, cell - ftc_cell_number(address), address, (ftc_touch){who, where});
+        }
+        address += part;
+        size -= part;
+    }
+}
+
+static __attribute__((noinline)) void
+note_slowly(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+{
+    ftc_touch_cell(me, region, address, (ftc_touch){who, ftc_where(me, pc)});
+}
+
+/* Most words are noted where nobody else has been, and by an instruction that was there just before.  Here is what that needs of
+ * ftc_touch_cell(), without a call. */
+void
+ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+{
+    if (address - me->stack_low < me->stack_high - me->stack_low || me->muted) {
+        return;
+    }
+    if (me->behind) {
+        ftc_hear_everybody(me);
+    }
+    uint32_t number = ftc_cell_number(address), where = ftc_where_at_hand(me, pc);
+    ftc_cell *cell = &region[number];
+    uint64_t first = __atomic_load_n(&cell->who[0], __ATOMIC_RELAXED), second = __atomic_load_n(&cell->who[1], __ATOMIC_RELAXED);
+    int put = 0;
+    if (__builtin_expect(where == FTC_UNKNOWN || !*ftc_page_of(region, number) || cell->who[2] != 0, 0)) {
+        note_slowly(me, region, address, who, pc);
+        return;
+    }
+    if (first != 0) {
+        if (!is_own(first, who)) {
+            note_slowly(me, region, address, who, pc);
+            return;
+        }
+        if (!is_superfluous(first, who)) {
+            put = 1;
+            if (second != 0 || !((first ^ who) & ~HOW)) {
+                note_slowly(me, region, address, who, pc);
+                return;
+            }
+        }
+        else if (second != 0) {
+            if (!is_own(second, who) || !is_superfluous(second, who)) {
+                note_slowly(me, region, address, who, pc);
+                return;
+            }
+            __atomic_store_n(&cell->who[1], 0, __ATOMIC_RELAXED);
+        }
+    }
+    else if (second != 0) {
+        note_slowly(me, region, address, who, pc);
+        return;
+    }
+    if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
+        ftc_tick();
+    }
+    __atomic_store_n(&ftc_wheres_of(region, number)[put], where, __ATOMIC_RELAXED);
+    __atomic_store_n(&cell->who[put], who, __ATOMIC_RELEASE);
+}
+
+void
+ftc_access_slowly(uintptr_t address, size_t size, int flags, uintptr_t pc)
+{
+    ftc_watcher *me = ftc_arrive(address, size, flags, pc);
+    if (me != NULL) {
+        ftc_access_memory(me, address, size, flags & ~FTC_RELAXED, pc);
     }
 }

@@ -2,7 +2,8 @@
  *
  * The operation takes place under the lock of the variable's cell, and so does what it says of the order: value and clock move
  * together.  To release is to tell the variable's clock, to acquire is to hear it (C11, 5.1.2.4); a relaxed operation does
- * neither.  Each operation is done as the strongest there is, which none of them can notice.
+ * neither, and takes no lock.  A load takes it where there is something to hear.  Each operation is done as the strongest there
+ * is, which none of them can notice.
  *
  * Who waits for the variable within the interpreter (a PyMutex is taken in the header, but waited for in PyMutex_Lock) goes on
  * as soon as it changes, and takes no lock of ours.  So what may release is told to everybody before that.
@@ -12,46 +13,39 @@
 #include "native.h"
 
 typedef struct {
-    ftc_watcher *me;                 /* NULL: nobody watches */
-    ftc_cell *cell;
+    ftc_watcher *me;
+    ftc_cell *cell;                  /* which is locked; NULL: nobody watches, or there is nothing to be said of the order */
 } moment;
 
-static int
+static inline int
 acquires(int order)
 {
     return order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
 }
 
-static int
+static inline int
 releases(int order)
 {
     return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
 }
 
-static int
+static inline int
 relaxed(int order)
 {
     return order == __ATOMIC_RELAXED ? FTC_RELAXED : 0;
 }
 
-static moment
-begin(const volatile void *variable, int size, int flags, int may_release, uintptr_t pc)
+static __attribute__((noinline)) moment
+begin_slowly(uintptr_t address, int size, int flags, int may_release, uintptr_t pc)
 {
-    uintptr_t address = (uintptr_t)variable;
-    ftc_watcher *me = __builtin_expect(ftc_native_on, 0) ? ftc_watcher_me() : NULL;
-    if (me == NULL || me->muted || address - me->stack_low < me->stack_high - me->stack_low) {
+    ftc_watcher *me = ftc_arrive(address, (size_t)size, flags, pc);
+    if (me == NULL) {
         return (moment){NULL, NULL};
     }
-    ftc_before_access(me, address, (size_t)size, flags, pc);
-    flags &= ~FTC_RELAXED;
-    if (me->behind) {
-        ftc_hear_everybody(me);
-    }
+    ftc_access_memory(me, address, (size_t)size, flags | FTC_ATOMIC, pc);
     ftc_cell *cell = ftc_cell_of(address);
     if (cell != NULL) {
-        int part = 8 - (int)(address & 7) < size ? 8 - (int)(address & 7) : size;
         ftc_lock_cell(cell);
-        ftc_touch_cell(me, cell, address, part, flags | FTC_ATOMIC, pc);
     }
     if (may_release) {
         ftc_tell_all(me);
@@ -59,23 +53,66 @@ begin(const volatile void *variable, int size, int flags, int may_release, uintp
     return (moment){me, cell};
 }
 
-/* `order`: of the operation as it came out. */
+static inline moment
+begin(const volatile void *variable, int size, int flags, int order, uintptr_t pc)
+{
+    if (order == __ATOMIC_RELAXED) {
+        ftc_access((uintptr_t)variable, (unsigned)size, flags | FTC_ATOMIC, pc);
+        return (moment){NULL, NULL};
+    }
+    if (__atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) == FTC_RESTS) {
+        return (moment){NULL, NULL};
+    }
+    return begin_slowly((uintptr_t)variable, size, flags, releases(order), pc);
+}
+
 static void
+hear(ftc_watcher *me, const ftc_cell *cell)
+{
+    if (cell->clock != 0) {
+        ftc_hear_clock(me, cell->clock);
+    }
+}
+
+static void
+tell(ftc_watcher *me, ftc_cell *cell)
+{
+    cell->clock = cell->clock == 0 ? ftc_new_clock() : cell->clock;
+    if (cell->clock != 0) {
+        ftc_tell_clock(me, cell->clock);
+    }
+}
+
+/* `order`: of the operation as it came out. */
+static inline void
 end(moment it, int order, int may_acquire, int may_release)
 {
     if (it.cell == NULL) {
         return;
     }
-    if (may_acquire && acquires(order) && it.cell->clock != NULL) {
-        ftc_hear_clock(it.me, it.cell->clock);
+    if (may_acquire && acquires(order)) {
+        hear(it.me, it.cell);
     }
     if (may_release && releases(order)) {
-        it.cell->clock = it.cell->clock == NULL ? ftc_new_clock() : it.cell->clock;
-        if (it.cell->clock != NULL) {
-            ftc_tell_clock(it.me, it.cell->clock);
-        }
+        tell(it.me, it.cell);
     }
     ftc_unlock_cell(it.cell);
+}
+
+/* A value was read.  Whoever has released it holds the lock until the clock is there. */
+static inline void
+acquired(const volatile void *variable, int order)
+{
+    ftc_watcher *me = ftc_watcher_here;
+    if (order == __ATOMIC_RELAXED || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) == FTC_RESTS || me == NULL || me->muted) {
+        return;
+    }
+    ftc_cell *cell = ftc_cell_if_any((uintptr_t)variable);
+    if (cell != NULL && (__atomic_load_n(&cell->lock, __ATOMIC_ACQUIRE) || __atomic_load_n(&cell->clock, __ATOMIC_ACQUIRE))) {
+        ftc_lock_cell(cell);
+        hear(me, cell);
+        ftc_unlock_cell(cell);
+    }
 }
 
 /* A PyMutex, an initialisation guard, ... that is given back, or taken, by a function that cannot be seen into. */
@@ -87,7 +124,8 @@ ftc_release_at(uintptr_t address)
     if (cell != NULL) {
         ftc_tell_all(me);
         ftc_lock_cell(cell);
-        end((moment){me, cell}, __ATOMIC_RELEASE, 0, 1);
+        tell(me, cell);
+        ftc_unlock_cell(cell);
     }
 }
 
@@ -95,7 +133,7 @@ ftc_release_at(uintptr_t address)
     FTC_PUBLIC type __tsan_atomic##bits##_##name(volatile type *variable, type value, int order); \
     type __tsan_atomic##bits##_##name(volatile type *variable, type value, int order) \
     { \
-        moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
+        moment it = begin(variable, sizeof(type), FTC_WRITES, order, FTC_CALLER); \
         type before = how(variable, value, __ATOMIC_SEQ_CST); \
         end(it, order, 1, 1); \
         return before; \
@@ -109,7 +147,7 @@ ftc_release_at(uintptr_t address)
 #define EXCHANGE(type) \
     { \
         type before = *expected; \
-        moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
+        moment it = begin(variable, sizeof(type), FTC_WRITES, order, FTC_CALLER); \
         int done = __atomic_compare_exchange_n(variable, expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
         end(it, done ? order : otherwise, 1, done); \
         if (done) NOTE_BYTE(it, type, before, value) \
@@ -124,14 +162,14 @@ ftc_release_at(uintptr_t address)
     FTC_PUBLIC type __tsan_atomic##bits##_compare_exchange_val(volatile type *, type, type, int, int); \
     type __tsan_atomic##bits##_load(const volatile type *variable, int order) \
     { \
-        moment it = begin(variable, sizeof(type), FTC_READS | relaxed(order), 0, FTC_CALLER); \
+        ftc_access((uintptr_t)variable, sizeof(type), FTC_READS | FTC_ATOMIC | relaxed(order), FTC_CALLER); \
         type value = __atomic_load_n(variable, __ATOMIC_SEQ_CST); \
-        end(it, order, 1, 0); \
+        acquired(variable, order); \
         return value; \
     } \
     void __tsan_atomic##bits##_store(volatile type *variable, type value, int order) \
     { \
-        moment it = begin(variable, sizeof(type), FTC_WRITES | relaxed(order), releases(order), FTC_CALLER); \
+        moment it = begin(variable, sizeof(type), FTC_WRITES | relaxed(order), order, FTC_CALLER); \
         __atomic_store_n(variable, value, __ATOMIC_SEQ_CST); \
         end(it, order, 0, 1); \
     } \
@@ -148,7 +186,7 @@ ftc_release_at(uintptr_t address)
         EXCHANGE(type) \
     type __tsan_atomic##bits##_compare_exchange_val(volatile type *variable, type expected, type value, int order, int otherwise) \
     { \
-        moment it = begin(variable, sizeof(type), FTC_WRITES, releases(order), FTC_CALLER); \
+        moment it = begin(variable, sizeof(type), FTC_WRITES, order, FTC_CALLER); \
         int done = __atomic_compare_exchange_n(variable, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
         end(it, done ? order : otherwise, 1, done); \
         if (done) NOTE_BYTE(it, type, expected, value) \

@@ -1,6 +1,7 @@
 /* Memory that is taken, and given back.
  *
- * Python's allocators are hooked (PyMem_SetAllocator), all three domains.  What is given back is marked, and stays so until it is
+ * Python's allocators are hooked (PyMem_SetAllocator), but for the raw domain: that is malloc(), whose memory others take without
+ * asking Python, and what they do with it would pass for a use of freed memory.  What is given back is marked, and stays so until it is
  * taken again: an extension that still reads it, through a borrowed reference say, uses freed memory.  To give back is like a
  * write to all of it, too: an access that is not ordered with it is a race.  Only memory near what extensions have touched is
  * looked at (shadow.c has a page for it); all else costs two look-ups.
@@ -14,18 +15,38 @@
 #define UNITS 4096                   /* of eight bytes; of a longer block only the beginning is marked */
 #define LEAST 2                      /* no allocator of Python's gives less than 16 bytes */
 
-static PyMemAllocatorEx originals[3];
+static PyMemAllocatorEx originals[2];
 
 static void
-clear(ftc_cell *cell)
+drop_clock(ftc_cell *cell)
 {
-    cell->freed = 0;
-    cell->units = 0;
-    if (cell->clock != NULL) {
+    ftc_lock_cell(cell);
+    if (cell->clock != 0) {
         ftc_drop_clock(cell->clock);
-        cell->clock = NULL;
+        cell->clock = 0;
     }
-    memset(cell->touches, 0, sizeof cell->touches);
+    ftc_unlock_cell(cell);
+}
+
+static inline void
+set(ftc_cell *cell, uint64_t first)
+{
+    __atomic_store_n(&cell->who[0], first, __ATOMIC_RELEASE);
+    __atomic_store_n(&cell->who[1], 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&cell->who[2], 0, __ATOMIC_RELAXED);
+    if (__builtin_expect(cell->clock != 0, 0)) {
+        drop_clock(cell);
+    }
+    cell->units = 0;
+}
+
+/* The cells from this address on that are in one page; their number, and 0 where nothing in it was touched. */
+static inline size_t
+cells_from(uintptr_t at, uintptr_t end, ftc_cell **cells)
+{
+    size_t here = FTC_PAGE - (at >> 3) % FTC_PAGE, all = (end - at + 7) / 8;
+    *cells = ftc_cell_if_any(at);
+    return here < all ? here : all;
 }
 
 void
@@ -34,20 +55,29 @@ ftc_block_taken(void *block, size_t size)
     if (!ftc_native_on || block == NULL) {
         return;
     }
-    uintptr_t address = (uintptr_t)block, end = address + (size < UNITS * 8 ? size : UNITS * 8);
-    for (uintptr_t at = address & ~(uintptr_t)7; at < end; at += 8) {
-        ftc_cell *cell = ftc_cell_if_any(at);
-        if (cell == NULL) {                            /* nor is there one for the rest of this page */
-            at |= 0xfff8;
-            continue;
+    uintptr_t begin = (uintptr_t)block & ~(uintptr_t)7, end = (uintptr_t)block + (size < UNITS * 8 ? size : UNITS * 8);
+    size_t count;
+    for (uintptr_t at = begin; at < end; at += count * 8) {
+        ftc_cell *cells;
+        count = cells_from(at, end, &cells);
+        for (size_t i = 0; cells != NULL && i < count; i++) {
+            set(&cells[i], 0);
         }
-        ftc_lock_cell(cell);
-        clear(cell);
-        if (at == (address & ~(uintptr_t)7)) {
-            cell->units = (uint16_t)((size + 7) / 8 < UNITS ? (size + 7) / 8 : UNITS);
+        if (at == begin && cells != NULL) {
+            cells->units = (uint16_t)((size + 7) / 8 < UNITS ? (size + 7) / 8 : UNITS);
         }
-        ftc_unlock_cell(cell);
     }
+}
+
+/* Nobody else has done something with it: else it is looked at closely whether that came before. */
+static inline int
+is_mine(const ftc_cell *cell, uint64_t now)
+{
+    uint64_t others = 0;
+    for (int i = 0; i < FTC_TOUCHES; i++) {
+        others |= cell->who[i] == 0 ? 0 : cell->who[i] ^ now;
+    }
+    return (others & (FTC_NOW(0, 0xff) | FTC_FREES << 8)) == 0;
 }
 
 void
@@ -62,28 +92,27 @@ ftc_block_given_back(void *block)
     if (me->behind) {
         ftc_hear_everybody(me);
     }
-    uint32_t inside = me->context;
-    if (me->depth == 0) {
-        me->context = ftc_python_context();            /* no extension gives it back, but the interpreter */
-    }
-    for (unsigned unit = 0, units = LEAST; unit < units; unit++, cell = ftc_cell_if_any(address + unit * 8)) {
-        if (cell == NULL) {
-            break;
+    /* Where no extension gives it back, but the interpreter, there is a line of Python code to name and no more. */
+    uint32_t where = me->depth == 0 ? FTC_WHERE(me->id, ftc_python_context(me)) : ftc_where(me, me->called_from);
+    uint64_t gone = me->now | FTC_HOW(FTC_WRITES | FTC_FREES, 0xff);
+    uintptr_t end = address + 8u * (cell->units > LEAST ? cell->units : LEAST);
+    size_t count;
+    for (uintptr_t at = address; at < end; at += count * 8) {
+        ftc_cell *cells;
+        count = cells_from(at, end, &cells);
+        ftc_cell *region = ftc_region_at(at);
+        uint32_t *wheres = cells == NULL ? NULL : ftc_wheres_of(region, ftc_cell_number(at));
+        for (size_t i = 0; cells != NULL && i < count; i++) {
+            if (__builtin_expect(!is_mine(&cells[i], me->now), 0)) {
+                if (cells[i].who[0] != 0 && FTC_FLAGS(cells[i].who[0]) & FTC_FREES) {
+                    continue;                          /* that is said already */
+                }
+                ftc_touch_cell(me, region, at + i * 8, (ftc_touch){gone, where});
+            }
+            wheres[i * FTC_TOUCHES] = where;
+            set(&cells[i], gone);
         }
-        ftc_lock_cell(cell);
-        units = unit == 0 && cell->units > LEAST ? cell->units : units;
-        if (!cell->freed) {
-            ftc_touch_cell(me, cell, address + unit * 8, 8, FTC_WRITES | FTC_FREES, me->depth == 0 ? 0 : me->called_from);
-            clear(cell);
-            cell->freed = 1;
-            cell->touches[0] = (ftc_touch){
-                FTC_WHO(me->epoch, me->id, FTC_WRITES | FTC_FREES, 0, 8),
-                FTC_WHERE(me->context, me->depth == 0 ? 0 : ftc_place_of(me->called_from)),
-            };
-        }
-        ftc_unlock_cell(cell);
     }
-    me->context = inside;
     ftc_tell_all(me);
     me->behind = 1;
 }
@@ -119,25 +148,23 @@ ftc_block_given_back(void *block)
 
 HOOKS(0)
 HOOKS(1)
-HOOKS(2)
 
 void
 ftc_hook_allocators(void)
 {
-    static const PyMemAllocatorDomain domains[3] = {PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ};
-    static PyMemAllocatorEx ours[3] = {
+    static const PyMemAllocatorDomain domains[2] = {PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ};
+    static PyMemAllocatorEx ours[2] = {
         {NULL, take_0, take_zeros_0, take_other_0, give_back_0},
         {NULL, take_1, take_zeros_1, take_other_1, give_back_1},
-        {NULL, take_2, take_zeros_2, take_other_2, give_back_2},
     };
     static int done;
     if (done++) {
         return;
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++) {
         PyMem_GetAllocator(domains[i], &originals[i]);
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++) {
         PyMem_SetAllocator(domains[i], &ours[i]);
     }
 }

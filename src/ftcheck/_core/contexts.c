@@ -1,8 +1,9 @@
 /* Call stacks as numbers.
  *
  * All stacks that come up make a tree: each call stands in another one, down to the line of Python code that called into C.
- * A thread has the number of its stack at hand, and goes to the next one at each call; so each access can keep its stack in
- * 28 bits.  Nodes are found by their parent and their place in a table that only grows, without a lock.
+ * An access is one more node, above the stack it stands in; so each can keep where it was in 24 bits.  Nodes are found by
+ * their parent and their place in a table that only grows, without a lock; and each thread has those at hand that it came to
+ * last.  A stack is looked up when an access has to be noted, not at each call.
  */
 #define Py_BUILD_CORE 1
 #include "native.h"
@@ -79,6 +80,42 @@ ftc_context_at(uint32_t number)
     return number == 0 || nodes == NULL ? NULL : &nodes[number];
 }
 
+/* --- what a thread has at hand -------------------------------------------------------------------------------------- */
+
+#define PYTHON FTC_UNKNOWN           /* as a parent: `pc` is in Python code */
+
+static uint32_t
+keep(ftc_watcher *me, uint32_t parent, uintptr_t pc, uint32_t node)
+{
+    unsigned at = (unsigned)(pc + parent * 37) % FTC_AT_HAND;
+    me->near[at].pc = pc;
+    me->near[at].parent = parent;
+    me->near[at].node = node;
+    return node;
+}
+
+uint32_t
+ftc_find_node(ftc_watcher *me, uint32_t parent, uintptr_t pc, int line)
+{
+    return parent == PYTHON ? 0 : keep(me, parent, pc, ftc_context_of(parent, (uintptr_t)ftc_place_of(pc), line));
+}
+
+uint32_t
+ftc_find_context(ftc_watcher *me)
+{
+    int top = me->depth < FTC_DEEP ? me->depth : FTC_DEEP, known = top;
+    while (known > 0 && me->frames[known - 1].context == FTC_UNKNOWN) {
+        known--;
+    }
+    uint32_t context = known == 0 ? 0 : me->frames[known - 1].context;
+    for (; known < top; known++) {
+        context = me->frames[known].context = ftc_node_of(me, context, me->frames[known].called_from, 0);
+    }
+    return context;
+}
+
+/* --- Python code ----------------------------------------------------------------------------------------------------- */
+
 /* Code objects that are the bottom of a stack are kept for good.  To look up who keeps one already is what this does. */
 static uint32_t
 python_context(PyCodeObject *code, int line)
@@ -92,7 +129,7 @@ python_context(PyCodeObject *code, int line)
 }
 
 uint32_t
-ftc_python_context(void)
+ftc_python_context(ftc_watcher *me)
 {
     PyThreadState *tstate = PyThreadState_GetUnchecked();
     if (tstate == NULL || tstate->current_frame == NULL) {
@@ -102,10 +139,15 @@ ftc_python_context(void)
     while (frame != NULL && (frame->owner >= FRAME_OWNED_BY_INTERPRETER || PyStackRef_IsNull(frame->f_executable))) {
         frame = frame->previous;
     }
-    if (frame == NULL || !PyCode_Check(PyStackRef_AsPyObjectBorrow(frame->f_executable))) {
+    if (frame == NULL) {
         return 0;
+    }
+    uintptr_t pc = (uintptr_t)frame->instr_ptr;        /* of code that is kept, if it is known */
+    uint32_t known = ftc_node_of(me, PYTHON, pc, 0);
+    if (known != 0 || !PyCode_Check(PyStackRef_AsPyObjectBorrow(frame->f_executable))) {
+        return known;
     }
     PyCodeObject *code = (PyCodeObject *)PyStackRef_AsPyObjectBorrow(frame->f_executable);
     int offset = _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT);
-    return python_context(code, offset + 1);           /* the line is looked up when somebody asks */
+    return keep(me, PYTHON, pc, python_context(code, offset + 1));     /* the line is looked up when somebody asks */
 }

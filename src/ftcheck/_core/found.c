@@ -193,15 +193,27 @@ write_lock(ftc_side *side, const ftc_context *node)
     return taken;
 }
 
+/* The node of the access itself; NULL: the thread that has written it was about to write another one, or it is not in an
+ * extension. */
+static const ftc_context *
+site_of(const ftc_touch *touch)
+{
+    const ftc_context *node = ftc_context_at(FTC_NODE(touch->where));
+    return node != NULL && node->line == FTC_SITE && FTC_WHERE_ID(touch->where) == FTC_ID(touch->who) ? node : NULL;
+}
+
 static void
 write_side(ftc_side *side, const ftc_touch *touch)
 {
     side->flags = FTC_FLAGS(touch->who);
     side->thread = FTC_ID(touch->who);
     strncpy(side->label, ftc_watcher_label(side->thread), sizeof side->label - 1);
-    side->places[side->steps++] = FTC_PLACE(touch->where);
-    const ftc_context *node = ftc_context_at(FTC_CONTEXT(touch->where));
-    for (; node != NULL; node = ftc_context_at(node->parent)) {
+    const ftc_context *site = site_of(touch), *node = ftc_context_at(FTC_NODE(touch->where));
+    side->places[side->steps++] = site == NULL ? 0 : site->place;
+    if (site == NULL && FTC_WHERE_ID(touch->where) != FTC_ID(touch->who)) {
+        return;
+    }
+    for (node = site == NULL ? node : ftc_context_at(site->parent); node != NULL; node = ftc_context_at(node->parent)) {
         if (node->line > 0) {
             write_python(side, node);
         }
@@ -217,7 +229,8 @@ write_side(ftc_side *side, const ftc_touch *touch)
 static uint64_t
 name_of(const ftc_touch *touch)
 {
-    return FTC_PLACE(touch->where) << 3 | (uint64_t)FTC_FLAGS(touch->who);
+    const ftc_context *site = site_of(touch);
+    return (site == NULL ? 0 : (uint64_t)site->place) << 3 | (uint64_t)FTC_FLAGS(touch->who);
 }
 
 /* Two instructions race once, however often they do. */

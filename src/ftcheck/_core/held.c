@@ -18,9 +18,10 @@ typedef struct {
     int kind;
 } one_held;
 
+_Thread_local int ftc_locks_held __attribute__((tls_model("initial-exec")));
+
 static _Thread_local struct {
     one_held all[HELD];
-    int count;
     unsigned watch;                  /* in which these were taken */
     int known;                       /* `node` is that of `context` with these */
     uint32_t context, node;
@@ -41,7 +42,7 @@ keep_of_this_watch(void)
     unsigned now = __atomic_load_n(&watch, __ATOMIC_RELAXED);
     if (here.watch != now) {
         here.watch = now;
-        here.count = here.known = 0;
+        ftc_locks_held = here.known = 0;
     }
 }
 
@@ -49,8 +50,8 @@ void
 ftc_lock_taken(const volatile void *lock, const volatile void *key, int kind, uintptr_t pc)
 {
     keep_of_this_watch();
-    if (here.count < HELD) {
-        here.all[here.count++] = (one_held){(uintptr_t)lock, (uintptr_t)key, pc, kind};
+    if (ftc_locks_held < HELD) {
+        here.all[ftc_locks_held++] = (one_held){(uintptr_t)lock, (uintptr_t)key, pc, kind};
         here.known = 0;
     }
 }
@@ -58,10 +59,10 @@ ftc_lock_taken(const volatile void *lock, const volatile void *key, int kind, ui
 void
 ftc_lock_given_back(const volatile void *key)
 {
-    for (int i = here.count; i-- > 0;) {
+    for (int i = ftc_locks_held; i-- > 0;) {
         if (here.all[i].key == (uintptr_t)key) {
-            memmove(&here.all[i], &here.all[i + 1], (size_t)(here.count - i - 1) * sizeof here.all[0]);
-            here.count--;
+            memmove(&here.all[i], &here.all[i + 1], (size_t)(ftc_locks_held - i - 1) * sizeof here.all[0]);
+            ftc_locks_held--;
             here.known = 0;
             return;
         }
@@ -87,13 +88,13 @@ ftc_byte_exchanged(ftc_watcher *me, uintptr_t address, int before, int after, ui
 uint32_t
 ftc_with_locks(uint32_t context)
 {
-    if (__builtin_expect(here.count == 0, 1)) {
+    if (__builtin_expect(ftc_locks_held == 0, 1)) {
         return context;
     }
     keep_of_this_watch();
     if (!here.known || here.context != context) {
         here.context = here.node = context;
-        for (int i = 0; i < here.count; i++) {
+        for (int i = 0; i < ftc_locks_held; i++) {
             here.node = ftc_context_of(here.node, (uintptr_t)ftc_place_of(here.all[i].pc), FTC_LOCK_TAKEN - here.all[i].kind);
             here.node = ftc_context_of(here.node, here.all[i].lock, FTC_LOCK);
         }

@@ -141,6 +141,8 @@ static PyMethodDef methods[] = {
      "native_place(offset, /)\n--\n\n(path, offset in it, function called) of an operation in the log that has no code; "
      "None: not of an extension."},
     {"native_rest", ftc_native_rest, METH_NOARGS, "native_rest()\n--\n\nUndo native_watch()."},
+    {"native_tick", ftc_native_tick, METH_NOARGS,
+     "native_tick()\n--\n\nWhat is over now came before what begins from now on. Threads that wait for a while do the same by themselves."},
     {"native_races", ftc_native_races, METH_NOARGS,
      "native_races()\n--\n\n([path of a module, ...], [(times, address, (module, offset), later, earlier), ...], dropped): the races found since native_watch().\n"
      "Both sides: (flags, ((module, offset), ...), thread, Python file, function, line); module -1: none of them."},

@@ -14,7 +14,8 @@ ftc_native_begin(PyObject *Py_UNUSED(module), PyObject *path)
         return NULL;
     }
     Dl_info here;
-    int failed = ftc_watchers_init() < 0 || ftc_found_init(bytes == NULL ? NULL : PyBytes_AS_STRING(bytes)) < 0;
+    int failed = ftc_watchers_init() < 0 || ftc_shadow_init() < 0
+        || ftc_found_init(bytes == NULL ? NULL : PyBytes_AS_STRING(bytes)) < 0;
     Py_XDECREF(bytes);
     if (failed) {
         return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
@@ -30,12 +31,12 @@ ftc_native_begin(PyObject *Py_UNUSED(module), PyObject *path)
 }
 
 void
-ftc_native_begin_watching(void)
+ftc_native_begin_watching(int also)
 {
     ftc_new_generation();
     ftc_found_begin();
     ftc_held_begin();
-    __atomic_store_n(&ftc_native_on, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&ftc_native_on, FTC_WATCHES | also, __ATOMIC_SEQ_CST);
 }
 
 PyObject *
@@ -53,16 +54,24 @@ ftc_native_watch(PyObject *Py_UNUSED(module), PyObject *args)
     if (ftc_module_count == 0) {
         Py_RETURN_FALSE;
     }
-    ftc_native_begin_watching();
     ftc_set_delays(rate, longest < 1 ? 1 : longest, seed);
+    ftc_native_begin_watching(rate > 0 ? FTC_DELAYS : 0);
     Py_RETURN_TRUE;
 }
 
 PyObject *
 ftc_native_rest(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    __atomic_store_n(&ftc_native_on, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&ftc_native_on, FTC_RESTS, __ATOMIC_SEQ_CST);
     ftc_native_exploring = 0;
+    Py_RETURN_NONE;
+}
+
+/* native_tick(): time goes on (watchers.c). */
+PyObject *
+ftc_native_tick(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    ftc_tick();
     Py_RETURN_NONE;
 }
 

@@ -36,32 +36,40 @@
 #include <elf.h>
 #include <link.h>
 
+#pragma GCC visibility push(hidden)  /* what is declared here is reached without a detour; but for what is FTC_PUBLIC */
+
 #define FTC_PUBLIC __attribute__((visibility("default")))
 #define FTC_CALLER ((uintptr_t)__builtin_return_address(0))
 
 /* --- what an access is ------------------------------------------------------------------------ */
 
 enum ftc_access { FTC_READS = 0, FTC_WRITES = 1, FTC_ATOMIC = 2, FTC_FREES = 4 };      /* flags */
-#define FTC_RELAXED 8                /* of what comes to ftc_before_access() only */
+#define FTC_RELAXED 8                /* of what comes to ftc_arrive() only */
 
-/* One access as the shadow has it: who, when, and which of eight bytes; and from where. */
+/* One access as the shadow has it: who, when, how, and which of eight bytes; and from where.
+ *
+ * `who` is 0 where there is none.  The bit of FTC_ATOMIC is stored the other way round: so a word has all bits of another one
+ * of the same epoch where that one adds nothing to it, which is what the fast path asks (ftc_nothing_new). */
 typedef struct {
-    uint64_t who;                    /* 0: none; see FTC_WHO */
-    uint64_t where;                  /* see FTC_WHERE */
+    uint64_t who;                    /* see FTC_WHO */
+    uint32_t where;                  /* see FTC_WHERE */
 } ftc_touch;
 
-#define FTC_WHO(epoch, id, flags, low, size) \
-    ((uint64_t)(epoch) << 22 | (uint64_t)(id) << 14 | (uint64_t)(flags) << 8 | (uint64_t)(low) << 4 | (uint64_t)(size))
+#define FTC_NOW(epoch, id) ((uint64_t)(epoch) << 22 | (uint64_t)(id) << 14)
+#define FTC_HOW(flags, bytes) ((uint64_t)((flags) ^ FTC_ATOMIC) << 8 | (uint64_t)(bytes))
+#define FTC_BYTES_OF(low, size) (((1u << (size)) - 1) << (low))
 #define FTC_EPOCH(who) ((who) >> 22)
 #define FTC_ID(who) ((int)((who) >> 14 & 0xff))
-#define FTC_FLAGS(who) ((int)((who) >> 8 & 7))
-#define FTC_LOW(who) ((int)((who) >> 4 & 7))
-#define FTC_SIZE(who) ((int)((who) & 15))
+#define FTC_FLAGS(who) ((int)((who) >> 8 & 7) ^ FTC_ATOMIC)
+#define FTC_BYTES(who) ((unsigned)((who) & 0xff))
+#define FTC_SAME (~(uint64_t)0x3fff | FTC_FREES << 8)  /* what must be equal: epoch, thread, and that it frees */
 
-/* Where: the number of the call stack, of the module, and the offset of the instruction in it. */
-#define FTC_WHERE(context, place) ((uint64_t)(context) << 36 | (uint64_t)(place))
-#define FTC_CONTEXT(where) ((uint32_t)((where) >> 36))
-#define FTC_PLACE(where) ((where) & 0xfffffffffu)
+/* Where: a node of contexts.c, and once more the thread: without a lock, the other half may be that of another touch. */
+#define FTC_WHERE(id, node) ((uint32_t)(id) << 24 | (node))
+#define FTC_NODE(where) ((where) & 0xffffffu)
+#define FTC_WHERE_ID(where) ((int)((where) >> 24))
+
+/* A place: the number of the module, and the offset of the instruction in it. */
 #define FTC_PLACE_MODULE(place) ((int)((place) >> 28))
 #define FTC_PLACE_OFFSET(place) ((uintptr_t)((place) & 0xfffffff))
 
@@ -70,26 +78,52 @@ typedef struct {
 #define FTC_WATCHED 256              /* threads at a time; those beyond are not watched, and counted */
 #define FTC_DEEP 512                 /* calls within extensions; what is deeper has the stack of the last one that is noted */
 
-typedef struct { uintptr_t frame; uint32_t context; int border; } ftc_frame;
+#define FTC_AT_HAND 512                 /* nodes that a thread has at hand */
+#define FTC_CALLERS 64               /* places of calls of which it knows whether they are in an extension */
+#define FTC_UNKNOWN UINT32_MAX
+#define FTC_TICKS 64                 /* that are remembered of each thread; what is older counts as having come first */
 
 typedef struct {
+    uintptr_t frame, called_from;
+    uint32_t context;                /* FTC_UNKNOWN: nobody has asked yet */
+    int border;
+} ftc_frame;
+
+/* Of each id: the epochs that are over.  Written by the thread that has it, read by whoever has to know. */
+typedef struct {
+    _Alignas(64) uint64_t told;      /* the last epoch that is over */
+    uint64_t tick;                   /* when that was */
+    uint64_t count;                  /* of the entries there were */
+    struct { uint64_t tick, told; } entries[FTC_TICKS];          /* when this tick had passed, these were over */
+} ftc_past;
+
+typedef struct {
+    uint64_t now;                    /* its epoch, one more after each border and each atomic release; and its id: FTC_NOW */
+    ftc_past *past;
     int id;
-    uint64_t epoch;                  /* of this thread: one more after each border and each atomic release */
-    uint64_t heard[FTC_WATCHED];     /* of which epoch of each thread it has heard */
-    int behind;                      /* it has been elsewhere: before its next access it hears what all others have told */
+    int behind;                      /* it has been elsewhere: its next access is after all that others have told */
+    uint64_t since;                  /* the tick at which that was so the last time */
     int muted;
-    uintptr_t stack_low, stack_high;
-    uint32_t context;                /* its call stack now */
-    uintptr_t called_from;           /* where the extension last called something that is not compiled like it */
     int depth;
-    ftc_frame frames[FTC_DEEP];
+    uintptr_t stack_low, stack_high;
+    uintptr_t called_from;           /* where the extension last called something that is not compiled like it */
+    uint32_t turn;                   /* accesses that were noted */
+    uint32_t until;                  /* accesses before the next one that may wait */
+    int modules;                     /* there were so many when `callers` was filled */
     uint64_t random;
+    struct { uintptr_t pc; int border; } callers[FTC_CALLERS];
+    struct { uintptr_t pc; uint32_t parent, node; } near[FTC_AT_HAND];
+    uint64_t heard[FTC_WATCHED];     /* of which epoch of each thread it has heard, by atomic operations */
+    ftc_frame frames[FTC_DEEP];
     char label[FTC_LABEL_SIZE];
 } ftc_watcher;
 
+/* Whether accesses are looked at, and what else is done at each.  So the fast path of all callbacks asks one word. */
+enum ftc_mode { FTC_RESTS = 0, FTC_WATCHES = 1, FTC_DELAYS = 2, FTC_EXPLORES = 4 };      /* flags */
+
 extern int ftc_native_begun;         /* extensions are looked for: those that come are taken in */
-extern int ftc_native_on __attribute__((visibility("hidden")));        /* accesses are looked at */
-extern _Thread_local ftc_watcher *ftc_watcher_here;
+extern int ftc_native_on;            /* enum ftc_mode */
+extern _Thread_local ftc_watcher *ftc_watcher_here __attribute__((tls_model("initial-exec")));
 ftc_watcher *ftc_new_watcher(void);  /* NULL: there are too many */
 
 static inline ftc_watcher *
@@ -103,27 +137,50 @@ int ftc_watchers_init(void);
 int ftc_watchers_used(void);         /* ids below this one are, or were, in use */
 const char *ftc_watcher_label(int id);
 long ftc_unwatched(void);            /* threads there was no room for */
+
+/* Borders.  Time goes in ticks: whoever waits, or has got on a good way, makes a new one (watchers.c). */
+extern uint64_t ftc_ticks;
+#define FTC_PROGRESS 64              /* so many borders, or accesses that are noted, of a thread: time has gone on */
+/* To be called where a thread is made to wait while another one goes on, and again when it does itself. */
+static inline void
+ftc_tick(void)
+{
+    __atomic_fetch_add(&ftc_ticks, 1, __ATOMIC_SEQ_CST);
+}
+void ftc_note_tick(ftc_past *mine, uint64_t tick);
+
 /* All that this thread has done is before what any other does after its next border. */
-void ftc_tell_all(ftc_watcher *me);
-void ftc_hear_everybody(ftc_watcher *me);
-/* The clock of an atomic variable, under the lock of its cell. */
-typedef struct ftc_clock { struct ftc_clock *next; uint64_t epochs[FTC_WATCHED]; } ftc_clock;
-void ftc_hear_clock(ftc_watcher *me, const ftc_clock *clock);
-void ftc_tell_clock(ftc_watcher *me, ftc_clock *clock);
-ftc_clock *ftc_new_clock(void);      /* NULL: no memory */
-void ftc_drop_clock(ftc_clock *clock);
+static inline void
+ftc_tell_all(ftc_watcher *me)
+{
+    ftc_past *mine = me->past;
+    uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED), epoch = FTC_EPOCH(me->now);
+    if (__builtin_expect(tick != mine->tick, 0)) {
+        ftc_note_tick(mine, tick);
+    }
+    __atomic_store_n(&mine->told, epoch, __ATOMIC_RELEASE);
+    me->now += FTC_NOW(1, 0);
+    if (__builtin_expect(epoch % FTC_PROGRESS == 0, 0)) {
+        ftc_tick();
+    }
+}
 
-/* --- contexts.c ------------------------------------------------------------------------------- */
+static inline void
+ftc_hear_everybody(ftc_watcher *me)
+{
+    uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_ACQUIRE);
+    me->behind = 0;
+    me->since = tick > me->since ? tick : me->since;
+}
 
-typedef struct {
-    uint32_t parent;
-    int line;                        /* of Python code; else 0 */
-    uintptr_t place;                 /* where the call stands; or the code object, which is kept */
-} ftc_context;
+int ftc_is_before(const ftc_watcher *me, int id, uint64_t epoch);      /* what `id` did then, and what `me` does now */
 
-uint32_t ftc_context_of(uint32_t parent, uintptr_t place, int line);
-const ftc_context *ftc_context_at(uint32_t number);    /* NULL: it is the root */
-uint32_t ftc_python_context(void);   /* the line of Python code that calls into C now */
+/* The clock of an atomic variable, under the lock of its cell; by its number, and 0 is none. */
+void ftc_hear_clock(ftc_watcher *me, uint32_t clock);
+void ftc_tell_clock(ftc_watcher *me, uint32_t clock);
+uint32_t ftc_new_clock(void);        /* 0: no memory */
+void ftc_drop_clock(uint32_t clock);
+void ftc_drop_all_clocks(void);
 
 /* --- held.c ----------------------------------------------------------------------------------- */
 
@@ -138,27 +195,121 @@ void ftc_held_begin(void);
 void ftc_lock_taken(const volatile void *lock, const volatile void *key, int kind, uintptr_t pc);
 void ftc_lock_given_back(const volatile void *key);
 void ftc_byte_exchanged(ftc_watcher *me, uintptr_t address, int before, int after, uintptr_t pc);
+extern _Thread_local int ftc_locks_held __attribute__((tls_model("initial-exec")));         /* so many */
 uint32_t ftc_with_locks(uint32_t context);
 void *ftc_lock_wrapper_for(const char *name);          /* NULL: it takes none */
+
+/* --- contexts.c ------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint32_t parent;
+    int line;                        /* of Python code; else 0 */
+    uintptr_t place;                 /* where the call stands; or the code object, which is kept */
+} ftc_context;
+
+#define FTC_SITE (-1)                /* as a line: the node is no call, but an access */
+
+uint32_t ftc_context_of(uint32_t parent, uintptr_t place, int line);
+const ftc_context *ftc_context_at(uint32_t number);    /* NULL: it is the root */
+uint32_t ftc_python_context(ftc_watcher *me);          /* the line of Python code that calls into C now */
+uint32_t ftc_find_context(ftc_watcher *me);
+uint32_t ftc_find_node(ftc_watcher *me, uint32_t parent, uintptr_t pc, int line);
+
+/* A place is that of a call, or of an access, and not both. */
+static inline uint32_t
+ftc_node_of(ftc_watcher *me, uint32_t parent, uintptr_t pc, int line)
+{
+    unsigned at = (unsigned)(pc + parent * 37) % FTC_AT_HAND;
+    if (__builtin_expect(me->near[at].pc == pc && me->near[at].parent == parent, 1)) {
+        return me->near[at].node;
+    }
+    return ftc_find_node(me, parent, pc, line);
+}
+
+static inline uint32_t
+ftc_context_here(ftc_watcher *me)    /* the stack of calls within extensions */
+{
+    unsigned top = (unsigned)me->depth - 1;
+    return top < FTC_DEEP && me->frames[top].context != FTC_UNKNOWN ? me->frames[top].context : ftc_find_context(me);
+}
+
+static inline uint32_t
+ftc_where_at_hand(ftc_watcher *me, uintptr_t pc)       /* the same; FTC_UNKNOWN: it has to be looked up */
+{
+    unsigned top = (unsigned)me->depth - 1;
+    uint32_t context = top < FTC_DEEP ? me->frames[top].context : FTC_UNKNOWN;
+    unsigned at = (unsigned)(pc + context * 37) % FTC_AT_HAND;
+    return me->near[at].pc == pc && me->near[at].parent == context && ftc_locks_held == 0 ? FTC_WHERE(me->id, me->near[at].node) : FTC_UNKNOWN;
+}
+
+static inline uint32_t
+ftc_where(ftc_watcher *me, uintptr_t pc)               /* FTC_WHERE of an access there */
+{
+    return FTC_WHERE(me->id, ftc_node_of(me, ftc_with_locks(ftc_context_here(me)), pc, FTC_SITE));
+}
 
 /* --- shadow.c --------------------------------------------------------------------------------- */
 
 #define FTC_TOUCHES 3
+#define FTC_REGION 22                /* bits of an address within a region */
+#define FTC_CELLS (1u << (FTC_REGION - 3))
+#define FTC_REGIONS ((size_t)1 << (48 - FTC_REGION))   /* user space of x86-64 and aarch64 */
+#define FTC_PAGE 512                 /* cells of which is noted together whether there is anything in them */
 
 typedef struct {
-    uint8_t lock;
-    uint8_t next : 4, freed : 4;     /* which of the touches is forgotten next; the block that this is in was given back */
+    uint64_t who[FTC_TOUCHES];
+    uint8_t lock;                    /* for the clock, and what goes with it */
     uint16_t units;                  /* of eight bytes, of the block that begins here; 0: not known */
-    uint32_t generation;             /* of what it says; an older one means nothing */
-    ftc_clock *clock;
-    ftc_touch touches[FTC_TOUCHES];
+    uint32_t clock;
 } ftc_cell;
 
-ftc_cell *ftc_cell_of(uintptr_t address);              /* made if there is none; NULL: no memory */
-ftc_cell *ftc_cell_if_any(uintptr_t address);
-void ftc_lock_cell(ftc_cell *cell);  /* and what an earlier generation has left in it is gone */
-void ftc_new_generation(void);
+extern ftc_cell **ftc_regions;
+int ftc_shadow_init(void);
+ftc_cell *ftc_make_region(uintptr_t address);          /* NULL: no memory */
+void ftc_lock_cell(ftc_cell *cell);
+void ftc_new_generation(void);       /* all that it says is forgotten */
 size_t ftc_shadow_bytes(void);
+
+static inline ftc_cell *
+ftc_region_at(uintptr_t address)
+{
+    return __atomic_load_n(&ftc_regions[address >> FTC_REGION & (FTC_REGIONS - 1)], __ATOMIC_ACQUIRE);
+}
+
+static inline uint32_t
+ftc_cell_number(uintptr_t address)
+{
+    return (uint32_t)(address >> 3) & (FTC_CELLS - 1);
+}
+
+/* Beside the cells: from where each of their touches came; and which pages have any. */
+static inline uint32_t *
+ftc_wheres_of(ftc_cell *region, uint32_t number)
+{
+    return (uint32_t *)(region + FTC_CELLS) + (size_t)number * FTC_TOUCHES;
+}
+
+static inline uint8_t *
+ftc_page_of(ftc_cell *region, uint32_t number)
+{
+    return (uint8_t *)ftc_wheres_of(region, FTC_CELLS) + number / FTC_PAGE;
+}
+
+static inline ftc_cell *
+ftc_cell_of(uintptr_t address)                         /* made if there is none; NULL: no memory */
+{
+    ftc_cell *region = ftc_region_at(address);
+    region = region != NULL ? region : ftc_make_region(address);
+    return region == NULL ? NULL : &region[ftc_cell_number(address)];
+}
+
+static inline ftc_cell *
+ftc_cell_if_any(uintptr_t address)                     /* NULL: nothing was touched near it */
+{
+    ftc_cell *region = ftc_region_at(address);
+    uint32_t number = ftc_cell_number(address);
+    return region == NULL || !*ftc_page_of(region, number) ? NULL : &region[number];
+}
 
 static inline void
 ftc_unlock_cell(ftc_cell *cell)
@@ -166,14 +317,52 @@ ftc_unlock_cell(ftc_cell *cell)
     __atomic_store_n(&cell->lock, 0, __ATOMIC_RELEASE);
 }
 
+/* This thread has noted in this epoch that it does as much, or more, with these bytes. */
+static inline int
+ftc_nothing_new(const ftc_cell *cell, uint64_t who)
+{
+    uint64_t asked = FTC_SAME | who;
+    return (__atomic_load_n(&cell->who[0], __ATOMIC_RELAXED) & asked) == who
+        || (__atomic_load_n(&cell->who[1], __ATOMIC_RELAXED) & asked) == who
+        || (__atomic_load_n(&cell->who[2], __ATOMIC_RELAXED) & asked) == who;
+}
+
 /* --- accesses.c ------------------------------------------------------------------------------- */
 
+/* From a callback: all that there is to do at an access; and where this thread is watched and does not wait, and has not noted
+ * this word already. */
+void ftc_access_slowly(uintptr_t address, size_t size, int flags, uintptr_t pc);
+void ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc);
+/* The thread that comes to an access: NULL if nobody watches it, or it is its own stack.  It has waited if it had to. */
+ftc_watcher *ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc);
 void ftc_access_memory(ftc_watcher *me, uintptr_t address, size_t size, int flags, uintptr_t pc);
-/* The same for eight bytes, or a part of them, whose cell is locked. */
-void ftc_touch_cell(ftc_watcher *me, ftc_cell *cell, uintptr_t address, int size, int flags, uintptr_t pc);
+/* The same for eight bytes, or a part of them, which are in this cell of this region. */
+void ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch mine);
 void ftc_set_delays(double rate, long longest, uint64_t seed);         /* nanoseconds */
-void ftc_perhaps_wait(ftc_watcher *me, uintptr_t pc);
 void ftc_seed_watcher(ftc_watcher *me);
+
+/* The fast path of a callback that looks at up to eight bytes. */
+static inline __attribute__((always_inline)) void
+ftc_access(uintptr_t address, unsigned size, int flags, uintptr_t pc)
+{
+    int mode = __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED);
+    unsigned low = (unsigned)(address & 7);
+    if (__builtin_expect(mode == FTC_WATCHES && low + size <= 8, 1)) {
+        ftc_watcher *me = ftc_watcher_here;
+        ftc_cell *region = ftc_region_at(address);
+        if (__builtin_expect(me != NULL && region != NULL, 1)) {
+            uint64_t who = me->now | FTC_HOW(flags & ~FTC_RELAXED, FTC_BYTES_OF(low, size));
+            if (!ftc_nothing_new(&region[ftc_cell_number(address)], who)) {
+                ftc_note(me, region, address, who, pc);
+            }
+            return;
+        }
+    }
+    else if (mode == FTC_RESTS) {
+        return;
+    }
+    ftc_access_slowly(address, size, flags, pc);
+}
 
 /* --- native_points.c -------------------------------------------------------------------------- */
 
@@ -195,18 +384,6 @@ void ftc_called(uintptr_t pc, const void *function, uintptr_t first);
 /* --- native_locks.c ---------------------------------------------------------------------------- */
 
 void *ftc_waiting_wrapper_for(const char *name, void *real);        /* of functions that may have to wait */
-
-/* What comes before each access: others may go first. */
-static inline void
-ftc_before_access(ftc_watcher *me, uintptr_t address, size_t size, int flags, uintptr_t pc)
-{
-    if (ftc_native_exploring) {
-        ftc_native_point(address, size, flags, pc);
-    }
-    else {
-        ftc_perhaps_wait(me, pc);
-    }
-}
 
 /* --- tsan.c ----------------------------------------------------------------------------------- */
 
@@ -305,17 +482,20 @@ void ftc_race_found(ftc_watcher *me, const ftc_touch *mine, const ftc_touch *oth
 
 PyObject *ftc_native_begin(PyObject *module, PyObject *path);
 PyObject *ftc_native_watch(PyObject *module, PyObject *args);
-void ftc_native_begin_watching(void);
+void ftc_native_begin_watching(int also);               /* enum ftc_mode */
 PyObject *ftc_native_explore(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_points(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_module(PyObject *module, PyObject *address);
 PyObject *ftc_native_place(PyObject *module, PyObject *offset);
 PyObject *ftc_native_rest(PyObject *module, PyObject *ignored);
+PyObject *ftc_native_tick(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_races(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_state(PyObject *module, PyObject *ignored);
 int ftc_found_init(const char *path);
 void ftc_found_begin(void);          /* a new list */
 PyObject *ftc_native_races_of(PyObject *module, PyObject *path);
 uint32_t ftc_found_count(void);
+
+#pragma GCC visibility pop
 
 #endif

@@ -213,11 +213,11 @@ ftc_native_explore(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     if (ftc_module_count == 0) {                       /* one that comes later is found when it does: tsan.c */
         Py_RETURN_FALSE;
     }
-    ftc_native_begin_watching();
     passed = 0;
     ftc_native_calls_init();
     ftc_set_delays(0, 1, 0);
     ftc_native_exploring = 1;
+    ftc_native_begin_watching(FTC_EXPLORES);
     Py_RETURN_TRUE;
 }
 

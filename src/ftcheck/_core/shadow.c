@@ -1,104 +1,64 @@
 /* Shadow memory: for each eight bytes that an extension touches, the last accesses to them.
  *
- * A page of 64 KiB that is touched for the first time gets 8,192 cells of 64 bytes, which cost memory where they are used.  The
- * pages are found in a hash table that only grows, and each thread remembers those that it used last.
+ * Four MiB of addresses are a region.  The first access in one maps 22 MiB for it, which cost memory where they are used: 44
+ * bytes for each eight.  Where a region's cells are is looked up in a table with a place for each region that there can be, so
+ * that an access needs one look-up and no hashing; of the table, too, only the pages that are used cost memory.
  *
- * A cell says nothing any more when another generation has begun: what happens while nobody watches is not in it.
+ * The words that an access has to compare are apart from what is needed only where something is noted: 32 bytes a cell.
+ *
+ * Words are written without a lock, as ThreadSanitizer does: of two threads that come to a cell within nanoseconds, one may
+ * not see the other, or overwrite what it notes.  Then a race is noticed at another access, or not.
  */
 #include "native.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define PAGE 16                      /* bits of an address within a page */
-#define CELLS (1u << (PAGE - 3))
-#define BUCKETS (1u << 16)
-#define NEAR 64                      /* pages that a thread remembers */
+#define BYTES (FTC_CELLS * (sizeof(ftc_cell) + FTC_TOUCHES * sizeof(uint32_t)) + FTC_CELLS / FTC_PAGE)
+#define FEW 64                       /* pages that are zeroed; more are given back to the system */
 
-typedef struct page {
-    uintptr_t number;
-    struct page *next;
-    ftc_cell *cells;
-} page;
+_Static_assert(sizeof(ftc_cell) == 32, "two cells are a cache line");
 
-_Static_assert(sizeof(ftc_cell) == 64, "a cell is a cache line");
-
-static _Atomic(page *) buckets[BUCKETS];
-static atomic_uint generation = 1;
-static atomic_size_t pages;
+static ftc_cell *nowhere[1];
+ftc_cell **ftc_regions = nowhere;    /* which nobody looks at before ftc_shadow_init() */
+static ftc_cell **made;
+static size_t count, room;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local struct { uintptr_t number; ftc_cell *cells; } near[NEAR] __attribute__((tls_model("initial-exec")));
 
-static uint32_t
-bucket_of(uintptr_t number)
+static void *
+mapped(size_t size)
 {
-    return (uint32_t)(number * 0x9E3779B97F4A7C15u >> 48);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
 }
 
-static ftc_cell *
-find(uintptr_t number)
+int
+ftc_shadow_init(void)
 {
-    for (page *p = atomic_load_explicit(&buckets[bucket_of(number)], memory_order_acquire); p != NULL; p = p->next) {
-        if (p->number == number) {
-            return p->cells;
-        }
+    ftc_cell **table = mapped(FTC_REGIONS * sizeof *table);
+    if (table == NULL) {
+        return -1;
     }
-    return NULL;
+    ftc_regions = table;
+    return 0;
 }
 
-static ftc_cell *
-make(uintptr_t number)
+ftc_cell *
+ftc_make_region(uintptr_t address)
 {
     pthread_mutex_lock(&lock);
-    ftc_cell *cells = find(number);
-    page *p = cells == NULL ? malloc(sizeof *p) : NULL;
-    if (p != NULL) {
-        cells = mmap(NULL, CELLS * sizeof *cells, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (cells == MAP_FAILED) {
-            cells = NULL;
-            free(p);
-        }
-        else {
-            *p = (page){number, atomic_load(&buckets[bucket_of(number)]), cells};
-            atomic_store_explicit(&buckets[bucket_of(number)], p, memory_order_release);
-            pages++;
-        }
+    ftc_cell *region = ftc_region_at(address);
+    if (region == NULL && count == room) {
+        ftc_cell **more = realloc(made, (room * 2 + 16) * sizeof *more);
+        made = more != NULL ? more : made;
+        room = more != NULL ? room * 2 + 16 : room;
+    }
+    if (region == NULL && count < room && (region = mapped(BYTES)) != NULL) {
+        made[count++] = region;
+        __atomic_store_n(&ftc_regions[address >> FTC_REGION & (FTC_REGIONS - 1)], region, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&lock);
-    return cells;
-}
-
-static ftc_cell *
-cells_of(uintptr_t address, int may_make)
-{
-    uintptr_t number = address >> PAGE;
-    unsigned at = (unsigned)(number & (NEAR - 1));
-    if (near[at].number == number && near[at].cells != NULL) {
-        return near[at].cells;
-    }
-    ftc_cell *cells = find(number);
-    if (cells == NULL && may_make) {
-        cells = make(number);
-    }
-    if (cells != NULL) {
-        near[at].number = number;
-        near[at].cells = cells;
-    }
-    return cells;
-}
-
-ftc_cell *
-ftc_cell_of(uintptr_t address)
-{
-    ftc_cell *cells = cells_of(address, 1);
-    return cells == NULL ? NULL : &cells[address >> 3 & (CELLS - 1)];
-}
-
-ftc_cell *
-ftc_cell_if_any(uintptr_t address)
-{
-    ftc_cell *cells = cells_of(address, 0);
-    return cells == NULL ? NULL : &cells[address >> 3 & (CELLS - 1)];
+    return region;
 }
 
 void
@@ -109,27 +69,47 @@ ftc_lock_cell(ftc_cell *cell)
             sched_yield();                             /* whoever has it was taken off its CPU */
         }
     }
-    uint32_t now = atomic_load_explicit(&generation, memory_order_relaxed);
-    if (cell->generation != now) {
-        cell->generation = now;
-        cell->freed = 0;
-        cell->units = 0;
-        if (cell->clock != NULL) {
-            ftc_drop_clock(cell->clock);
-            cell->clock = NULL;
-        }
-        memset(cell->touches, 0, sizeof cell->touches);
+}
+
+static size_t
+pages_of(ftc_cell *region)
+{
+    size_t pages = 0;
+    for (uint32_t page = 0; page < FTC_CELLS / FTC_PAGE; page++) {
+        pages += *ftc_page_of(region, page * FTC_PAGE);
     }
+    return pages;
 }
 
 void
 ftc_new_generation(void)
 {
-    generation++;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < count; i++) {
+        size_t pages = pages_of(made[i]);
+        if (pages > FEW && madvise(made[i], BYTES, MADV_DONTNEED) == 0) {
+            continue;
+        }
+        for (uint32_t cell = 0; pages > 0 && cell < FTC_CELLS; cell += FTC_PAGE) {
+            if (*ftc_page_of(made[i], cell)) {
+                memset(&made[i][cell], 0, FTC_PAGE * sizeof(ftc_cell));
+                *ftc_page_of(made[i], cell) = 0;
+            }
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    ftc_drop_all_clocks();
 }
 
+/* Of the pages in which there is something. */
 size_t
 ftc_shadow_bytes(void)
 {
-    return pages * CELLS * sizeof(ftc_cell);
+    size_t pages = 0;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < count; i++) {
+        pages += pages_of(made[i]);
+    }
+    pthread_mutex_unlock(&lock);
+    return pages * FTC_PAGE * (sizeof(ftc_cell) + FTC_TOUCHES * sizeof(uint32_t));
 }

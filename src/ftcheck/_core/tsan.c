@@ -28,35 +28,41 @@ watching(void)
     return __builtin_expect(ftc_native_on, 0) ? ftc_watcher_me() : NULL;
 }
 
-static inline int
-is_own_stack(const ftc_watcher *me, uintptr_t address)
-{
-    return address - me->stack_low < me->stack_high - me->stack_low;
-}
-
-static inline void
-access_to(uintptr_t address, size_t size, int flags, uintptr_t pc)
-{
-    ftc_watcher *me = watching();
-    if (me == NULL || is_own_stack(me, address) || me->muted) {
-        return;
-    }
-    ftc_before_access(me, address, size, flags, pc);
-    if (me->behind) {
-        ftc_hear_everybody(me);
-    }
-    ftc_access_memory(me, address, size, flags, pc);
-}
-
 void
 ftc_range(uintptr_t address, size_t size, int flags, uintptr_t pc)
 {
-    access_to(address, size < LONGEST ? size : LONGEST, flags, pc);
+    if (__atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) != FTC_RESTS) {
+        ftc_access_slowly(address, size < LONGEST ? size : LONGEST, flags, pc);
+    }
 }
 
 /* --- functions ----------------------------------------------------------------------------------------------------- */
 
-static void
+/* Whether a function that returns to this address was called by code that is not compiled like it. */
+static __attribute__((noinline)) int
+look_for_border(ftc_watcher *me, uintptr_t pc, unsigned at)
+{
+    int modules = __atomic_load_n(&ftc_module_count, __ATOMIC_ACQUIRE);
+    if (me->modules != modules) {
+        memset(me->callers, 0, sizeof me->callers);
+        me->modules = modules;
+    }
+    me->callers[at].pc = pc;
+    me->callers[at].border = ftc_module_of(pc) < 0;
+    return me->callers[at].border;
+}
+
+static inline int
+is_border(ftc_watcher *me, uintptr_t pc)
+{
+    unsigned at = (unsigned)(pc ^ pc >> 7) % FTC_CALLERS;
+    if (__builtin_expect(me->callers[at].pc == pc && me->modules == ftc_module_count, 1)) {
+        return me->callers[at].border;
+    }
+    return look_for_border(me, pc, at);
+}
+
+static inline void
 border(ftc_watcher *me)
 {
     ftc_tell_all(me);
@@ -64,54 +70,46 @@ border(ftc_watcher *me)
 }
 
 /* Those whose frames lie below this address are over. */
-static void
+static inline void
 leave_those_below(ftc_watcher *me, uintptr_t frame)
 {
-    if (me->depth > FTC_DEEP && me->frames[FTC_DEEP - 1].frame < frame) {
+    if (__builtin_expect(me->depth > FTC_DEEP && me->frames[FTC_DEEP - 1].frame < frame, 0)) {
         me->depth = FTC_DEEP;
     }
     while (me->depth > 0 && me->depth <= FTC_DEEP && me->frames[me->depth - 1].frame < frame) {
         me->depth--;
-        me->context = me->frames[me->depth].context;
         if (me->frames[me->depth].border) {
             border(me);
         }
     }
 }
 
+static __attribute__((noinline)) void
+enter(ftc_watcher *me, uintptr_t pc, uintptr_t frame)
+{
+    leave_those_below(me, frame + 1);
+    int from_outside = is_border(me, pc);
+    if (me->depth < FTC_DEEP) {
+        me->frames[me->depth] = (ftc_frame){frame, pc, from_outside ? ftc_python_context(me) : FTC_UNKNOWN, from_outside};
+    }
+    me->depth++;
+    me->behind |= from_outside;
+}
+
 void
 __tsan_func_entry(void *pc)
 {
     ftc_watcher *me = watching();
-    if (me == NULL) {
-        return;
-    }
-    uintptr_t frame = FRAME_OF_CALLER;
-    leave_those_below(me, frame + 1);
-    int from_outside = ftc_module_of((uintptr_t)pc) < 0;
-    if (me->depth < FTC_DEEP) {
-        me->frames[me->depth] = (ftc_frame){frame, me->context, from_outside};
-    }
-    me->depth++;
-    if (from_outside) {
-        me->behind = 1;
-        me->context = ftc_python_context();
-    }
-    else if (me->depth <= FTC_DEEP) {
-        me->context = ftc_context_of(me->context, (uintptr_t)ftc_place_of((uintptr_t)pc), 0);
+    if (me != NULL) {
+        enter(me, (uintptr_t)pc, FRAME_OF_CALLER);
     }
 }
 
 /* Who returns is mostly who came last.  Where it is not, because it came before anybody watched, or stands deeper than is noted,
  * or on another stack, nobody knows where it returns to: that is a border, then. */
-void
-__tsan_func_exit(void)
+static __attribute__((noinline)) void
+leave(ftc_watcher *me, uintptr_t frame)
 {
-    ftc_watcher *me = watching();
-    if (me == NULL) {
-        return;
-    }
-    uintptr_t frame = FRAME_OF_CALLER;
     leave_those_below(me, frame);
     if (me->depth == 0 || me->depth > FTC_DEEP || me->frames[me->depth - 1].frame != frame) {
         me->depth -= me->depth > FTC_DEEP;
@@ -121,10 +119,17 @@ __tsan_func_exit(void)
     if (ftc_native_exploring) {
         ftc_native_settle();
     }
-    const ftc_frame *left = &me->frames[--me->depth];
-    me->context = left->context;
-    if (left->border) {
+    if (me->frames[--me->depth].border) {
         border(me);
+    }
+}
+
+void
+__tsan_func_exit(void)
+{
+    ftc_watcher *me = watching();
+    if (me != NULL) {
+        leave(me, FRAME_OF_CALLER);
     }
 }
 
@@ -142,10 +147,18 @@ ftc_call_out(uintptr_t pc)
 
 #define CALLBACK(name, size, flags) \
     FTC_PUBLIC void __tsan_##name##size(void *address); \
-    void __tsan_##name##size(void *address) { access_to((uintptr_t)address, size, flags, FTC_CALLER); }
+    void __tsan_##name##size(void *address) { ftc_access((uintptr_t)address, size, flags, FTC_CALLER); }
+
+#define CALLBACK_16(name, flags) \
+    FTC_PUBLIC void __tsan_##name##16(void *address); \
+    void __tsan_##name##16(void *address) \
+    { \
+        ftc_access((uintptr_t)address, 8, flags, FTC_CALLER); \
+        ftc_access((uintptr_t)address + 8, 8, flags, FTC_CALLER); \
+    }
 
 #define ALL_SIZES(name, flags) \
-    CALLBACK(name, 1, flags) CALLBACK(name, 2, flags) CALLBACK(name, 4, flags) CALLBACK(name, 8, flags) CALLBACK(name, 16, flags)
+    CALLBACK(name, 1, flags) CALLBACK(name, 2, flags) CALLBACK(name, 4, flags) CALLBACK(name, 8, flags) CALLBACK_16(name, flags)
 
 ALL_SIZES(read, FTC_READS)
 ALL_SIZES(write, FTC_WRITES)
@@ -185,14 +198,14 @@ void
 __tsan_vptr_update(void **vptr, void *value)
 {
     if (*vptr != value) {
-        access_to((uintptr_t)vptr, sizeof *vptr, FTC_WRITES, FTC_CALLER);
+        ftc_access((uintptr_t)vptr, sizeof *vptr, FTC_WRITES, FTC_CALLER);
     }
 }
 
 void
 __tsan_vptr_read(void **vptr)
 {
-    access_to((uintptr_t)vptr, sizeof *vptr, FTC_READS, FTC_CALLER);
+    ftc_access((uintptr_t)vptr, sizeof *vptr, FTC_READS, FTC_CALLER);
 }
 
 void *

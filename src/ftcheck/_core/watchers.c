@@ -4,9 +4,15 @@
  * epoch of each thread one has heard; an access in epoch e of thread t comes before all that is done by those who have heard
  * of e of t (Lamport 1978; as epochs: Flanagan and Freund, FastTrack, PLDI 2009).
  *
- * Borders (native.h) are cheap that way.  Whoever comes to one tells everybody, and hears what everybody has told.  All that
- * a thread has heard of was told by those who did it, so it is enough that each thread tells its own epoch: one store, and
- * to hear is to read those of all threads.
+ * Borders (native.h) come so often that they must not write to, or read, what other threads write to.  So they go by the clock:
+ * time is a number of ticks.  Whoever is at a border notes, for itself, that its epoch is over, and since which tick; and when
+ * it comes back, at which tick that was.  Only where two accesses may race is it asked whether the epoch of one was over when
+ * the other thread came back.  Within one tick all that is over is taken to have come first.  Ticks are made where threads wait
+ * for a while, which is where stretches of C code overlap, and every so many borders and accesses.
+ *
+ * Nothing that was ordered is taken for a race: who ends an epoch reads the clock before it lets anybody go on, who was let go
+ * on reads it after that, and it does not go back.  A race is missed where both stretches have met within one tick, and one
+ * was over before the other one came to the same memory.
  */
 #include "native.h"
 #include <stdlib.h>
@@ -16,7 +22,9 @@
 int ftc_native_begun, ftc_native_on;
 _Thread_local ftc_watcher *ftc_watcher_here __attribute__((tls_model("initial-exec")));
 
-static uint64_t told[FTC_WATCHED];                     /* the last epoch of each thread that is over */
+uint64_t ftc_ticks = 1;
+
+static ftc_past pasts[FTC_WATCHED];
 static ftc_watcher *watchers[FTC_WATCHED];
 static char labels[FTC_WATCHED][FTC_LABEL_SIZE];
 static atomic_int used;
@@ -58,16 +66,22 @@ ftc_watchers_init(void)
     return 0;
 }
 
-/* The id that has been free for longest: what its last owner did is told apart by epochs, but only as long as somebody knows. */
+/* The id that has been free for longest: what its last owner did is told apart by epochs, but only as long as somebody knows.
+ * Clocks are as long as there are ids in use, so no more of them are taken than there have to be. */
 static int
 free_id(void)
 {
-    static int next;
-    for (int i = 0; i < FTC_WATCHED; i++) {
-        int id = (next + i) % FTC_WATCHED;
-        if (watchers[id] == NULL) {
-            next = id + 1 == FTC_WATCHED ? 0 : id + 1;
-            return id;
+    static int next, window = 32;
+    for (; window <= FTC_WATCHED; window *= 2) {
+        for (int i = 0; i < window; i++) {
+            int id = (next + i) % window;
+            if (watchers[id] == NULL) {
+                next = id + 1;
+                return id;
+            }
+        }
+        if (window == FTC_WATCHED) {
+            break;
         }
     }
     return -1;
@@ -96,7 +110,8 @@ ftc_new_watcher(void)
         return NULL;
     }
     me->id = id;
-    me->epoch = __atomic_load_n(&told[id], __ATOMIC_ACQUIRE) + 1;
+    me->past = &pasts[id];
+    me->now = FTC_NOW(__atomic_load_n(&me->past->told, __ATOMIC_ACQUIRE) + 1, id);
     const ftc_slot *slot = ftc_my_slot();
     snprintf(me->label, sizeof me->label, "%s", slot != NULL ? slot->label : getpid() == gettid() ? "the main thread" : "a thread");
     memcpy(labels[id], me->label, sizeof me->label);
@@ -138,81 +153,130 @@ ftc_unwatched(void)
 /* --- borders ------------------------------------------------------------------------------------------------------- */
 
 void
-ftc_tell_all(ftc_watcher *me)
+ftc_note_tick(ftc_past *mine, uint64_t tick)
 {
-    __atomic_store_n(&told[me->id], me->epoch, __ATOMIC_SEQ_CST);
-    me->epoch++;
+    mine->entries[mine->count % FTC_TICKS].tick = mine->tick;
+    mine->entries[mine->count % FTC_TICKS].told = mine->told;
+    __atomic_store_n(&mine->count, mine->count + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&mine->tick, tick, __ATOMIC_RELEASE);
 }
 
-/* Who reads of two threads may read the first one before, and the second one after that one has heard of the first: so it
- * reads until nothing has changed. */
-void
-ftc_hear_everybody(ftc_watcher *me)
+/* The order of these reads is the reverse of that in which ftc_tell_all() writes. */
+int
+ftc_is_before(const ftc_watcher *me, int id, uint64_t epoch)
 {
-    me->behind = 0;
-    int count = atomic_load(&used);
-    for (int changed = 1, turn = 0; changed && turn < 64; turn++) {
-        changed = 0;
-        for (int i = 0; i < count; i++) {
-            uint64_t now = __atomic_load_n(&told[i], __ATOMIC_SEQ_CST);
-            if (now > me->heard[i]) {
-                me->heard[i] = now;
-                changed = 1;
-            }
+    const ftc_past *theirs = &pasts[id];
+    if (me->heard[id] >= epoch) {
+        return 1;
+    }
+    if (__atomic_load_n(&theirs->told, __ATOMIC_ACQUIRE) < epoch) {
+        return 0;                                      /* it is still at it */
+    }
+    if (__atomic_load_n(&theirs->tick, __ATOMIC_ACQUIRE) <= me->since) {
+        return 1;
+    }
+    uint64_t count = __atomic_load_n(&theirs->count, __ATOMIC_ACQUIRE);
+    for (uint64_t i = count; i > 0 && i + FTC_TICKS > count; i--) {
+        uint64_t tick = __atomic_load_n(&theirs->entries[(i - 1) % FTC_TICKS].tick, __ATOMIC_RELAXED);
+        uint64_t told = __atomic_load_n(&theirs->entries[(i - 1) % FTC_TICKS].told, __ATOMIC_RELAXED);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&theirs->count, __ATOMIC_RELAXED) >= i + FTC_TICKS - 1) {
+            return 1;                                  /* or another one is there by now */
+        }
+        if (tick <= me->since || epoch > told) {
+            return epoch <= told;
         }
     }
+    return count >= FTC_TICKS;
 }
 
 /* --- atomic variables ---------------------------------------------------------------------------------------------- */
 
-static ftc_clock *spare;                               /* clocks that nobody has */
-static int spare_lock;
+#define GROUP 256
+#define GROUPS 4096
+
+/* What a variable's releases have told. */
+typedef struct {
+    uint32_t next;                   /* that is spare, too */
+    uint64_t since;
+    uint64_t epochs[FTC_WATCHED];
+} vector;
+
+static vector *groups[GROUPS];        /* that come into being one after the other */
+static uint32_t clocks = 1, spare;   /* numbers that were given; the first of those that nobody has */
+static int clocks_lock;
+
+static vector *
+clock_at(uint32_t number)
+{
+    return &groups[number / GROUP][number % GROUP];
+}
 
 static void
-lock_spare(void)
+lock_clocks(void)
 {
-    while (__atomic_exchange_n(&spare_lock, 1, __ATOMIC_ACQUIRE)) {
+    while (__atomic_exchange_n(&clocks_lock, 1, __ATOMIC_ACQUIRE)) {
         sched_yield();
     }
 }
 
-ftc_clock *
+uint32_t
 ftc_new_clock(void)
 {
-    lock_spare();
-    ftc_clock *clock = spare;
-    spare = clock == NULL ? NULL : clock->next;
-    __atomic_store_n(&spare_lock, 0, __ATOMIC_RELEASE);
-    if (clock != NULL) {
-        memset(clock, 0, sizeof *clock);
-        return clock;
+    lock_clocks();
+    uint32_t number = spare;
+    if (number != 0) {
+        spare = clock_at(number)->next;
+        memset(clock_at(number), 0, sizeof(vector));
     }
-    return calloc(1, sizeof *clock);
+    else if (clocks < GROUP * GROUPS) {
+        vector **group = &groups[clocks / GROUP];
+        *group = *group == NULL ? calloc(GROUP, sizeof(vector)) : *group;
+        number = *group == NULL ? 0 : clocks++;
+    }
+    __atomic_store_n(&clocks_lock, 0, __ATOMIC_RELEASE);
+    return number;
 }
 
 void
-ftc_drop_clock(ftc_clock *clock)
+ftc_drop_clock(uint32_t number)
 {
-    lock_spare();
-    clock->next = spare;
-    spare = clock;
-    __atomic_store_n(&spare_lock, 0, __ATOMIC_RELEASE);
+    lock_clocks();
+    clock_at(number)->next = spare;
+    spare = number;
+    __atomic_store_n(&clocks_lock, 0, __ATOMIC_RELEASE);
 }
 
 void
-ftc_hear_clock(ftc_watcher *me, const ftc_clock *clock)
+ftc_drop_all_clocks(void)
 {
+    lock_clocks();
+    spare = 0;
+    for (uint32_t number = clocks - 1; number > 0; number--) {
+        clock_at(number)->next = spare;
+        spare = number;
+    }
+    __atomic_store_n(&clocks_lock, 0, __ATOMIC_RELEASE);
+}
+
+void
+ftc_hear_clock(ftc_watcher *me, uint32_t number)
+{
+    const vector *heard = clock_at(number);
     for (int i = 0, count = atomic_load(&used); i < count; i++) {
-        me->heard[i] = clock->epochs[i] > me->heard[i] ? clock->epochs[i] : me->heard[i];
+        me->heard[i] = heard->epochs[i] > me->heard[i] ? heard->epochs[i] : me->heard[i];
     }
+    me->since = heard->since > me->since ? heard->since : me->since;
 }
 
 /* Of all that was told to everybody (ftc_tell_all), which the caller has done just before. */
 void
-ftc_tell_clock(ftc_watcher *me, ftc_clock *clock)
+ftc_tell_clock(ftc_watcher *me, uint32_t number)
 {
+    vector *telling = clock_at(number);
     for (int i = 0, count = atomic_load(&used); i < count; i++) {
-        clock->epochs[i] = me->heard[i] > clock->epochs[i] ? me->heard[i] : clock->epochs[i];
+        telling->epochs[i] = me->heard[i] > telling->epochs[i] ? me->heard[i] : telling->epochs[i];
     }
-    clock->epochs[me->id] = me->epoch - 1;
+    telling->epochs[me->id] = FTC_EPOCH(me->now) - 1;
+    telling->since = me->since > telling->since ? me->since : telling->since;
 }
