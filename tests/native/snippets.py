@@ -72,7 +72,8 @@ UNSEEN PyObject *again(PyObject *module, PyObject *argument) { (void)module; (vo
 static PyMethodDef methods[] = {
     {"left", call_left, METH_NOARGS, NULL}, {"right", call_right, METH_NOARGS, NULL}, {"again", again, METH_NOARGS, NULL},
     MORE {NULL, NULL, 0, NULL}};
-static PyModuleDef_Slot slots[] = {{Py_mod_gil, Py_MOD_GIL_NOT_USED}, {0, NULL}};
+static PyModuleDef_Slot slots[] = {{Py_mod_gil, Py_MOD_GIL_NOT_USED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED}, {0, NULL}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, NAME, NULL, 0, methods, slots, NULL, NULL, NULL};
 PyMODINIT_FUNC INIT(void) { return PyModuleDef_Init(&definition); }
 """
@@ -115,7 +116,7 @@ def name(side):
     return side.stack[0].function.partition("(")[0] if side.stack else ""
 
 rows = [[[side.what, name(side)] for side in (race.later, race.earlier)] for race in seen.races]
-print("RESULT" + json.dumps(dict(races=rows, text=races.text(seen), said=said, seen=_core.native_state())), flush=True)
+print("RESULT" + json.dumps(dict(races=rows, text=races.text(seen), said=said, seen=dict(modules=len(seen.seen.modules), accesses=seen.seen.accesses, limits=seen.seen.limits))), flush=True)
 """
 
 
@@ -128,7 +129,7 @@ class Outcome:
     races: list[set[tuple[str, str]]] = field(default_factory=list)
     text: str = ""
     said: object = None
-    seen: object = None
+    seen: dict[str, object] = field(default_factory=dict)
 
     @property
     def functions(self):

@@ -111,7 +111,9 @@ _CXX_LOCKS = {
 @pytest.mark.parametrize("kind", _CXX_LOCKS)
 def test_locks_of_cxx(tmp_path, cc, kind):
     declare, lock = _CXX_LOCKS[kind]
-    outcome = races_of(tmp_path, _LOCKED.format(declare=declare, lock=lock, unlock=""), cc=cc, suffix=".cpp", flags=("-std=c++17",))
+    outcome = races_of(
+        tmp_path, _LOCKED.format(declare=declare, lock=lock, unlock=""), cc=cc, suffix=".cpp", flags=("-std=c++17",)
+    )
 
     assert outcome.races == [], outcome.text
 
@@ -256,5 +258,26 @@ static void left(void)
     await(3);
 }
 static void right(void) { other++; reach(1); await(2); PyMutex_Lock(&lock); reads(); reach(3); PyMutex_Unlock(&lock); }
+"""
+    assert races_of(tmp_path, source, cc=cc).races == []
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+@pytest.mark.parametrize("kind", ["release", "acquire", "both"])
+def test_fences_make_relaxed_operations_order(tmp_path, cc, kind):
+    fence = "__atomic_thread_fence(__ATOMIC_SEQ_CST)"
+    release = f"{fence}; __atomic_store_n(&flag, 1, __ATOMIC_RELAXED)"
+    acquire = f"while (!__atomic_load_n(&flag, __ATOMIC_RELAXED)) rest(); {fence}"
+    if kind == "release":
+        acquire = "while (!__atomic_load_n(&flag, __ATOMIC_ACQUIRE)) rest()"
+    if kind == "acquire":
+        release = "__atomic_store_n(&flag, 1, __ATOMIC_RELEASE)"
+    source = f"""
+static volatile long shared, other;
+static int flag;
+static NOINLINE void writes(void) {{ shared++; }}
+static NOINLINE long reads(void) {{ return shared; }}
+static void left(void) {{ await(1); writes(); {release}; reach(2); await(3); }}
+static void right(void) {{ other++; reach(1); await(2); {acquire}; reads(); reach(3); }}
 """
     assert races_of(tmp_path, source, cc=cc).races == []

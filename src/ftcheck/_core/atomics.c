@@ -29,6 +29,19 @@ releases(int order)
     return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
 }
 
+/* What is stored after a fence that releases is released by it (C11, 7.17.4). */
+static inline int
+after_fence(int order)
+{
+    const ftc_watcher *me = ftc_watcher_here;
+    if (__builtin_expect(me == NULL || !me->fenced, 1)) {
+        return order;
+    }
+    return order == __ATOMIC_RELAXED ? __ATOMIC_RELEASE
+        : order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME ? __ATOMIC_ACQ_REL
+                                                                 : order;
+}
+
 static inline int
 relaxed(int order)
 {
@@ -69,6 +82,9 @@ begin(const volatile void *variable, int size, int flags, int order, uintptr_t p
 static void
 hear(ftc_watcher *me, const ftc_cell *cell)
 {
+    if (__builtin_expect(ftc_unwatched() != 0, 0)) {
+        me->behind = 1;
+    }
     if (cell->clock != 0) {
         ftc_hear_clock(me, cell->clock);
     }
@@ -107,6 +123,9 @@ acquired(const volatile void *variable, int order)
     if (order == __ATOMIC_RELAXED || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) == FTC_RESTS || me == NULL || me->muted) {
         return;
     }
+    if (__builtin_expect(ftc_unwatched() != 0, 0)) {
+        me->behind = 1;                                /* who is not watched tells no clock */
+    }
     ftc_cell *cell = ftc_cell_if_any((uintptr_t)variable);
     if (cell != NULL && (__atomic_load_n(&cell->lock, __ATOMIC_ACQUIRE) || __atomic_load_n(&cell->clock, __ATOMIC_ACQUIRE))) {
         ftc_lock_cell(cell);
@@ -133,6 +152,7 @@ ftc_release_at(uintptr_t address)
     FTC_PUBLIC type __tsan_atomic##bits##_##name(volatile type *variable, type value, int order); \
     type __tsan_atomic##bits##_##name(volatile type *variable, type value, int order) \
     { \
+        order = after_fence(order); \
         moment it = begin(variable, sizeof(type), FTC_WRITES, order, FTC_CALLER); \
         type before = how(variable, value, __ATOMIC_SEQ_CST); \
         end(it, order, 1, 1); \
@@ -147,6 +167,7 @@ ftc_release_at(uintptr_t address)
 #define EXCHANGE(type) \
     { \
         type before = *expected; \
+        order = after_fence(order); \
         moment it = begin(variable, sizeof(type), FTC_WRITES, order, FTC_CALLER); \
         int done = __atomic_compare_exchange_n(variable, expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
         end(it, done ? order : otherwise, 1, done); \
@@ -169,6 +190,7 @@ ftc_release_at(uintptr_t address)
     } \
     void __tsan_atomic##bits##_store(volatile type *variable, type value, int order) \
     { \
+        order = after_fence(order); \
         moment it = begin(variable, sizeof(type), FTC_WRITES | relaxed(order), order, FTC_CALLER); \
         __atomic_store_n(variable, value, __ATOMIC_SEQ_CST); \
         end(it, order, 0, 1); \
@@ -186,6 +208,7 @@ ftc_release_at(uintptr_t address)
         EXCHANGE(type) \
     type __tsan_atomic##bits##_compare_exchange_val(volatile type *variable, type expected, type value, int order, int otherwise) \
     { \
+        order = after_fence(order); \
         moment it = begin(variable, sizeof(type), FTC_WRITES, order, FTC_CALLER); \
         int done = __atomic_compare_exchange_n(variable, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
         end(it, done ? order : otherwise, 1, done); \
@@ -201,12 +224,15 @@ SIZE(64, uint64_t)
 FTC_PUBLIC void __tsan_atomic_thread_fence(int order);
 FTC_PUBLIC void __tsan_atomic_signal_fence(int order);
 
-/* A fence makes relaxed operations before and after it order.  Which these are is not followed: it is a border. */
+/* A fence makes relaxed operations before and after it order.  Which of those before it do is not followed: it is a border. */
 void
 __tsan_atomic_thread_fence(int order)
 {
     if (order != __ATOMIC_RELAXED) {
         ftc_call_out(FTC_CALLER);
+        if (ftc_watcher_here != NULL && releases(order)) {
+            ftc_watcher_here->fenced = 1;
+        }
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }

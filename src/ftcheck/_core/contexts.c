@@ -17,6 +17,7 @@
 
 static ftc_context *nodes;
 static _Atomic uint32_t *slots;                        /* numbers of nodes; 0: free */
+static atomic_long lost;
 static atomic_uint count = 1;                          /* node 0 is the root */
 
 static void *
@@ -58,6 +59,7 @@ ftc_context_of(uint32_t parent, uintptr_t place, int line)
             if (fresh == 0) {
                 fresh = atomic_load(&count) < NODES ? atomic_fetch_add(&count, 1) : NODES;
                 if (fresh >= NODES) {
+                    lost++;
                     return parent;
                 }
                 nodes[fresh] = (ftc_context){parent, line, place};
@@ -71,7 +73,14 @@ ftc_context_of(uint32_t parent, uintptr_t place, int line)
             return found;                              /* perhaps another thread was faster, and `fresh` is lost */
         }
     }
+    lost++;
     return parent;
+}
+
+long
+ftc_contexts_lost(void)
+{
+    return lost;
 }
 
 const ftc_context *

@@ -57,6 +57,12 @@ ftc_found_begin(void)
     the->count = the->dropped = 0;
 }
 
+unsigned long
+ftc_found_dropped(void)
+{
+    return the == NULL ? 0 : the->dropped;
+}
+
 uint32_t
 ftc_found_count(void)
 {
@@ -258,11 +264,22 @@ is_new(const ftc_touch *mine, const ftc_touch *other, uint32_t *number)
     return 0;
 }
 
+static int
+has_place(const ftc_touch *touch)
+{
+    const ftc_context *site = site_of(touch);
+    return site == NULL || site->place != 0 || FTC_FLAGS(touch->who) & FTC_FREES;
+}
+
 void
 ftc_race_found(ftc_watcher *Py_UNUSED(me), const ftc_touch *mine, const ftc_touch *other, uintptr_t address)
 {
     uint32_t number;
     if (the == NULL) {
+        return;
+    }
+    if (!has_place(mine) || !has_place(other)) {       /* in a module that was refused, whose calls are no borders */
+        __atomic_add_fetch(&the->dropped, 1, __ATOMIC_RELAXED);
         return;
     }
     while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE)) {

@@ -93,6 +93,20 @@ ftc_imports_one(const ftc_imports *all, const char *name, size_t length)
     return 0;
 }
 
+void **
+ftc_import_entry(const ftc_imports *all, const char *name)
+{
+    for (int table = 0; table < 2; table++) {
+        for (size_t i = 0; i < all->sizes[table]; i++) {
+            const ElfW(Rela) *one = &all->tables[table][i];
+            if (is_import(one) && strcmp(all->names + symbol_of(all, one)->st_name, name) == 0) {
+                return (void **)(all->base + one->r_offset);
+            }
+        }
+    }
+    return NULL;
+}
+
 /* The version of a symbol that a module asks for; NULL: none. */
 static const char *
 version_of(const ftc_imports *all, size_t symbol)

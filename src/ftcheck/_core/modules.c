@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 ftc_module ftc_modules[FTC_MODULES];
-int ftc_module_count;
+int ftc_module_count, ftc_module_changes;
 static int refused;
 static unsigned long long unloaded;  /* as the linker counts them */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -92,6 +92,7 @@ take_in(const struct dl_phdr_info *info, const ftc_imports *all)
         strncpy(module->path, info->dlpi_name, sizeof module->path - 1);
     }
     __atomic_store_n(&ftc_module_count, ftc_module_count + 1, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&ftc_module_changes, 1, __ATOMIC_RELEASE);
     return ftc_module_count - 1;
 }
 
@@ -110,9 +111,7 @@ note(struct dl_phdr_info *info, size_t Py_UNUSED(size), void *list)
         found->all = more;
         found->room = room;
     }
-    if (info->dlpi_name != NULL && *info->dlpi_name != '\0') {
-        found->all[found->count++] = *info;
-    }
+    found->all[found->count++] = *info;
     return 0;
 }
 
@@ -123,6 +122,7 @@ forget_all(void)
     for (int i = 0; i < ftc_module_count; i++) {
         __atomic_store_n(&ftc_modules[i].high, 0, __ATOMIC_RELEASE);
     }
+    __atomic_fetch_add(&ftc_module_changes, 1, __ATOMIC_RELEASE);
 }
 
 static int
@@ -133,15 +133,23 @@ was_here(const ftc_imports *all, const struct dl_phdr_info *info)
         if (module->low == all->low && module->base == all->base && module->end == all->end && module->high == 0
             && strcmp(module->path, info->dlpi_name) == 0) {
             __atomic_store_n(&module->high, all->high, __ATOMIC_RELEASE);
+            __atomic_fetch_add(&ftc_module_changes, 1, __ATOMIC_RELEASE);
             return i;
         }
     }
     return -1;
 }
 
+static int
+is_interpreter(const ftc_imports *imports)
+{
+    return (uintptr_t)PyMem_RawMalloc - imports->low < imports->high - imports->low;
+}
+
 static void
 look(void)
 {
+    static int hooked;
     loaded found = {0};
     dl_iterate_phdr(note, &found);
     int again = found.count > 0 && found.all[0].dlpi_subs != unloaded;
@@ -153,9 +161,15 @@ look(void)
     }
     for (int i = 0; imports != NULL && numbers != NULL && i < found.count; i++) {
         numbers[i] = -1;
-        if (ftc_read_imports(&found.all[i], &imports[i])) {
+        if (ftc_read_imports(&found.all[i], &imports[i]) && *found.all[i].dlpi_name != '\0') {
             numbers[i] = again ? was_here(&imports[i], &found.all[i]) : -1;
             numbers[i] = numbers[i] < 0 ? take_in(&found.all[i], &imports[i]) : numbers[i];
+        }
+    }
+    for (int i = 0; imports != NULL && ftc_module_count > 0 && !hooked && i < found.count; i++) {
+        if (imports[i].low != 0 && is_interpreter(&imports[i]) && make_writable(&found.all[i])) {
+            ftc_hook_unmapping(&imports[i]);
+            hooked = 1;
         }
     }
     for (int i = 0; imports != NULL && numbers != NULL && i < found.count; i++) {

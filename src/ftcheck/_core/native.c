@@ -36,6 +36,7 @@ ftc_native_begin_watching(int also)
     ftc_new_generation();
     ftc_found_begin();
     ftc_held_begin();
+    ftc_watchers_begin();
     __atomic_store_n(&ftc_native_on, FTC_WATCHES | also, __ATOMIC_SEQ_CST);
 }
 
@@ -75,18 +76,23 @@ ftc_native_tick(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* native_state(): ([(path, imports replaced), ...], races, threads not watched, modules refused, bytes of shadow). */
+/* native_state(): what was looked at since native_watch(), and what was not, by name. */
 PyObject *
 ftc_native_state(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     PyObject *modules = PyList_New(0);
+    long unknown = 0;
     for (int i = 0; modules != NULL && i < ftc_module_count; i++) {
         PyObject *one = Py_BuildValue("si", ftc_modules[i].path, ftc_modules[i].imports);
         if (one == NULL || PyList_Append(modules, one) < 0) {
             Py_CLEAR(modules);
         }
         Py_XDECREF(one);
+        unknown += ftc_modules[i].unknown;
     }
-    return Py_BuildValue("Nklik", modules, (unsigned long)ftc_found_count(), ftc_unwatched(), ftc_modules_refused(),
+    return Py_BuildValue("{sN sk sK sl sl sl sl si sk sk}", "modules", modules, "races", (unsigned long)ftc_found_count(),
+                         "accesses", (unsigned long long)ftc_noted(), "unwatched_threads", ftc_unwatched(), "children",
+                         ftc_children(), "unknown_imports", unknown, "lost_calls", ftc_contexts_lost(), "refused_modules",
+                         ftc_modules_refused(), "dropped_races", ftc_found_dropped(), "shadow_bytes",
                          (unsigned long)ftc_shadow_bytes());
 }

@@ -17,6 +17,7 @@
  *   wrapped.c     what it is replaced by where something is
  *   held.c        the locks that a thread holds
  *   blocks.c      memory that is taken and given back
+ *   heap.c        that of malloc(), and of the system
  *   found.c       the races that were found, in memory that outlives a crash
  *   native_points.c  scheduling points, for the explorer (sched.h); native_calls.c those that are calls of the interpreter,
  *                 native_locks.c waiting for locks of C code
@@ -104,6 +105,7 @@ typedef struct {
     int behind;                      /* it has been elsewhere: its next access is after all that others have told */
     uint64_t since;                  /* the tick at which that was so the last time */
     int muted;
+    int fenced;                      /* it has passed a fence that releases */
     int depth;
     uintptr_t stack_low, stack_high;
     uintptr_t called_from;           /* where the extension last called something that is not compiled like it */
@@ -136,7 +138,10 @@ ftc_watcher_me(void)
 int ftc_watchers_init(void);
 int ftc_watchers_used(void);         /* ids below this one are, or were, in use */
 const char *ftc_watcher_label(int id);
-long ftc_unwatched(void);            /* threads there was no room for */
+long ftc_unwatched(void);            /* threads there was no room for, in this watch */
+uint64_t ftc_noted(void);            /* accesses that said something new, in this watch */
+long ftc_children(void);             /* of fork(), in this watch: nobody looks at them */
+void ftc_watchers_begin(void);       /* a new watch */
 
 /* Borders.  Time goes in ticks: whoever waits, or has got on a good way, makes a new one (watchers.c). */
 extern uint64_t ftc_ticks;
@@ -211,6 +216,7 @@ typedef struct {
 
 uint32_t ftc_context_of(uint32_t parent, uintptr_t place, int line);
 const ftc_context *ftc_context_at(uint32_t number);    /* NULL: it is the root */
+long ftc_contexts_lost(void);        /* calls there was no room for: stacks are shorter than they were */
 uint32_t ftc_python_context(ftc_watcher *me);          /* the line of Python code that calls into C now */
 uint32_t ftc_find_context(ftc_watcher *me);
 uint32_t ftc_find_node(ftc_watcher *me, uint32_t parent, uintptr_t pc, int line);
@@ -408,6 +414,7 @@ typedef struct {
 
 extern ftc_module ftc_modules[FTC_MODULES];
 extern int ftc_module_count;
+extern int ftc_module_changes;       /* how often one came, or went */
 void ftc_find_modules(void);         /* those that are loaded, and were not there at the last call */
 int ftc_module_of(uintptr_t address);                  /* its number, or -1 */
 uint64_t ftc_place_of(uintptr_t pc);
@@ -430,6 +437,7 @@ typedef struct {
 
 int ftc_read_imports(const struct dl_phdr_info *info, ftc_imports *found);             /* 0: it says nothing of itself */
 int ftc_imports_one(const ftc_imports *all, const char *name, size_t length);
+void **ftc_import_entry(const ftc_imports *all, const char *name);     /* of a function; NULL: it is not imported */
 void ftc_replace_imports(const ftc_imports *all, ftc_module *module);
 
 /* --- thunks.c, wrapped.c, indirect.c ---------------------------------------------------------------------- */
@@ -446,6 +454,11 @@ int ftc_address_matters(const char *name);             /* the interpreter compar
 void ftc_hook_allocators(void);
 void ftc_block_taken(void *block, size_t size);
 void ftc_block_given_back(void *block);
+
+/* --- heap.c ----------------------------------------------------------------------------------- */
+
+void *ftc_heap_wrapper_for(const char *name, void *real);              /* NULL: it gives nothing back */
+void ftc_hook_unmapping(const ftc_imports *interpreter);
 
 /* --- found.c ---------------------------------------------------------------------------------- */
 
@@ -495,6 +508,7 @@ int ftc_found_init(const char *path);
 void ftc_found_begin(void);          /* a new list */
 PyObject *ftc_native_races_of(PyObject *module, PyObject *path);
 uint32_t ftc_found_count(void);
+unsigned long ftc_found_dropped(void);                 /* races there was no room for, or that have no place */
 
 #pragma GCC visibility pop
 

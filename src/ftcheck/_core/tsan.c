@@ -42,7 +42,7 @@ ftc_range(uintptr_t address, size_t size, int flags, uintptr_t pc)
 static __attribute__((noinline)) int
 look_for_border(ftc_watcher *me, uintptr_t pc, unsigned at)
 {
-    int modules = __atomic_load_n(&ftc_module_count, __ATOMIC_ACQUIRE);
+    int modules = __atomic_load_n(&ftc_module_changes, __ATOMIC_ACQUIRE);
     if (me->modules != modules) {
         memset(me->callers, 0, sizeof me->callers);
         me->modules = modules;
@@ -56,7 +56,7 @@ static inline int
 is_border(ftc_watcher *me, uintptr_t pc)
 {
     unsigned at = (unsigned)(pc ^ pc >> 7) % FTC_CALLERS;
-    if (__builtin_expect(me->callers[at].pc == pc && me->modules == ftc_module_count, 1)) {
+    if (__builtin_expect(me->callers[at].pc == pc && me->modules == ftc_module_changes, 1)) {
         return me->callers[at].border;
     }
     return look_for_border(me, pc, at);

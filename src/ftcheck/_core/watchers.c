@@ -28,10 +28,12 @@ static ftc_past pasts[FTC_WATCHED];
 static ftc_watcher *watchers[FTC_WATCHED];
 static char labels[FTC_WATCHED][FTC_LABEL_SIZE];
 static atomic_int used;
-static atomic_long unwatched;
+static atomic_long unwatched, children;
+static uint64_t noted_before;        /* by those who are gone, less what was noted before this watch */
+static unsigned watch;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t at_exit;
-static _Thread_local int refused __attribute__((tls_model("initial-exec")));
+static _Thread_local unsigned refused __attribute__((tls_model("initial-exec")));
 
 static void
 leave(void *watcher)
@@ -40,26 +42,36 @@ leave(void *watcher)
     ftc_tell_all(me);
     pthread_mutex_lock(&lock);
     watchers[me->id] = NULL;
+    noted_before += me->turn;
     pthread_mutex_unlock(&lock);
     ftc_watcher_here = NULL;
     free(me);
 }
 
-/* After fork() there is one thread, and the lock is as the parent's threads had it. */
+/* After fork() there is one thread, and locks are as the parent's threads had them, those of the shadow as well.  What the child
+ * does is looked at no more: then none of them is asked for, and the list of races stays the parent's. */
 static void
 in_child(void)
 {
+    ftc_native_on = ftc_native_begun = ftc_native_exploring = 0;
     pthread_mutex_init(&lock, NULL);
+    ftc_modules_in_child();
     for (int i = 0; i < FTC_WATCHED; i++) {
         watchers[i] = watchers[i] == ftc_watcher_here ? watchers[i] : NULL;
     }
+}
+
+static void
+in_parent(void)
+{
+    children += ftc_native_on != 0;
 }
 
 int
 ftc_watchers_init(void)
 {
     static int done;
-    if (!done && (pthread_key_create(&at_exit, leave) != 0 || pthread_atfork(NULL, NULL, in_child) != 0)) {
+    if (!done && (pthread_key_create(&at_exit, leave) != 0 || pthread_atfork(NULL, in_parent, in_child) != 0)) {
         return -1;
     }
     done = 1;
@@ -90,7 +102,7 @@ free_id(void)
 ftc_watcher *
 ftc_new_watcher(void)
 {
-    if (refused) {
+    if (refused != 0 && refused == __atomic_load_n(&watch, __ATOMIC_RELAXED)) {
         return NULL;
     }
     ftc_watcher *me = calloc(1, sizeof *me);
@@ -105,7 +117,7 @@ ftc_new_watcher(void)
     pthread_mutex_unlock(&lock);
     if (id < 0) {
         free(me);
-        refused = 1;
+        refused = watch;
         unwatched++;
         return NULL;
     }
@@ -142,6 +154,41 @@ const char *
 ftc_watcher_label(int id)
 {
     return labels[id];
+}
+
+static uint64_t
+noted(void)
+{
+    uint64_t sum = noted_before;
+    for (int i = 0; i < FTC_WATCHED; i++) {
+        sum += watchers[i] == NULL ? 0 : __atomic_load_n(&watchers[i]->turn, __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
+uint64_t
+ftc_noted(void)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t sum = noted();
+    pthread_mutex_unlock(&lock);
+    return sum;
+}
+
+void
+ftc_watchers_begin(void)
+{
+    pthread_mutex_lock(&lock);
+    watch++;
+    unwatched = children = 0;
+    noted_before -= noted();
+    pthread_mutex_unlock(&lock);
+}
+
+long
+ftc_children(void)
+{
+    return children;
 }
 
 long

@@ -199,7 +199,8 @@ ftc_wrapper_for(const char *name, void *real)
         }
     }
     void *waiting = ftc_waiting_wrapper_for(name, real);
-    return waiting != NULL ? waiting : ftc_lock_wrapper_for(name);
+    void *lock = waiting != NULL ? waiting : ftc_lock_wrapper_for(name);
+    return lock != NULL ? lock : ftc_heap_wrapper_for(name, real);
 }
 
 /* Pure functions (_ZGV...: those of vectors), and what the compiler calls in a way of its own.  What leaves a function by an

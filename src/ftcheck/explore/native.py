@@ -39,7 +39,7 @@ class DataRaces:
 
 def is_there() -> bool:
     """Whether this process has an extension that was built for this."""
-    return _HAS_IT and bool(_core.native_state()[0])
+    return _HAS_IT and bool(_core.native_state()["modules"])
 
 
 def begin() -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ftcheck.native import symbols
+from ftcheck.native.seen import Seen
 from ftcheck.native.symbols import Line
 
 _WRITES, _ATOMIC, _FREES = 1, 2, 4
@@ -102,10 +103,12 @@ class Found:
     """What was found while bodies ran.
 
     :param dropped: how many there was no room for.
+    :param seen: what was looked at, and what was not.
     """
 
     races: tuple[DataRace, ...] = ()
     dropped: int = 0
+    seen: Seen = Seen()
 
     @property
     def headline(self) -> str:
@@ -155,7 +158,15 @@ def text(found: Found) -> str:
     for race in found.races:
         times = "once" if race.times == 1 else f"{race.times:,} times"
         where = f" of {race.variable}" if race.variable else ""
-        parts.append("\n".join([f"data race{where}, seen {times}:", *_side(race.later, race.earlier), *_side(race.earlier, race.later, " before")]))
+        parts.append(
+            "\n".join(
+                [
+                    f"data race{where}, seen {times}:",
+                    *_side(race.later, race.earlier),
+                    *_side(race.earlier, race.later, " before"),
+                ]
+            )
+        )
     if found.dropped:
         parts.append(f"{found.dropped:,} more were seen when there was no room for them")
     return "\n\n".join(parts)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ftcheck import _core
 from ftcheck.native import races, tsan_options
 from ftcheck.native.races import Found
+from ftcheck.native.seen import seen
 
 DELAYS = 0.01
 """Probability of a delay before an access, besides the first few at each place, which always have one."""
@@ -42,7 +44,7 @@ def watched(seed: int, delays: float = DELAYS) -> Iterator[Callable[[], Found]]:
         yield Found
         return
     try:
-        yield lambda: races.read(_core.native_races())
+        yield lambda: replace(races.read(_core.native_races()), seen=seen(_core.native_state()))
     finally:
         _core.native_rest()
 
