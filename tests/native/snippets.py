@@ -1,9 +1,9 @@
 """Small extensions whose accesses overlap for certain.
 
-A snippet is C or C++ code that defines functions ``left()`` and ``right()``, each of which is one call of the extension, and
-perhaps others. Two threads call them while ``_core`` watches. They wait for each other within these calls, by ``reach(n)`` and
-``await(n)``, which ``_core`` cannot see and which are no calls of anything imported: so both stand in one stretch of C code at
-the same time, whatever the timing, and what is reported does not depend on chance.
+A snippet is C or C++ code that defines functions ``left()`` and ``right()``, each of which is one call of the extension,
+and perhaps others. Two threads call them while ``_core`` watches. They wait for each other within these calls, by
+``reach(n)`` and ``await(n)``, which ``_core`` cannot see and which are no calls of anything imported: so both stand in one
+stretch of C code at the same time, whatever the timing, and what is reported does not depend on chance.
 """
 
 import json
@@ -62,7 +62,7 @@ UNSEEN void await(int from)
 
 _END = r"""
 #define METHOD(name) \
-    static PyObject *call_##name(PyObject *module, PyObject *argument) { (void)module; (void)argument; name(); Py_RETURN_NONE; }
+    static PyObject *call_##name(PyObject *module, PyObject *argument) { (void)argument; name(); Py_RETURN_NONE; }
 METHOD(left)
 METHOD(right)
 UNSEEN PyObject *again(PyObject *module, PyObject *argument) { (void)module; (void)argument; stage = 0; Py_RETURN_NONE; }
@@ -116,7 +116,8 @@ def name(side):
     return side.stack[0].function.partition("(")[0] if side.stack else ""
 
 rows = [[[side.what, name(side)] for side in (race.later, race.earlier)] for race in seen.races]
-print("RESULT" + json.dumps(dict(races=rows, text=races.text(seen), said=said, seen=dict(modules=len(seen.seen.modules), accesses=seen.seen.accesses, limits=seen.seen.limits))), flush=True)
+looked = dict(modules=len(seen.seen.modules), accesses=seen.seen.accesses, limits=seen.seen.limits)
+print("RESULT" + json.dumps(dict(races=rows, text=races.text(seen), said=said, seen=looked)), flush=True)
 """
 
 

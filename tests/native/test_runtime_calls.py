@@ -71,7 +71,8 @@ static PyObject *same(PyObject *module, PyObject *argument)
 {
     PyErr_Clear();
     return PyBool_FromLong(PyBaseObject_Type.tp_getattro == PyObject_GenericGetAttr
-                           && PyList_Type.tp_alloc == PyType_GenericAlloc && PyBaseObject_Type.tp_hash == PyObject_GenericHash
+                           && PyList_Type.tp_alloc == PyType_GenericAlloc
+                           && PyBaseObject_Type.tp_hash == PyObject_GenericHash
                            && PyType_Type.tp_call != NULL && PyList_Type.tp_repr != PyObject_Repr);
 }
 static PyObject *symbol(PyObject *module, PyObject *argument) { return PyLong_FromVoidPtr((void *)PyObject_Repr); }
@@ -120,8 +121,8 @@ static PyObject *values(PyObject *module, PyObject *argument)
 {
     struct large a = hidden(11, 12.5);
     struct pair b = two(1.5, 21);
-    return Py_BuildValue("ldldld", many(1, 2, 3, 4, 5, 6, 7.0, 8.0, 9, 10.0), (double)wide(1.0L) * 3, a.parts[0] * 100 + a.parts[1] + a.parts[6],
-                         b.a, b.b, sum(6, 1.5, 2, 3.5, 4, 5.5, 6));
+    return Py_BuildValue("ldldld", many(1, 2, 3, 4, 5, 6, 7.0, 8.0, 9, 10.0), (double)wide(1.0L) * 3,
+                         a.parts[0] * 100 + a.parts[1] + a.parts[6], b.a, b.b, sum(6, 1.5, 2, 3.5, 4, 5.5, 6));
 }
 #define MORE {"values", values, METH_NOARGS, NULL},
 """
@@ -140,7 +141,8 @@ def test_arguments_and_results_come_through(tmp_path, cc):
 _VECTOR = """
 #include <immintrin.h>
 __attribute__((target("avx2"), noinline)) __m256d
-added(__m256d a, __m256d b, __m256d c, __m256d d, __m256d e, __m256d f, __m256d g, __m256d h) { return a + b + c + d + e + f + g + h; }
+added(__m256d a, __m256d b, __m256d c, __m256d d, __m256d e, __m256d f, __m256d g, __m256d h)
+{ return a + b + c + d + e + f + g + h; }
 """
 _USES_VECTOR = """
 #include <immintrin.h>

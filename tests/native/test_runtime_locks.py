@@ -38,12 +38,14 @@ _C_LOCKS = {
         "pthread_spin_unlock(&lock)",
     ),
     "semaphore": (
-        "#include <semaphore.h>\nstatic sem_t lock;\n__attribute__((constructor)) static void made(void) { sem_init(&lock, 0, 1); }",
+        "#include <semaphore.h>\nstatic sem_t lock;\n"
+        "__attribute__((constructor)) static void made(void) { sem_init(&lock, 0, 1); }",
         "sem_wait(&lock)",
         "sem_post(&lock)",
     ),
     "C11 mutex": (
-        "#include <threads.h>\nstatic mtx_t lock;\n__attribute__((constructor)) static void made(void) { mtx_init(&lock, mtx_plain); }",
+        "#include <threads.h>\nstatic mtx_t lock;\n"
+        "__attribute__((constructor)) static void made(void) { mtx_init(&lock, mtx_plain); }",
         "mtx_lock(&lock)",
         "mtx_unlock(&lock)",
     ),
@@ -100,7 +102,8 @@ _CXX_LOCKS = {
         "std::unique_lock<std::shared_mutex> held(lock)",
     ),
     "std::atomic_flag": (
-        "#include <atomic>\nstatic std::atomic_flag lock = ATOMIC_FLAG_INIT;\nstruct Held { Held() { while (lock.test_and_set(std::memory_order_acquire)) rest(); } "
+        "#include <atomic>\nstatic std::atomic_flag lock = ATOMIC_FLAG_INIT;\n"
+        "struct Held { Held() { while (lock.test_and_set(std::memory_order_acquire)) rest(); } "
         "~Held() { lock.clear(std::memory_order_release); } };",
         "Held held",
     ),
@@ -193,7 +196,8 @@ static void right(void) {{ await(1); reads(); reach(2); }}
 @pytest.mark.parametrize("cc", COMPILERS)
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [("PyMutex", "PyMutex lock"), ("pthread mutex", "mutex lock"), ("rwlock", "lock for writing lock"), ("spin", "spin lock lock"),
+    [("PyMutex", "PyMutex lock"), ("pthread mutex", "mutex lock"), ("rwlock", "lock for writing lock"),
+     ("spin", "spin lock lock"),
      ("C11 mutex", "mutex lock"), ("critical section", "critical section")],
 )  # fmt: skip
 def test_a_report_says_what_the_one_side_held(tmp_path, cc, kind, said):

@@ -48,7 +48,7 @@ struct Thing { long parts[8]; };
 static Thing *volatile block;
 static NOINLINE long uses(Thing *block) { return *(volatile long *)&block->parts[1]; }
 static NOINLINE void frees(void) { delete block; }
-static void left(void) { block = new Thing(); reach(1); await(2); frees(); reach(3); }
+static void left(void) { block = new Thing(); PyErr_Clear(); reach(1); await(2); frees(); reach(3); }
 static void right(void) { await(1); Thing *mine = block; PyErr_Clear(); uses(mine); reach(2); await(3); }
 """
     outcome = races_of(tmp_path, source, cc=cc, suffix=".cpp")
@@ -78,7 +78,8 @@ static void right(void) { await(1); churns(); }
 @pytest.mark.parametrize("cc", COMPILERS)
 @pytest.mark.parametrize(
     ("take", "give_back"),
-    [("malloc", "free"), ("PyMem_Malloc", "PyMem_Free"), ("PyMem_RawMalloc", "PyMem_RawFree"), ("PyObject_Malloc", "PyObject_Free"),
+    [("malloc", "free"), ("PyMem_Malloc", "PyMem_Free"), ("PyMem_RawMalloc", "PyMem_RawFree"),
+     ("PyObject_Malloc", "PyObject_Free"),
      ("strdup_of", "free"), ("PyMem_RawMalloc_then_malloc", "free")],
 )  # fmt: skip
 def test_memory_that_others_had_before_is_no_race(tmp_path, cc, take, give_back):
@@ -97,17 +98,21 @@ def test_pages_that_the_interpreter_has_given_back_are_anybodys(tmp_path, cc):
     source = """
 #include <stdlib.h>
 #include <sys/mman.h>
-static NOINLINE long fills(char *block, size_t size, long with) { for (size_t i = 0; i < size; i += 8) block[i] = (char)with; return with; }
+static NOINLINE void fills(char *block, size_t size, long with)
+{
+    for (size_t i = 0; i < size; i += 8) block[i] = (char)with;
+}
 static volatile long retaken;
 static void left(void)
 {
     static char *were[64];
     for (int turn = 0; turn < 8; turn++) {
-        size_t size = (size_t)64 << 20;
+        size_t size = (size_t)3 << 29;
         char *block = (char *)PyMem_Malloc(size);
         fills(block, 30000, 1);
         PyMem_Free(block);
-        char *pages = (char *)mmap(block, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+        char *pages = (char *)mmap(block, size, PROT_READ | PROT_WRITE, how, -1, 0);
         if (pages == (char *)block) {                  /* it was free */
             retaken++;
             fills(pages, 30000, 2);

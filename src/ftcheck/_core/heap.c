@@ -72,7 +72,8 @@ ftc_heap_wrapper_for(const char *name, void *real)
         return (void *)take_other;
     }
 #define DELETE(own, parameters, arguments) \
-    if (strcmp(name, #own) == 0 && (real == (void *)delete##own || real == (void *)real##own || (real##own == NULL && is_of_the_library(real)))) { \
+    if (strcmp(name, #own) == 0 \
+        && (real == (void *)delete##own || real == (void *)real##own || (real##own == NULL && is_of_the_library(real)))) { \
         if (real != (void *)delete##own) { \
             real##own = (void (*) parameters)real; \
         } \

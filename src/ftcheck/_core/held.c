@@ -103,7 +103,7 @@ ftc_with_locks(uint32_t context)
     return here.node;
 }
 
-/* --- functions that take one, and give it back, besides those of native_locks.c ------------------------------------------------------------------------- */
+/* --- functions that take one, and give it back, besides those of native_locks.c ------------------- */
 
 #define TAKES(name, wrapper, kind, lock_type, call, success, ...) \
     static int wrapper(lock_type *lock __VA_ARGS__) \

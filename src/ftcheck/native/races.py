@@ -9,7 +9,7 @@ import itertools
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ftcheck.native import symbols
 from ftcheck.native.seen import Seen
@@ -108,7 +108,7 @@ class Found:
 
     races: tuple[DataRace, ...] = ()
     dropped: int = 0
-    seen: Seen = Seen()
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def headline(self) -> str:

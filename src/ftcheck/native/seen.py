@@ -11,8 +11,8 @@ class Seen:
     """What one watch has looked at.
 
     :param modules: the paths of the extensions that were watched.
-    :param accesses: to memory, that said something new: where one thread does the same to the same bytes again, before anything
-        that orders, that counts once.
+    :param accesses: to memory, that said something new: where one thread does the same to the same bytes again, before
+        anything that orders, that counts once.
     :param limits: what was not looked at, or not in full, one sentence each; empty: nothing that is known.
     """
 
