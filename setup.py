@@ -10,7 +10,7 @@ NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 """Extensions can be watched from the inside here; FTC_NATIVE in _core/core.h says the same."""
 WATCHING = (
     *("native", "tsan", "atomics", "accesses", "shadow", "watchers", "contexts"),
-    *("modules", "imports", "indirect", "thunks", "wrapped", "held", "blocks", "heap", "found"),
+    *("annotations", "modules", "imports", "indirect", "thunks", "wrapped", "held", "blocks", "heap", "found"),
     *("native_points", "native_calls", "native_locks"),
 )
 FILES = (
@@ -57,7 +57,7 @@ setup(
         Extension(
             "ftcheck._core",
             sources=[f"src/ftcheck/_core/{name}.c" for name in (*FILES, *(WATCHING if NATIVE else ()))],
-            depends=[f"src/ftcheck/_core/{name}.h" for name in ("core", "sched", "policy", "log", "ops", "native")],
+            depends=[f"src/ftcheck/_core/{name}.h" for name in ("core", "sched", "policy", "log", "ops", "native", "wide")],
             include_dirs=[INCLUDE, f"{INCLUDE}/internal"],
             extra_compile_args=[*WARNINGS, "-Werror=implicit-function-declaration", "-fvisibility=hidden"],
         ),

@@ -1,5 +1,9 @@
 """Which calls are borders: of imports however they are bound, through pointers, with any arguments."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 
 from tests.native.snippets import COMPILERS, build, races_of, run, watched_here
@@ -306,3 +310,57 @@ static void right(void) { await(1); plugin(1); reach(2); }
     assert outcome.status == 0, outcome.output
     assert "shared_one" in outcome.text
     assert "shared_two" in outcome.text
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_what_code_says_to_a_thread_sanitizer_is_there(tmp_path, cc):
+    """Its interface, where code asks for it, and atomics of sixteen bytes; without ftcheck as well."""
+    source = """
+#if defined(__clang__)
+_Static_assert(__has_feature(thread_sanitizer), "compiled for it");
+#else
+_Static_assert(__SANITIZE_THREAD__, "compiled for it");
+#endif
+void AnnotateHappensBefore(const char *, int, const volatile void *);
+void AnnotateHappensAfter(const char *, int, const volatile void *);
+void __tsan_acquire(void *);
+void __tsan_release(void *);
+void __tsan_mutex_post_lock(void *, unsigned, int);
+int __tsan_mutex_pre_unlock(void *, unsigned);
+static volatile long shared, other;
+static NOINLINE void writes(void) { shared++; }
+static NOINLINE long reads(void) { return shared; }
+static void left(void) { await(1); writes(); AnnotateHappensBefore("", 1, (void *)&shared); reach(2); await(3); }
+static void right(void) { other++; reach(1); await(2); AnnotateHappensAfter("", 1, (void *)&shared); reads(); reach(3); }
+static unsigned __int128 wide;
+static PyObject *values(PyObject *module, PyObject *argument)
+{
+    unsigned __int128 expected = 5, big = (unsigned __int128)1 << 100;
+    __atomic_store_n(&wide, 5, __ATOMIC_SEQ_CST);
+    int done = __atomic_compare_exchange_n(&wide, &expected, big, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&wide, 7, __ATOMIC_SEQ_CST);
+    int not_done = __atomic_compare_exchange_n(&wide, &expected, 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    __tsan_release(&wide); __tsan_acquire(&wide); __tsan_mutex_post_lock(&wide, 0, 0);
+    unsigned __int128 now = __atomic_load_n(&wide, __ATOMIC_SEQ_CST);
+    return Py_BuildValue("iiiKK", done, not_done, __tsan_mutex_pre_unlock(&wide, 0), (unsigned long long)(now >> 64),
+                         (unsigned long long)now);
+}
+#define MORE {"values", values, METH_NOARGS, NULL},
+"""
+    build(tmp_path, source, cc=cc, flags=("-mcx16",) if platform.machine() == "x86_64" else ())
+    outcome = run(
+        tmp_path,
+        """
+        def body():
+            both(snippet.left, snippet.right)
+            return snippet.values()
+        """,
+    )
+    expected = [1, 0, 1, 1 << 36, 7]
+    assert outcome.said == expected, outcome.output
+    assert outcome.races == []
+    alone = subprocess.run(
+        [sys.executable, "-c", "import snippet; print(list(snippet.values()))"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert alone.stdout.strip() == str(expected), alone.stderr

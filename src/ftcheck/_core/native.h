@@ -6,6 +6,7 @@
  *
  *   tsan.c        the callbacks for plain accesses, functions and C++ objects
  *   atomics.c     those for C11 and C++ atomics, which are operations of their own
+ *   annotations.c what code says to ThreadSanitizer by itself, and atomics of sixteen bytes (wide.h)
  *   accesses.c    the detector: two accesses, one of them writes, and nothing has ordered them
  *   shadow.c      its memory: the last accesses to each eight bytes
  *   watchers.c    threads that access, and the order of what they do: vector clocks

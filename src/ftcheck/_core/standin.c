@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "wide.h"
 
 /* In a Python that is no test run, say once that nobody watches, and what to do. */
 void
@@ -116,3 +117,35 @@ THUNK(r13);
 THUNK(r14);
 THUNK(r15);
 #endif
+
+/* What code says by itself (annotations.c). */
+void __tsan_acquire(void) {}
+void __tsan_release(void) {}
+void __tsan_mutex_pre_lock(void) {}
+void __tsan_mutex_post_lock(void) {}
+void __tsan_mutex_post_unlock(void) {}
+void __tsan_mutex_pre_signal(void) {}
+void __tsan_mutex_post_signal(void) {}
+void __tsan_mutex_pre_divert(void) {}
+void __tsan_mutex_post_divert(void) {}
+void __tsan_mutex_create(void) {}
+void __tsan_mutex_destroy(void) {}
+void AnnotateHappensBefore(void) {}
+void AnnotateHappensAfter(void) {}
+void AnnotateRWLockAcquired(void) {}
+void AnnotateRWLockReleased(void) {}
+void AnnotateRWLockCreate(void) {}
+void AnnotateRWLockDestroy(void) {}
+void AnnotateBenignRace(void) {}
+void AnnotateBenignRaceSized(void) {}
+void AnnotateNewMemory(void) {}
+void AnnotateIgnoreReadsBegin(void) {}
+void AnnotateIgnoreReadsEnd(void) {}
+void AnnotateIgnoreWritesBegin(void) {}
+void AnnotateIgnoreWritesEnd(void) {}
+void AnnotateIgnoreSyncBegin(void) {}
+void AnnotateIgnoreSyncEnd(void) {}
+void AnnotateThreadName(void) {}
+int __tsan_mutex_pre_unlock(void) { return 1; }
+
+FTC_WIDE_ATOMICS(extern, , )
