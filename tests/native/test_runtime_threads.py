@@ -157,13 +157,14 @@ def test_a_subinterpreter(tmp_path):
     assert outcome.races == []
 
 
-def test_signal_handlers_of_the_extension(tmp_path):
+@pytest.mark.parametrize("how", ["shared++", "__atomic_fetch_add(&shared, 1, __ATOMIC_SEQ_CST)"])
+def test_signal_handlers_of_the_extension(tmp_path, how):
     source = """
 #include <signal.h>
 #include <sys/time.h>
 static volatile long shared, handled;
-static void handler(int number) { shared++; handled++; }
-static NOINLINE void counts(void) { for (long i = 0; i < 3000000; i++) shared++; }
+static void handler(int number) { HOW; handled++; }
+static NOINLINE void counts(void) { for (long i = 0; i < 3000000; i++) HOW; }
 static void left(void)
 {
     signal(SIGALRM, handler);
@@ -173,11 +174,14 @@ static void left(void)
     setitimer(ITIMER_REAL, &never, NULL);
 }
 static void right(void) {}
+static PyObject *how_often(PyObject *module, PyObject *argument) { return PyLong_FromLong(handled); }
+#define MORE {"how_often", how_often, METH_NOARGS, NULL},
 """
-    build(tmp_path, source)
-    outcome = run(tmp_path, "def body():\n    snippet.left()")
+    build(tmp_path, source.replace("HOW", how))
+    outcome = run(tmp_path, "def body():\n    snippet.left()\n    return snippet.how_often()")
 
     assert outcome.status == 0, outcome.output
+    assert outcome.said > 0
     assert outcome.races == []
 
 

@@ -48,17 +48,34 @@ relaxed(int order)
     return order == __ATOMIC_RELAXED ? FTC_RELAXED : 0;
 }
 
+/* A signal may come while the lock of a cell is held.  What its handler does then takes none. */
+static inline void
+hold(ftc_watcher *me, ftc_cell *cell)
+{
+    me->holds = 1;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    ftc_lock_cell(cell);
+}
+
+static inline void
+let_go(ftc_watcher *me, ftc_cell *cell)
+{
+    ftc_unlock_cell(cell);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    me->holds = 0;
+}
+
 static __attribute__((noinline)) moment
 begin_slowly(uintptr_t address, int size, int flags, int may_release, uintptr_t pc)
 {
     ftc_watcher *me = ftc_arrive(address, (size_t)size, flags, pc);
-    if (me == NULL) {
+    if (me == NULL || me->holds) {
         return (moment){NULL, NULL};
     }
     ftc_access_memory(me, address, (size_t)size, flags | FTC_ATOMIC, pc);
     ftc_cell *cell = ftc_cell_of(address);
     if (cell != NULL) {
-        ftc_lock_cell(cell);
+        hold(me, cell);
     }
     if (may_release) {
         ftc_tell_all(me);
@@ -112,7 +129,7 @@ end(moment it, int order, int may_acquire, int may_release)
     if (may_release && releases(order)) {
         tell(it.me, it.cell);
     }
-    ftc_unlock_cell(it.cell);
+    let_go(it.me, it.cell);
 }
 
 /* A value was read.  Whoever has released it holds the lock until the clock is there. */
@@ -120,7 +137,8 @@ static inline void
 acquired(const volatile void *variable, int order)
 {
     ftc_watcher *me = ftc_watcher_here;
-    if (order == __ATOMIC_RELAXED || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) == FTC_RESTS || me == NULL || me->muted) {
+    if (order == __ATOMIC_RELAXED || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) == FTC_RESTS || me == NULL || me->muted
+        || me->holds) {
         return;
     }
     if (__builtin_expect(ftc_unwatched() != 0, 0)) {
@@ -128,9 +146,9 @@ acquired(const volatile void *variable, int order)
     }
     ftc_cell *cell = ftc_cell_if_any((uintptr_t)variable);
     if (cell != NULL && (__atomic_load_n(&cell->lock, __ATOMIC_ACQUIRE) || __atomic_load_n(&cell->clock, __ATOMIC_ACQUIRE))) {
-        ftc_lock_cell(cell);
+        hold(me, cell);
         hear(me, cell);
-        ftc_unlock_cell(cell);
+        let_go(me, cell);
     }
 }
 
@@ -140,11 +158,11 @@ ftc_release_at(uintptr_t address)
 {
     ftc_watcher *me = ftc_native_on ? ftc_watcher_me() : NULL;
     ftc_cell *cell = me == NULL ? NULL : ftc_cell_of(address);
-    if (cell != NULL) {
+    if (cell != NULL && !me->holds) {
         ftc_tell_all(me);
-        ftc_lock_cell(cell);
+        hold(me, cell);
         tell(me, cell);
-        ftc_unlock_cell(cell);
+        let_go(me, cell);
     }
 }
 

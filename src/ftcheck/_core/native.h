@@ -106,6 +106,7 @@ typedef struct {
     int behind;                      /* it has been elsewhere: its next access is after all that others have told */
     uint64_t since;                  /* the tick at which that was so the last time */
     int muted;
+    int holds;                       /* it has the lock of a cell */
     int fenced;                      /* it has passed a fence that releases */
     int depth;
     uintptr_t stack_low, stack_high;
