@@ -22,6 +22,7 @@ from bench import (  # noqa: E402  # the folder is no installed package
     explore_first_bug,
     explore_peers,
     explore_speed,
+    native_cost,
     off_cost,
     overlap,
     replay,
@@ -42,6 +43,7 @@ PARTS: dict[str, tuple[str, ModuleType]] = {
     "replay": ("Does what was found come back?", replay),
     "explore_peers": ("How do other explorers do on the same programs?", explore_peers),
     "samples": ("How is each sample found?", samples),
+    "native_cost": ("What does it cost to watch an extension from the inside?", native_cost),
 }
 
 

@@ -249,7 +249,7 @@ ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uin
     ftc_cell *cell = &region[number];
     uint64_t first = __atomic_load_n(&cell->who[0], __ATOMIC_RELAXED), second = __atomic_load_n(&cell->who[1], __ATOMIC_RELAXED);
     int put = 0;
-    if (__builtin_expect(where == FTC_UNKNOWN || !*ftc_page_of(region, number) || cell->who[2] != 0, 0)) {
+    if (__builtin_expect(where == FTC_UNKNOWN || cell->who[2] != 0, 0)) {
         note_slowly(me, region, address, who, pc);
         return;
     }
@@ -273,7 +273,7 @@ ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uin
             __atomic_store_n(&cell->who[1], 0, __ATOMIC_RELAXED);
         }
     }
-    else if (second != 0) {
+    else if (second != 0 || !*ftc_page_of(region, number)) {
         note_slowly(me, region, address, who, pc);
         return;
     }

@@ -147,7 +147,7 @@ void ftc_watchers_begin(void);       /* a new watch */
 
 /* Borders.  Time goes in ticks: whoever waits, or has got on a good way, makes a new one (watchers.c). */
 extern uint64_t ftc_ticks;
-#define FTC_PROGRESS 64              /* so many borders, or accesses that are noted, of a thread: time has gone on */
+#define FTC_PROGRESS 256             /* so many borders, or accesses that are noted, of a thread: time has gone on */
 /* To be called where a thread is made to wait while another one goes on, and again when it does itself. */
 static inline void
 ftc_tick(void)

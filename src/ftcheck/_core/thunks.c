@@ -5,7 +5,8 @@
  * return to, and jumps to the function.  So the arguments, however many, are where they were, and so is the frame: setjmp(),
  * vfork() and what unwinds the stack find it as if they had been called directly.
  *
- * Arguments may be vectors as wide as this processor has (__m256, __m512): there is code for each width.
+ * Arguments may be vectors as wide as this processor has (__m256, __m512): there is code for each width.  They need not be kept
+ * for a border as most are (ftc_called_quickly), which uses no vectors; and for none where nobody watches.
  */
 #include "native.h"
 #include <stdlib.h>
@@ -16,6 +17,27 @@
 #define SIZE 32
 
 #if defined(__x86_64__)
+int ftc_called_quickly(uintptr_t pc) __attribute__((target("general-regs-only"), visibility("hidden"), noinline));
+
+/* ftc_call_out(), where it has nothing to do but to note the border.  Returns whether it was that. */
+int
+ftc_called_quickly(uintptr_t pc)
+{
+    ftc_watcher *me = ftc_watcher_here;
+    if (me == NULL || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) & FTC_EXPLORES) {
+        return 0;
+    }
+    uint64_t epoch = FTC_EPOCH(me->now);
+    if (me->past->tick != __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED) || epoch % FTC_PROGRESS == 0) {
+        return 0;
+    }
+    __atomic_store_n(&me->past->told, epoch, __ATOMIC_RELEASE);
+    me->now += FTC_NOW(1, 0);
+    me->behind = 1;
+    me->called_from = pc;
+    return 1;
+}
+
 #define KEEP(move, vector, wide) \
     "    " move " %" vector "0, 80+0*" wide "(%rsp)\n" \
     "    " move " %" vector "1, 80+1*" wide "(%rsp)\n" \
@@ -44,7 +66,10 @@
         ".type " #name ", @function\n" \
         #name ":\n" \
         "    .cfi_startproc\n" \
-        "    pushq %rbp\n" \
+        "    cmpl $0, ftc_native_on(%rip)\n" \
+        "    jne 1f\n" \
+        "    jmp *%r11\n" \
+        "1:  pushq %rbp\n" \
         "    .cfi_def_cfa_offset 16\n" \
         "    .cfi_offset 6, -16\n" \
         "    movq %rsp, %rbp\n" \
@@ -58,13 +83,17 @@
         "    movq %r9, 40(%rsp)\n" \
         "    movq %rax, 48(%rsp)\n" \
         "    movq %r11, 56(%rsp)\n" \
+        "    movq 8(%rbp), %rdi\n" \
+        "    call ftc_called_quickly\n" \
+        "    testl %eax, %eax\n" \
+        "    jne 2f\n" \
         KEEP(move, vector, wide) \
         "    movq 8(%rbp), %rdi\n" \
-        "    movq %r11, %rsi\n" \
+        "    movq 56(%rsp), %rsi\n" \
         "    movq (%rsp), %rdx\n" \
         "    call ftc_called@PLT\n" \
         TAKE(move, vector, wide) \
-        "    movq (%rsp), %rdi\n" \
+        "2:  movq (%rsp), %rdi\n" \
         "    movq 8(%rsp), %rsi\n" \
         "    movq 16(%rsp), %rdx\n" \
         "    movq 24(%rsp), %rcx\n" \

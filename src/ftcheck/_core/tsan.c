@@ -84,7 +84,7 @@ leave_those_below(ftc_watcher *me, uintptr_t frame)
     }
 }
 
-static __attribute__((noinline)) void
+static inline void
 enter(ftc_watcher *me, uintptr_t pc, uintptr_t frame)
 {
     leave_those_below(me, frame + 1);
@@ -107,7 +107,7 @@ __tsan_func_entry(void *pc)
 
 /* Who returns is mostly who came last.  Where it is not, because it came before anybody watched, or stands deeper than is noted,
  * or on another stack, nobody knows where it returns to: that is a border, then. */
-static __attribute__((noinline)) void
+static inline void
 leave(ftc_watcher *me, uintptr_t frame)
 {
     leave_those_below(me, frame);
