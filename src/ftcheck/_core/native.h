@@ -154,22 +154,20 @@ ftc_tick(void)
 {
     __atomic_fetch_add(&ftc_ticks, 1, __ATOMIC_SEQ_CST);
 }
-void ftc_note_tick(ftc_past *mine, uint64_t tick);
-
 /* All that this thread has done is before what any other does after its next border. */
-static inline void
-ftc_tell_all(ftc_watcher *me)
+void ftc_tell_all(ftc_watcher *me);
+
+/* The same, where there is no new tick to be noted or made.  Returns whether it was done. */
+static inline __attribute__((always_inline)) int
+ftc_told_quickly(ftc_watcher *me)
 {
-    ftc_past *mine = me->past;
-    uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED), epoch = FTC_EPOCH(me->now);
-    if (__builtin_expect(tick != mine->tick, 0)) {
-        ftc_note_tick(mine, tick);
+    uint64_t epoch = FTC_EPOCH(me->now);
+    if (me->past->tick != __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED) || epoch % FTC_PROGRESS == 0) {
+        return 0;
     }
-    __atomic_store_n(&mine->told, epoch, __ATOMIC_RELEASE);
+    __atomic_store_n(&me->past->told, epoch, __ATOMIC_RELEASE);
     me->now += FTC_NOW(1, 0);
-    if (__builtin_expect(epoch % FTC_PROGRESS == 0, 0)) {
-        ftc_tick();
-    }
+    return 1;
 }
 
 static inline void

@@ -27,6 +27,7 @@ ftc_called_quickly(uintptr_t pc)
     if (me == NULL || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) & FTC_EXPLORES) {
         return 0;
     }
+    /* As ftc_told_quickly(), which the compiler cannot make part of a function without vectors. */
     uint64_t epoch = FTC_EPOCH(me->now);
     if (me->past->tick != __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED) || epoch % FTC_PROGRESS == 0) {
         return 0;

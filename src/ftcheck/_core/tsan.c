@@ -52,14 +52,23 @@ look_for_border(ftc_watcher *me, uintptr_t pc, unsigned at)
     return me->callers[at].border;
 }
 
+static inline unsigned
+caller_at(uintptr_t pc)
+{
+    return (unsigned)(pc ^ pc >> 7) % FTC_CALLERS;
+}
+
+static inline int
+is_known(const ftc_watcher *me, uintptr_t pc, unsigned at)
+{
+    return me->callers[at].pc == pc && me->modules == ftc_module_changes;
+}
+
 static inline int
 is_border(ftc_watcher *me, uintptr_t pc)
 {
-    unsigned at = (unsigned)(pc ^ pc >> 7) % FTC_CALLERS;
-    if (__builtin_expect(me->callers[at].pc == pc && me->modules == ftc_module_changes, 1)) {
-        return me->callers[at].border;
-    }
-    return look_for_border(me, pc, at);
+    unsigned at = caller_at(pc);
+    return __builtin_expect(is_known(me, pc, at), 1) ? me->callers[at].border : look_for_border(me, pc, at);
 }
 
 static inline void
@@ -84,7 +93,7 @@ leave_those_below(ftc_watcher *me, uintptr_t frame)
     }
 }
 
-static inline void
+static __attribute__((noinline)) void
 enter(ftc_watcher *me, uintptr_t pc, uintptr_t frame)
 {
     leave_those_below(me, frame + 1);
@@ -96,18 +105,27 @@ enter(ftc_watcher *me, uintptr_t pc, uintptr_t frame)
     me->behind |= from_outside;
 }
 
+/* Most come from an extension, from a place that is known, and within the one that came last. */
 void
 __tsan_func_entry(void *pc)
 {
     ftc_watcher *me = watching();
-    if (me != NULL) {
-        enter(me, (uintptr_t)pc, FRAME_OF_CALLER);
+    if (me == NULL) {
+        return;
     }
+    uintptr_t frame = FRAME_OF_CALLER;
+    unsigned top = (unsigned)me->depth - 1, at = caller_at((uintptr_t)pc);
+    if (top < FTC_DEEP - 1 && me->frames[top].frame > frame && is_known(me, (uintptr_t)pc, at) && !me->callers[at].border) {
+        me->frames[top + 1] = (ftc_frame){frame, (uintptr_t)pc, FTC_UNKNOWN, 0};
+        me->depth++;
+        return;
+    }
+    enter(me, (uintptr_t)pc, frame);
 }
 
 /* Who returns is mostly who came last.  Where it is not, because it came before anybody watched, or stands deeper than is noted,
  * or on another stack, nobody knows where it returns to: that is a border, then. */
-static inline void
+static __attribute__((noinline)) void
 leave(ftc_watcher *me, uintptr_t frame)
 {
     leave_those_below(me, frame);
@@ -128,9 +146,23 @@ void
 __tsan_func_exit(void)
 {
     ftc_watcher *me = watching();
-    if (me != NULL) {
-        leave(me, FRAME_OF_CALLER);
+    if (me == NULL) {
+        return;
     }
+    uintptr_t frame = FRAME_OF_CALLER;
+    unsigned top = (unsigned)me->depth - 1;
+    if (top < FTC_DEEP && me->frames[top].frame == frame && !ftc_native_exploring) {
+        if (!me->frames[top].border) {
+            me->depth--;
+            return;
+        }
+        if (ftc_told_quickly(me)) {
+            me->depth--;
+            me->behind = 1;
+            return;
+        }
+    }
+    leave(me, frame);
 }
 
 void

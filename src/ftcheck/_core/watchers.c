@@ -200,12 +200,24 @@ ftc_unwatched(void)
 /* --- borders ------------------------------------------------------------------------------------------------------- */
 
 void
-ftc_note_tick(ftc_past *mine, uint64_t tick)
+ftc_tell_all(ftc_watcher *me)
 {
-    mine->entries[mine->count % FTC_TICKS].tick = mine->tick;
-    mine->entries[mine->count % FTC_TICKS].told = mine->told;
-    __atomic_store_n(&mine->count, mine->count + 1, __ATOMIC_RELEASE);
-    __atomic_store_n(&mine->tick, tick, __ATOMIC_RELEASE);
+    if (ftc_told_quickly(me)) {
+        return;
+    }
+    ftc_past *mine = me->past;
+    uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED), epoch = FTC_EPOCH(me->now);
+    if (tick != mine->tick) {
+        mine->entries[mine->count % FTC_TICKS].tick = mine->tick;
+        mine->entries[mine->count % FTC_TICKS].told = mine->told;
+        __atomic_store_n(&mine->count, mine->count + 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&mine->tick, tick, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&mine->told, epoch, __ATOMIC_RELEASE);
+    me->now += FTC_NOW(1, 0);
+    if (epoch % FTC_PROGRESS == 0) {
+        ftc_tick();
+    }
 }
 
 /* The order of these reads is the reverse of that in which ftc_tell_all() writes. */
