@@ -9,9 +9,9 @@ All six processes are there at once and take turns: CPU seconds are those of bot
 because other work on the machine only adds to them. *loop*: in C, with hardly a call of the interpreter; *atomic*: the same
 with atomic operations; *call*: each step is a call from Python. The figures are CPU times over those of the plain build by
 the same compiler, without delays; *ftcheck / TSan* is the ratio of the two columns before it. The delays, which a test run
-has by default, are not for speed: they make threads meet. What they add to one test is bounded by how many places there are
-in the code: a place waits less and less often. So they are given in seconds of sleep that both threads had together, when a
-workload ran for the first time.
+has by default, are not for speed: they make threads meet. The second table has the first run of each workload with them.
+What they add is bounded: an instruction has at most 255 waits of at most 100 microseconds (25.5 ms, whatever the number of
+threads), and after that one access in 3,276,800 waits.
 
 Memory: what the peak of the process grows by where each word of 16 MiB is written once, over what it grows by when plain.
 """
