@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define UNITS 4096                   /* of eight bytes; of a longer block only the beginning is marked */
-#define LEAST 2                      /* no allocator of Python's gives less than 16 bytes */
+#define LEAST 1                      /* of eight bytes: mimalloc has blocks that are no longer */
 
 static PyMemAllocatorEx originals[2];
 
