@@ -11,8 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench import explore_peers, overlap  # noqa: E402  # the folder is no installed package
-from bench.real_world import packages, page  # noqa: E402
+from bench.real_world import native, native_page, packages, page  # noqa: E402
 from bench.real_world.catalog import Explored, Suite, load  # noqa: E402
+from bench.real_world.native_catalog import CASES, Extension  # noqa: E402
+from bench.real_world.native_catalog import load as load_extensions  # noqa: E402
 from bench.run import fill  # noqa: E402
 
 executions = st.builds(
@@ -180,3 +182,108 @@ def test_peer_that_is_missing_and_an_aim_that_is_not_reached_are_said():
         "the engine alone: 200 times the fastest peer; reached by the clock (211), **not** reached by CPU time (180)" in text
     )
     assert "pytest: 50 times the fastest peer; **not** reached by the clock (22), **not** reached by CPU time (20)" in text
+
+
+EXTENSIONS = load_extensions()
+
+
+@pytest.mark.parametrize("one", EXTENSIONS, ids=lambda one: one.key)
+def test_each_extension_has_tests_and_a_reason(one):
+    assert one.why
+    assert one.expect in ("nothing", "races")
+    assert one.tests or list((CASES / (one.case or one.name)).glob("test_*.py"))
+    assert not one.header or (CASES / one.header).exists()
+
+
+def test_each_case_of_an_extension_is_in_the_catalogue():
+    folders = {path.parent.name for path in CASES.glob("*/test_*.py")}
+    assert folders == {one.case or one.name for one in EXTENSIONS if not one.tests}
+    assert {path.name for path in CASES.glob("*.h")} == {one.header for one in EXTENSIONS if one.header}
+
+
+def test_each_mutant_has_its_original_under_the_same_tests():
+    kept = {
+        (one.name, one.version, one.case or one.name, one.tests, one.words) for one in EXTENSIONS if one.expect == "nothing"
+    }
+    for one in EXTENSIONS:
+        assert not one.header or (one.name, one.version, one.case or one.name, one.tests, one.words) in kept
+
+
+DETAIL = """\
+Traceback of something
+
+data race of count, seen 3 times:
+  body 0: write
+    a.c:4 in bump                   count++;
+    a.c:9 in call                   bump();
+    test_a.py:3 in body  (Python)
+  body 1: atomic read before
+    a.c:5 in look                   return count;
+
+data race, seen once:
+  body 1: atomic read
+    a.c:5 in look                   return count;
+  body 0: write before
+    a.c:4 in bump                   count++;
+
+data race, seen once:
+  main thread: read
+    a.c:7 in use                    return *p;
+  body 1: free before
+    test_a.py:3 in body  (Python)
+
+2 more were seen when there was no room for them
+"""
+
+
+def test_races_are_counted_by_their_two_lines():
+    found = native.distinct(DETAIL)
+    assert [headline for headline, _ in found] == [
+        "atomic read at a.c:5 in look, write at a.c:4 in bump",
+        "free at test_a.py:3 in body, read at a.c:7 in use",
+    ]
+    assert found[0][1].startswith("data race of count, seen 3 times:\n  body 0: write\n    a.c:4 in bump")
+    assert native.distinct("nothing of the kind, data race, seen once:") == []
+
+
+def _report(verdict, detail=""):
+    finding = {"verdict": verdict, "headline": "a headline\nand more", "detail": detail}
+    tests = [{"verdict": verdict, "coverage": {"rounds": 5, "overlapped": 4}}, {"verdict": "skipped", "coverage": None}]
+    return {"tests": tests, "findings": [] if verdict == "passed" else [finding]}
+
+
+def test_what_an_extension_must_come_to():
+    kept = Extension("a", "a", "1", "C", why="It locks.", explained={"read at a.c:7": "It is so."})
+    bug = Extension("b", "a", "1", "C", expect="races", why="It does not lock.")
+    nothing, races = native.read(_report("passed")), native.read(_report("data race", DETAIL))
+    assert (nothing["rounds"], nothing["overlapped"], nothing["races"]) == (5, 4, {})
+    assert nothing["verdicts"] == {"passed": 1, "skipped": 1}
+    assert native.as_expected(kept, nothing)
+    assert not native.as_expected(bug, nothing)
+    assert len(races["races"]) == 2
+    assert races["others"] == []
+    assert native.as_expected(bug, races)
+    assert not native.as_expected(kept, races)  # only one of the two is explained
+    crash = native.read(_report("crash"))
+    assert crash["others"] == ["crash: a headline"]
+    assert not native.as_expected(kept, crash)
+    assert not native.as_expected(bug, crash)  # of a race nothing was seen
+    assert not native.as_expected(kept, native.read({"tests": [], "findings": []}))
+    assert not native.as_expected(bug, {"unavailable": "no compiler"})
+
+
+def test_section_of_extensions():
+    kept = Extension("a", "a", "1", "C", why="It locks.", explained={"read at a.c:7": "It is so."})
+    mutant = Extension("a-mutant", "a", "1", "C", expect="races", header="none.h", why="All locks are gone.")
+    bug = Extension("b", "b", "2", "C++", expect="races", why="It does not lock.", upstream="b issue 1")
+    lost = Extension("c", "c", "3", "C", why="It locks.")
+    row = native.read(_report("data race", DETAIL)) | {"seconds": 1.0, "compiler": "gcc 12", "modules": 1}
+    rows = {"a": row, "a-mutant": row, "b": row, "c": {"unavailable": "no such version"}}
+    text = native_page.section({"interpreter": "CPython", "rows": rows}, [kept, mutant, bug, lost])
+    assert "1 extensions, 5 rounds, 2 reports" in text
+    assert "- free at test_a.py:3 in body, read at a.c:7 in use: It is so." in text
+    assert "- atomic read at a.c:5 in look, write at a.c:4 in bump: **not explained yet**" in text
+    assert "| a 1 | All locks are gone. | `none.h` | 1 data race, 1 skipped | 2 |" in text
+    assert "Upstream: b issue 1." in text
+    assert "- c: no such version" in text
+    assert native_page.section({"interpreter": "CPython", "rows": {}}, [kept]) == ""

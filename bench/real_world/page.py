@@ -12,21 +12,32 @@ _HEAD = """\
 # Real packages
 
 What ftcheck says of released packages from the package index: first of releases with a known thread-safety bug, then of
-such bugs in Python code that the explorer finds, then of whole test suites that nobody wrote for threads. {interpreter}.
+such bugs in Python code that the explorer finds, then of extensions that were built to be watched from the inside, then of
+whole test suites that nobody wrote for threads. {interpreter}.
 
 `make real` does all of it again and writes this page; do not edit it. `make real NAMES="regex_shared_pattern msgpack"`
 does single rows. What every run printed is then in `build/real/log/`.
 """
 
 
-def render(outcome: dict[str, Any], bugs: Sequence[Bug], explored: Sequence[Explored], suites: Sequence[Suite]) -> str:
-    """The page as Markdown."""
+def render(
+    outcome: dict[str, Any],
+    bugs: Sequence[Bug],
+    explored: Sequence[Explored],
+    suites: Sequence[Suite],
+    native: str = "",
+) -> str:
+    """The page as Markdown.
+
+    :param native: the section that ``native_page`` makes.
+    """
     rows = outcome["rows"]
     ran = {name for name, row in rows.items() if "unavailable" not in row}
     parts = [
         _HEAD.format(interpreter=outcome["interpreter"]),
         _bugs([(bug, rows[bug.name]) for bug in bugs if bug.name in ran]),
         _explored([(bug, rows[f"explored/{bug.name}"]) for bug in explored if f"explored/{bug.name}" in ran]),
+        *([native] if native else []),
         _suites([(suite, rows[suite.name]) for suite in suites if suite.name in ran]),
     ]
     every = [*(bug.name for bug in bugs), *(f"explored/{bug.name}" for bug in explored), *(suite.name for suite in suites)]

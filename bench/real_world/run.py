@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from bench.real_world import packages, page
+from bench.real_world import native_catalog, native_page, packages, page
 from bench.real_world.catalog import HERE, Bug, Explored, Suite, load
 from bench.real_world.explored import try_explored
 from bench.real_world.packages import ROOT, Result, Unavailable
@@ -26,6 +26,8 @@ from ftcheck import interpreter
 
 _ON = ("--ftcheck",)
 _RESULTS = ROOT / "bench" / "results" / "real_world.json"
+NATIVE = ROOT / "bench" / "results" / "real_native.json"
+"""Of extensions from the inside: ``native.py`` writes it."""
 
 
 def try_bug(bug: Bug) -> dict[str, Any]:
@@ -156,7 +158,9 @@ def write(new: Mapping[str, Any]) -> None:
     _RESULTS.parent.mkdir(exist_ok=True)
     _RESULTS.write_text(json.dumps(outcome, indent=1) + "\n")
     (ROOT / "docs").mkdir(exist_ok=True)
-    (ROOT / "docs" / "real-world.md").write_text(page.render(outcome, bugs, explored, suites))
+    native = json.loads(NATIVE.read_text()) if NATIVE.exists() else {"rows": {}}
+    section = native_page.section(native, native_catalog.load())
+    (ROOT / "docs" / "real-world.md").write_text(page.render(outcome, bugs, explored, suites, section))
 
 
 def _current(entry: Entry, rows: Mapping[str, Any]) -> bool:
