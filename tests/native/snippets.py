@@ -181,7 +181,7 @@ def run(folder, body=BOTH, *, name="snippet", environment=None, begin=""):
     script.write_text(begin + _CHILD.format(name=name, body=textwrap.dedent(body)), encoding="utf-8")
     path = [str(Path(ftcheck.__file__).parents[1]), str(folder)]
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, errors="replace", timeout=60, check=False,
+        [sys.executable, str(script)], capture_output=True, text=True, errors="replace", timeout=300, check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path), **(environment or {})},
     )  # fmt: skip
     for line in done.stdout.splitlines():
