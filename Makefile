@@ -90,7 +90,7 @@ $(VENV)/.tools: $(VENV)/.python pyproject.toml
 
 # An editable install does not notice a change in C, so the stamp does.  The build uses .venv's own setuptools
 # (it is among the development tools): a rebuild needs no network.
-$(VENV)/.installed: $(VENV)/.tools pyproject.toml $(wildcard setup.py src/ftcheck/_core/*.[ch])
+$(VENV)/.installed: $(VENV)/.tools pyproject.toml $(wildcard setup.py bin/* src/ftcheck/_core/*.[ch])
 	@command -v $${CC:-cc} >/dev/null || command -v gcc >/dev/null || { \
 	    echo "error: there is no C compiler; install one: apt install gcc libc6-dev" >&2; exit 1; }
 	@echo "==> building and installing ftcheck"

@@ -2,24 +2,49 @@
 
 They run the real compiler, with ``-fsanitize=thread`` where it compiles and without it where it links: the calls of that
 sanitizer go to ``ftcheck._core``, not to its own runtime. What is linked needs the library ``ftcheck._standin``, which does
-nothing: so it can be imported without ftcheck, too.
+nothing: so it can be imported without ftcheck, too. The library has no name of its own, so that the dynamic linker finds it
+where it was when this was linked, whatever the search path is.
 
-Where one command compiles and links, it is taken apart: each source becomes an object file first.
+Where one command compiles and links, it is taken apart: each source becomes an object file first. All else is one command,
+and this process becomes it: so signals and the exit status are the compiler's own.
+
+See :mod:`~ftcheck.native.command` for how a command line is read, and :mod:`~ftcheck.native.pyx_lines` for what becomes of
+Cython's files.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import itertools
 import os
-import platform
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ftcheck.native import pyx_lines
+from ftcheck.native.command import (
+    ASKS,
+    COMPILES,
+    LANGUAGE,
+    LINKING,
+    LINKS,
+    OPTION,
+    PREPROCESSES,
+    SOURCE,
+    Command,
+    CompilerError,
+    Piece,
+    response_file,
+    understand,
+)
+from ftcheck.native.toolchain import INSIDE, is_clang, real_compiler, standin
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["CompilerError", "cc", "cxx", "real_compiler", "standin", "understand"]
+
+PREPROCESS = ("-fsanitize=thread", "-U_FORTIFY_SOURCE")
+"""Added where code is only preprocessed: ccache compiles the result later, so its macros must be the same."""
 INSTRUMENT = (
     "-fsanitize=thread",
     "-g",
@@ -35,162 +60,179 @@ INSTRUMENT = (
 """Added where code is compiled; the last one of two that contradict each other counts."""
 GCC_ONLY = (
     "-Wno-tsan",  # a fence is taken for an order of everything: no reason to warn
-    *(("-mindirect-branch=thunk-extern",) if platform.machine() == "x86_64" else ()),
+    "-Wno-error=maybe-uninitialized",  # GCC is more often wrong about that in instrumented code: no reason to stop
+    *(("-mindirect-branch=thunk-extern",) if os.uname().machine == "x86_64" else ()),
 )
 """Calls through pointers are seen: _core/indirect.c."""
 CLANG_ONLY = ("-fsanitize-coverage=func,indirect-calls,trace-pc",)
 """The same."""
-_SOURCES = {".c", ".cc", ".cp", ".cxx", ".cpp", ".c++", ".C", ".CPP", ".i", ".ii"}
-_ONLY_COMPILES = {"-c", "-S"}
-_NEITHER = {"-E", "-M", "-MM", "-fsyntax-only", "--version", "-dumpversion", "-dumpmachine", "-dumpfullversion", "--help"}
-_TAKES_A_WORD = {
-    "-o", "-x", "-I", "-L", "-l", "-D", "-U", "-include", "-isystem", "-iquote", "-idirafter", "-imacros",
-    "-MF", "-MT", "-MQ",
-    "-T", "-u", "-z", "-arch", "-target", "-Xlinker", "-Xpreprocessor", "-Xassembler", "-Xclang", "-mllvm", "--param",
-}  # fmt: skip
+LINK = ("-Wl,-z,now",)
+"""To look up a function at its first call needs a register of _core/indirect.c."""
+CLANG_TAKEN_APART = ("-Qunused-arguments",)
+"""An option that only one half of the command needs is no reason to warn."""
+_LONG = 100_000
+"""Characters of a command line above which its words go into a file: the system has a limit."""
 
 
-class CompilerError(Exception):
-    """There is nothing to compile with, or not like this. The message says what to do."""
+# -- what to run -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A compiler's command line, understood as far as this needs.
-
-    :param words: all of it, but for the compiler itself.
-    :param sources: the numbers of those that are source files.
-    :param compiles: some source is compiled.
-    :param links: something is linked.
-    """
-
-    words: tuple[str, ...]
-    sources: tuple[int, ...]
-    compiles: bool
-    links: bool
-
-
-def understand(words: Sequence[str]) -> Command:
-    """What a command line asks for.
-
-    :raises CompilerError: for another sanitizer, which cannot be had together with this.
-    """
-    kept = [word for word in words if word not in ("-fsanitize=thread", "-static-libtsan", "-shared-libsan")]
-    for word in kept:
-        if word.startswith("-fsanitize=") and word != "-fsanitize=undefined":
-            raise CompilerError(f"{word} and ftcheck-cc cannot be had together: leave one of them out")
-    sources, inputs, language, skip = [], 0, "", False
-    for number, word in enumerate(kept):
-        if skip:
-            skip = False
-            continue
-        if word == "-x":
-            language = kept[number + 1] if number + 1 < len(kept) else ""
-        elif word.startswith("-x"):
-            language = word[2:]
-        if word in _TAKES_A_WORD:
-            skip = True
-        elif word == "-" or not word.startswith(("-", "@")):
-            inputs += 1
-            if language not in ("", "none") or Path(word).suffix in _SOURCES:
-                sources.append(number)
-        elif word.startswith("@"):
-            inputs += 1
-    stops = any(word in _ONLY_COMPILES for word in kept)
-    neither = any(word in _NEITHER for word in kept) or inputs == 0
-    return Command(tuple(kept), tuple(sources), bool(sources) and not neither, not stops and not neither)
-
-
-def plan(command: Command, compiler: str, objects: str, standin: str) -> list[list[str]]:
+def plan(command: Command, compiler: Sequence[str], clang: bool, objects: str, standin: str) -> list[list[str]]:
     """The commands to run instead, one after the other.
 
     :param compiler: the real one.
+    :param clang: it is clang, or one that takes its options; else it is GCC.
     :param objects: a folder for object files.
     :param standin: the library to link with.
     """
-    instrument = [*INSTRUMENT, *(CLANG_ONLY if "clang" in Path(compiler).name else GCC_ONLY)]
-    link = [standin, "-fno-lto", "-Wl,-z,now"]  # to look up functions at their first call needs a register of indirect.c
-    if not command.links:
-        return [[compiler, *command.words, *(instrument if command.compiles else ())]]
-    if not command.sources:
-        return [[compiler, *command.words, *link]]
-    commands, words = [], list(command.words)
-    for number in command.sources:
-        source = command.words[number]
-        words[number] = str(Path(objects) / f"{number}-{Path(source).stem or 'stdin'}.o")
-        commands.append([compiler, *_for_compiling(command, number), "-c", source, "-o", words[number], *instrument])
-    return [*commands, [compiler, *_without_language(words), *link]]
+    instrument = [*INSTRUMENT, *(CLANG_ONLY if clang else GCC_ONLY)]
+    if command.stage == ASKS or (command.stage != LINKS and not command.has_sources):
+        return [[*compiler, *command.words]]
+    if command.stage == PREPROCESSES:
+        return [[*compiler, *command.words, *PREPROCESS]]
+    if command.stage == COMPILES:
+        return [[*compiler, *command.words, *instrument]]
+    link = [] if _is_partial(command) else ["-Wl,--push-state,-Bdynamic,--as-needed", standin, "-Wl,--pop-state", *LINK]
+    quiet = CLANG_TAKEN_APART if clang and command.has_sources else ()
+    options = [word for piece in command.pieces if piece.kind == OPTION for word in piece.words]
+    commands: list[list[str]] = []
+    linked: list[str] = []
+    for number, piece in enumerate(command.pieces):
+        if piece.kind == SOURCE:
+            name = os.path.splitext(os.path.basename(piece.words[0]))[0].strip("-") or "stdin"
+            made = os.path.join(objects, f"{number}-{name}.o")
+            language = ["-x", piece.language] if piece.language else []
+            what = [*language, "-c", piece.words[0], "-o", made, *_dependencies(command, name), *instrument, *quiet]
+            commands.append([*compiler, *options, *what])
+            linked += [made]
+        elif piece.kind != LANGUAGE:
+            linked += ["-x", piece.language, *piece.words, "-x", "none"] if piece.language else piece.words
+    return [*commands, [*compiler, *linked, *link, *quiet]]
 
 
-def _for_compiling(command: Command, number: int) -> list[str]:
-    """The options of a command that also links, for compiling one of its sources."""
-    kept, words, skip = [], command.words, False
-    for at, word in enumerate(words):
-        if skip:
-            skip = False
-        elif word == "-o":
-            skip = True
-        elif at in command.sources or word.startswith(("-l", "-L", "-Wl,", "-shared")):
-            skip = word in ("-l", "-L")
-        elif word in _TAKES_A_WORD and at + 1 < len(words):
-            if word != "-x" or at < number:
-                kept += [word, words[at + 1]]
-            skip = True
-        elif word.startswith(("-", "@")):
-            kept.append(word)
-    return kept
+def _is_partial(command: Command) -> bool:
+    """``-r``: what is made is an object file again, and those need no libraries."""
+    return any(
+        piece.words[0] == "-r" or (piece.kind == LINKING and {"-r", "--relocatable"} & set(piece.words[0].split(",")))
+        for piece in command.pieces
+    )
 
 
-def _without_language(words: list[str]) -> list[str]:
-    """``-x c`` says what sources are; the object files that stand for them are none."""
-    kept: list[str] = []
-    for number, word in enumerate(words):
-        if not (word.startswith("-x") or (number > 0 and words[number - 1] == "-x")):
-            kept.append(word)
-    return kept
+def _dependencies(command: Command, name: str) -> list[str]:
+    """What a command that also links calls the file for ``make``, and the target in it, if it does not say so."""
+    if not command.has("-MD", "-MMD"):
+        return []
+    output = command.output
+    file = [] if command.has("-MF") else ["-MF", f"{os.path.splitext(output)[0] if output else name}.d"]
+    return file + ([] if command.has("-MT", "-MQ") else ["-MQ", output or f"{name}.o"])
 
 
-def real_compiler(name: str, variable: str, candidates: Sequence[str]) -> str:
-    """The compiler to run: what the variable names, or the first of these that there is.
+def _with_lines(command: Command, folder: str) -> tuple[Command, dict[str, str]]:
+    """The command with copies of Cython's files that say where they are from, and which file each stands for."""
+    pieces: list[Piece] = []
+    copies: dict[str, str] = {}
+    for number, piece in enumerate(command.pieces):
+        name = piece.words[0]
+        if piece.kind == SOURCE and pyx_lines.made_by_cython(name):
+            with open(name, encoding="utf-8", errors="surrogateescape") as file:
+                text = pyx_lines.with_lines(file.read(), name)
+            if text is not None:
+                copy = os.path.join(folder, str(number), os.path.basename(name))
+                os.mkdir(os.path.dirname(copy))
+                with open(copy, "w", encoding="utf-8", errors="surrogateescape") as file:
+                    file.write(text)
+                copies[copy] = name
+                pieces += [Piece(OPTION, ("-iquote", os.path.dirname(name) or ".")), piece._replace(words=(copy,))]
+                continue
+        pieces.append(piece)
+    return command._replace(pieces=tuple(pieces)), copies
 
-    :raises CompilerError: there is none.
-    """
-    chosen = os.environ.get(variable, "")
-    for candidate in [chosen] if chosen else candidates:
-        found = shutil.which(candidate)
-        if found is not None and Path(found).resolve().name != name:
-            return found
-    missing = f"{chosen}, which {variable} names, is not there" if chosen else f"none of {', '.join(candidates)} is there"
-    raise CompilerError(f"{missing}: install a compiler, or set {variable} to one")
+
+def _name_originals(command: Sequence[str], copies: dict[str, str]) -> None:
+    """The file for ``make`` names what a copy stands for."""
+    if not any(word.startswith(("-MD", "-MMD")) for word in command):
+        return
+    words = dict(itertools.pairwise(command))
+    output = next((word[2:] for word in command if word.startswith("-o") and word != "-o"), words.get("-o", ""))
+    joined = next((word[3:] for word in command if word.startswith("-MF") and word != "-MF"), "")
+    sources = [os.path.basename(copy) for copy in copies]
+    for file in {words.get("-MF", joined) or os.path.splitext(name)[0] + ".d" for name in ([output] if output else sources)}:
+        if os.path.exists(file):
+            with open(file, encoding="utf-8", errors="surrogateescape") as before:
+                text = before.read()
+            for copy, original in copies.items():
+                text = text.replace(copy, original.replace(" ", "\\ "))
+            with open(file, "w", encoding="utf-8", errors="surrogateescape") as after:
+                after.write(text)
 
 
-def standin() -> str:
-    """The library that stands in for the runtime where ftcheck is not at work.
-
-    :raises CompilerError: this platform has none.
-    """
-    found = importlib.util.find_spec("ftcheck._standin")
-    if found is None or found.origin is None:
-        raise CompilerError("extensions can be watched from the inside on Linux with glibc, on x86-64 and aarch64, only")
-    return found.origin
+# -- running it --------------------------------------------------------------------------------------------------------
 
 
 def run(name: str, variable: str, candidates: Sequence[str], words: Sequence[str]) -> int:
-    """Do what the command line says.
+    """Do what the command line says. Returns only where there is more than one thing to do.
 
     :returns: the exit status: that of the first command that fails, or 2 where nothing could be run.
     """
     try:
+        library = standin()
         compiler = real_compiler(name, variable, candidates)
         command = understand(words)
-        with tempfile.TemporaryDirectory(prefix="ftcheck-cc-") as objects:
-            for one in plan(command, compiler, objects, standin() if command.links else ""):
-                status = subprocess.run(one, check=False).returncode
-                if status:
-                    return status
+        os.environ[INSIDE] = name
+        if _is_one(command):
+            [one] = plan(command, compiler, command.has_sources and is_clang(compiler), "", library)
+            if sum(map(len, one)) <= _LONG:
+                os.execv(one[0], one)
+        return _several(command, compiler, library)
     except CompilerError as error:
         print(f"{name}: {error}", file=sys.stderr)
-        return 2
+    except OSError as error:
+        print(f"{name}: {error}: can the compiler be run, and the temporary folder be written to?", file=sys.stderr)
+    return 2
+
+
+def _is_one(command: Command) -> bool:
+    sources = [piece.words[0] for piece in command.pieces if piece.kind == SOURCE]
+    if command.stage == LINKS:
+        return not sources
+    return command.stage != COMPILES or not any(map(pyx_lines.made_by_cython, sources))
+
+
+def _several(command: Command, compiler: Sequence[str], library: str) -> int:
+    import signal
+    import subprocess
+    import tempfile
+
+    running: list[subprocess.Popen[bytes]] = []
+    ended: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        """No exception: one in the middle of starting a compiler would leave it alone."""
+        ended.append(number)
+        for one in running:
+            one.terminate()
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    with tempfile.TemporaryDirectory(prefix="ftcheck-cc-") as folder:
+        command, copies = _with_lines(command, folder)
+        for number, one in enumerate(plan(command, compiler, is_clang(compiler), folder, library)):
+            if sum(map(len, one)) > _LONG:
+                file = os.path.join(folder, f"{number}.words")
+                with open(file, "w", encoding="utf-8", errors="surrogateescape") as text:
+                    text.write(response_file(one[len(compiler) :]))
+                one = [*compiler, f"@{file}"]
+            running[:] = [subprocess.Popen(one)]
+            if ended:
+                running[0].terminate()
+            status = running[0].wait()
+            if ended:
+                return 128 + ended[0]
+            if status < 0:
+                print(f"{os.path.basename(one[0])} was ended by {signal.Signals(-status).name}", file=sys.stderr)
+            if status:
+                return status if status > 0 else 128 - status
+            _name_originals(one, copies) if copies else None
     return 0
 
 
