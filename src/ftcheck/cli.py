@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import ftcheck
 from ftcheck import interpreter
-from ftcheck.native import tsan_command
+from ftcheck.native import build_command, tsan_command
 
 _DESCRIPTION = """\
 ftcheck tells whether Python code and C extensions are thread-safe on free-threaded CPython.
@@ -20,6 +20,8 @@ It works inside pytest:
   pytest --ftcheck --ftcheck-seconds=30   look longer: rare races need time
   pytest --help                           all options, in the group "ftcheck"
   pytest --markers                        @pytest.mark.ftcheck(threads=8, rounds=500, ...)
+
+Extension modules are looked into while they run if they were compiled for it: see `ftcheck build --help`.
 """
 
 
@@ -29,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :returns: the exit status: 0, or 1 where something was found, or 2 for a usage error, or 3 where what is asked for
         cannot be done (this interpreter cannot run without the GIL; a file cannot be read).
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    words, behind = build_command.apart(words)
     parser = argparse.ArgumentParser(
         prog="ftcheck", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,12 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Print the facts about this interpreter that matter here. Exit status 3: it is not free-threaded.",
     )
     tsan_command.add_to(commands)
-    chosen = parser.parse_args(arguments)
+    build_command.add_to(commands)
+    chosen = parser.parse_args(words)
     if chosen.command is None:
         parser.print_help()
         return 0
     if chosen.command == "tsan-log":
         return tsan_command.run(chosen.files, as_json=chosen.json, brief=chosen.brief, folder=chosen.modules)
+    if chosen.command == "build":
+        return build_command.run(chosen.what, into=chosen.into, compiler=chosen.compiler, pip_options=behind)
     return _doctor()
 
 

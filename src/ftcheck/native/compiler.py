@@ -36,7 +36,7 @@ from ftcheck.native.command import (
     response_file,
     understand,
 )
-from ftcheck.native.toolchain import INSIDE, is_clang, real_compiler, standin
+from ftcheck.native.toolchain import C_COMPILERS, CXX_COMPILERS, INSIDE, is_clang, real_compiler, standin
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -238,9 +238,9 @@ def _several(command: Command, compiler: Sequence[str], library: str) -> int:
 
 def cc() -> int:
     """The command ``ftcheck-cc``."""
-    return run("ftcheck-cc", "FTCHECK_CC", ("gcc", "clang", "cc"), sys.argv[1:])
+    return run("ftcheck-cc", "FTCHECK_CC", C_COMPILERS, sys.argv[1:])
 
 
 def cxx() -> int:
     """The command ``ftcheck-c++``."""
-    return run("ftcheck-c++", "FTCHECK_CXX", ("g++", "clang++", "c++"), sys.argv[1:])
+    return run("ftcheck-c++", "FTCHECK_CXX", CXX_COMPILERS, sys.argv[1:])

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ftcheck.native.command import CompilerError
 
+C_COMPILERS = ("gcc", "clang", "cc")
+CXX_COMPILERS = ("g++", "clang++", "c++")
+"""In this order, where nothing is said."""
 INSIDE = "FTCHECK_CC_INSIDE"
 """In the environment of what ``ftcheck-cc`` runs: it must not come back to it."""
 
 
-def real_compiler(name: str, variable: str, candidates: Sequence[str]) -> list[str]:
+def real_compiler(
+    name: str, variable: str, candidates: Sequence[str], environment: Mapping[str, str] = os.environ
+) -> list[str]:
     """The compiler to run: what the variable names, or the first of these that there is.
 
     :param variable: may hold several words: ``ccache gcc``, ``gcc -m64``.
     :raises CompilerError: there is none.
     """
-    typed = _words(os.environ.get(variable, ""))
-    if not typed and variable == "FTCHECK_CXX" and os.environ.get("FTCHECK_CC"):
-        typed = plus_plus(_words(os.environ["FTCHECK_CC"]))
-    if os.environ.get(INSIDE) or {"ftcheck-cc", "ftcheck-c++"} & {os.path.basename(word) for word in typed}:
-        leads = f"{variable}={os.environ.get(variable, '')}" if os.environ.get(variable) else "the compiler that was found"
+    typed = _words(environment.get(variable, ""))
+    if not typed and variable == "FTCHECK_CXX" and environment.get("FTCHECK_CC"):
+        typed = plus_plus(_words(environment["FTCHECK_CC"]))
+    if environment.get(INSIDE) or {"ftcheck-cc", "ftcheck-c++"} & {os.path.basename(word) for word in typed}:
+        leads = f"{variable}={environment.get(variable, '')}" if environment.get(variable) else "the compiler that was found"
         raise CompilerError(f"{leads} leads back to {name}: set {variable} to a real compiler, such as {candidates[0]}")
     for candidate in [typed] if typed else [[word] for word in candidates]:
         found = shutil.which(candidate[0])

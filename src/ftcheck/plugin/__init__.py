@@ -43,6 +43,7 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``reruns.py``           the child interpreters for that
 ``rerun_child.py``      inside such a child
 ``sugar.py``            pytest-sugar is told of tests that were not checked
+``built.py``            what `ftcheck build` has made is what tests import
 ``ending.py``           how a run ends: what it could not do, its exit status, its reports
 ``statics.py``          static state of extension modules: who writes it
 ``json_file.py``        the file of ``--ftcheck-json``
@@ -83,6 +84,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     """All plugins are there, and no conftest.py is: what must be done in between."""
     run_parallel.add_ini(early_config, parser)
     asked = early_config.known_args_namespace
+    if asked.ftcheck_built:
+        from ftcheck.plugin import built
+
+        built.use(early_config, asked.ftcheck_built)
     if asked.ftcheck or asked.ftcheck_marked or early_config.getini("ftcheck"):
         from ftcheck.interpreter import GilWatch
 

@@ -104,6 +104,13 @@ def add(parser: pytest.Parser) -> None:
         "or all); also without --ftcheck",
     )
     group.addoption(
+        "--ftcheck-built",
+        dest="ftcheck_built",
+        default=None,
+        metavar="DIR",
+        help="import the packages that `ftcheck build` has put into DIR, whatever else of their names there is",
+    )
+    group.addoption(
         "--ftcheck-seed",
         dest="ftcheck_seed",
         default=None,
