@@ -47,7 +47,7 @@ PREPROCESS = ("-fsanitize=thread", "-U_FORTIFY_SOURCE")
 """Added where code is only preprocessed: ccache compiles the result later, so its macros must be the same."""
 INSTRUMENT = (
     "-fsanitize=thread",
-    "-g",
+    "-gdwarf-4",  # of version 5, addr2line of binutils 2.40 takes the first file for another (where #line names the first)
     "-fno-omit-frame-pointer",
     "-fno-optimize-sibling-calls",  # who has called whom is seen by their frames
     "-fplt",  # the calls of -fno-plt are seen as well, but not told apart from the taking of addresses

@@ -1,0 +1,5 @@
+from cffi import FFI
+
+ffibuilder = FFI()
+ffibuilder.cdef("void add(long times);")
+ffibuilder.set_source("_racy_cffi", "void add(long times);", sources=["counter.c"])

@@ -1,0 +1,3 @@
+from _racy_cffi import lib
+
+add = lib.add
