@@ -84,8 +84,8 @@ def build(
     place = (into.parent if into is not None else PLACE).absolute()
     if into is not None:
         _refuse_foreign(into)
-    with _work_in(place) as work:
-        job = Job(work, place / ".cache" if into is None else work / "cache", place, pip_options, say)
+    with _work_in(place) as work, tempfile.TemporaryDirectory(prefix="ftcheck-build-") as tools:
+        job = Job(work, Path(tools), place / ".cache" if into is None else work / "cache", place, pip_options, say)
         source = job.source(what)
         final = into.absolute() if into is not None else place / f"{source.label}-{sysconfig.get_config_var('SOABI')}"
         _refuse_foreign(final)

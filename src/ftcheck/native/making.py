@@ -5,6 +5,7 @@ All that pip and the compiler print is in one log, which is kept where a step fa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +33,9 @@ _PATIENCE = 5.0
 _DERIVED = {"build", "dist", ".venv", "venv", ".tox", ".nox", OURS, "node_modules",
             ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}  # fmt: skip
 """At the top of a source tree, and none of it. (``.git`` is: setuptools-scm and its like ask it for the version.)"""
+_ARCHIVE = re.compile(r"\.(tar\.\w+|tgz|zip)$")
+_PREPARES = re.compile(rb"Installing build dependencies|Getting requirements to build|Preparing metadata")
+_TICK = 0.05
 _BUILT_THERE = re.compile(r"\.(cpython|pypy)-\w+(-[\w-]+)?\.so$|\.abi3t?\.so$")
 
 
@@ -63,7 +68,10 @@ class Source:
 class Job:
     """The steps, each with what it prints in one log."""
 
-    def __init__(self, work: Path, cache: Path, place: Path, pip_options: Sequence[str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, work: Path, tools: Path, cache: Path, place: Path, pip_options: Sequence[str], say: Callable[[str], None]
+    ) -> None:
+        self._tools = tools  # setuptools takes a space in CC for the end of a word: not in a folder of the user's
         self._work, self._cache, self._place, self._options, self._say = work, cache, place, pip_options, say
         self._log = work / "build.log"
         self._label = "project"
@@ -104,7 +112,20 @@ class Job:
         folder = self._work / "download"
         self._say(f"getting the source of {what}")
         words = ["download", "--no-deps", "--no-binary", name, "--dest", str(folder), *self._options, what]
-        if self._pip(words, {}) != 0:
+        temporary = self._work / "tmp"
+        temporary.mkdir()
+        early: list[Path] = []
+
+        def is_there() -> bool:
+            """Whether the archive is: then pip begins to build for the metadata, with some backends all of the project."""
+            if not early and _PREPARES.search(self._log.read_bytes()):
+                early.extend(one for one in temporary.glob("pip-unpack-*/*") if _ARCHIVE.search(one.name))
+            return bool(early)
+
+        status = self._pip(words, {"TMPDIR": str(temporary)}, is_there)
+        if early:
+            return early[0]
+        if status != 0:
             said = self._log.read_text(encoding="utf-8", errors="replace")
             if "No matching distribution" in said or "Could not find a version" in said:
                 raise BuildError(
@@ -116,7 +137,7 @@ class Job:
         return next(folder.iterdir())
 
     def _unpacked(self, archive: Path) -> Source:
-        label = re.sub(r"\.(tar\.\w+|tgz|zip)$", "", archive.name)
+        label = _ARCHIVE.sub("", archive.name)
         self._label = label
         folder = self._work / "unpacked"
         try:
@@ -167,8 +188,7 @@ class Job:
 
     def _script(self, name: str, function: str) -> str:
         """The compiler, for an environment in which installed packages cannot be seen."""
-        script = self._work / "bin" / name
-        script.parent.mkdir(exist_ok=True)
+        script = self._tools / name
         root = str(Path(toolchain.__file__).parents[2])
         program = (
             f"import sys; sys.path.insert(0, {root!r}); from ftcheck.native import compiler; sys.exit(compiler.{function}())"
@@ -201,7 +221,8 @@ class Job:
 
     # -- pip and its log -------------------------------------------------------------------------------------------
 
-    def _pip(self, words: Sequence[str], changes: Mapping[str, str]) -> int:
+    def _pip(self, words: Sequence[str], changes: Mapping[str, str], enough: Callable[[], bool] | None = None) -> int:
+        """:param enough: asked again and again; pip is stopped when it is so."""
         environment = {name: value for name, value in os.environ.items() if name != toolchain.INSIDE}
         environment.update(changes)
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
@@ -213,13 +234,13 @@ class Job:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment, process_group=0
             ) as running:
                 try:
+                    while enough is not None and running.poll() is None:
+                        if enough():
+                            _end(running)
+                        time.sleep(_TICK)
                     return running.wait()
                 except BaseException:  # Ctrl-C: nothing that it has started goes on in a folder that is gone
-                    os.killpg(running.pid, signal.SIGTERM)
-                    try:
-                        running.wait(_PATIENCE)
-                    finally:
-                        os.killpg(running.pid, signal.SIGKILL)
+                    _end(running)
                     raise
 
     def kept_log(self, message: str) -> str:
@@ -234,6 +255,19 @@ class Job:
         first = max(0, at[0] - 3) if at and at[0] < len(lines) - _TAIL else len(lines)
         shown = [*lines[first : first + 12], *(["..."] if first < len(lines) else []), *lines[-_TAIL:]]
         return self.kept_log(message + ":\n\n" + "\n".join(f"  {line}" for line in shown) + "\n")
+
+
+def _end(running: subprocess.Popen[bytes]) -> None:
+    """With all that it has started."""
+    os.killpg(running.pid, signal.SIGTERM)
+    try:
+        running.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
 
 
 def _left_behind(top: Path) -> Callable[[str, list[str]], set[str]]:

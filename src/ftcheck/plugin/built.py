@@ -2,8 +2,8 @@
 
 The folder alone, first in ``sys.path``, would not do: pytest puts the folders of test files and conftest files before it,
 and in a source tree these hold the same package, without or with a plain extension module. So a finder in ``sys.meta_path``
-gives the names that are in the folder from there. It is first in ``sys.path`` as well, and in ``PYTHONPATH``: for namespace
-packages, for :mod:`importlib.metadata`, and for child processes.
+gives the packages with instrumented modules from there. It is first in ``sys.path`` as well, and in ``PYTHONPATH``: for
+namespace packages, for :mod:`importlib.metadata`, and for child processes.
 
 At the end it is said if nothing of it was imported: then the tests have not run what was built.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
@@ -98,11 +97,8 @@ def use(config: pytest.Config, typed: str) -> None:
         raise pytest.UsageError(
             f"--ftcheck-built={typed}: `ftcheck build` has made nothing there; it says which folder it makes"
         ) from None
-    names = frozenset(
-        re.sub(r"(\.[^.]+)?\.so$|\.py$", "", entry.name)
-        for entry in folder.iterdir()
-        if entry.name.endswith((".py", ".so")) or (entry.is_dir() and entry.name.isidentifier())
-    )
+    # The top-level names of what is instrumented. Not all that is in the folder: a test file of the project may be.
+    names = frozenset(file.split(os.sep)[0].partition(".")[0] for file in facts["instrumented"])
     where = str(folder)
     for name in sorted(names & {*sys.modules}):
         file = str(getattr(sys.modules[name], "__file__", None) or "")
