@@ -73,7 +73,7 @@ def run(what: str, *, into: Path | None, compiler: str, pip_options: Sequence[st
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         built = build.build(what, into=into, compiler=compiler, pip_options=pip_options, say=say)
     except BuildError as error:
@@ -82,5 +82,7 @@ def run(what: str, *, into: Path | None, compiler: str, pip_options: Sequence[st
     except KeyboardInterrupt:
         print("ftcheck build: stopped; nothing is left of it", file=sys.stderr)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(build.text(built))
     return 1 if built.plain else 0
