@@ -2,14 +2,17 @@
 
 Each folder unsafe/NAME or safe/NAME is one sample; its language follows from the files in it:
 
-    unsafe_NAME.c            a C extension
+    unsafe_NAME.c            a C extension; each other unsafe_NAME_*.c is one more, which is built beside it
+    unsafe_NAME.cpp          a C++ extension
     unsafe_NAME.pyx          a Cython extension
     build_unsafe_NAME.py     a cffi builder with an `ffibuilder`, and perhaps a `shared_library`
 
 What is built goes to _built/TAG/, where TAG names the interpreter's binary interface: the builds
-for a free-threaded and for a default interpreter stand side by side. Each sample is built in a
-process of its own. A sample is built again only when its sources, this file, the interpreter,
-the tools or the compiler settings have changed.
+for a free-threaded and for a default interpreter stand side by side. What the environment variable
+EXT_SAMPLES_BUILT names is used instead, by the tests as well: for the samples as another compiler,
+such as ftcheck-cc, builds them. Each sample is built in a process of its own. A sample is built
+again only when its sources, this file, the interpreter, the tools or the compiler settings have
+changed.
 """
 
 import argparse
@@ -29,11 +32,13 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TAG = sysconfig.get_config_var("EXT_SUFFIX").strip(".").rsplit(".", 1)[0]
-BUILT = HERE / "_built" / TAG
+BUILT = Path(os.environ.get("EXT_SAMPLES_BUILT") or HERE / "_built" / TAG).resolve()
 COMPILE = ["-O2", "-g", "-Wall", "-Wextra"]
 # Code that Cython and cffi generate is theirs, and not ours to keep free of these.
 GENERATED = ["-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Wno-cast-function-type"]
-TOOLS = {"C": ["setuptools"], "Cython": ["setuptools", "Cython"], "cffi": ["setuptools", "cffi"]}
+SETTINGS = ["CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "LDSHARED", "FTCHECK_CC", "FTCHECK_CXX"]
+SUFFIXES = {".c", ".cpp", ".h", ".pyx", ".py"}
+TOOLS = {"C": ["setuptools"], "C++": ["setuptools"], "Cython": ["setuptools", "Cython"], "cffi": ["setuptools", "cffi"]}
 
 
 @dataclass(frozen=True, order=True)
@@ -55,6 +60,7 @@ class Sample:
         for language, file in (
             ("cffi", f"build_{self.module}.py"),
             ("Cython", f"{self.module}.pyx"),
+            ("C++", f"{self.module}.cpp"),
             ("C", f"{self.module}.c"),
         ):
             if (self.folder / file).exists():
@@ -65,7 +71,9 @@ class Sample:
     def sources(self):
         files = self.folder.iterdir()
         return sorted(
-            file for file in files if file.suffix in {".c", ".h", ".pyx", ".py"} and not file.name.startswith("test_")
+            file
+            for file in files
+            if file.suffix in {".c", ".cpp", ".h", ".pyx", ".py"} and not file.name.startswith("test_")
         )
 
     @property
@@ -75,6 +83,15 @@ class Sample:
 
     def is_built(self):
         return self.stamp.exists()
+
+    @property
+    def shows_only_from_the_inside(self):
+        """Whether the header says that the flaw has no effect that a test can see."""
+        return any("* Shows:   only from the inside" in file.read_text() for file in self.sources)
+
+    def is_watchable(self):
+        """Whether ftcheck-cc has built it."""
+        return any(b"__tsan_init" in file.read_bytes() for file in BUILT.glob(f"{self.module}.*.so"))
 
     def __str__(self):
         return f"{self.verdict}/{self.name}"
@@ -91,7 +108,7 @@ def samples():
 def fingerprint(sample):
     """Changes whenever the sample has to be built again."""
     digest = hashlib.sha256()
-    settings = [os.environ.get(name, "") for name in ("CC", "CFLAGS", "LDFLAGS", "LDSHARED")]
+    settings = [os.environ.get(name, "") for name in SETTINGS]
     tools = [importlib.metadata.version(tool) for tool in TOOLS[sample.language]]
     for text in (sys.version, sys.base_prefix, *settings, *tools):
         digest.update(text.encode() + b"\0")
@@ -125,7 +142,11 @@ def extensions(sample, work):
     from setuptools import Extension
 
     if sample.language == "C":
-        return [Extension(sample.module, [f"{sample.module}.c"], extra_compile_args=COMPILE)]
+        files = sorted(sample.folder.glob(f"{sample.module}*.c"))
+        return [Extension(file.stem, [file.name], extra_compile_args=COMPILE) for file in files]
+    if sample.language == "C++":
+        arguments = [*COMPILE, "-std=c++20"]
+        return [Extension(sample.module, [f"{sample.module}.cpp"], extra_compile_args=arguments, language="c++")]
     if sample.language == "Cython":
         from Cython.Build import cythonize
 

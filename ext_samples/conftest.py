@@ -30,3 +30,12 @@ class NotBuilt(pytest.Module):
 def pytest_pycollect_makemodule(module_path, parent):
     sample = build.Sample(module_path.parent.parent.name, module_path.parent.name)
     return None if sample.is_built() else NotBuilt.from_parent(parent, path=module_path)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if build.HERE not in item.path.parents:
+            continue
+        sample = build.Sample(item.path.parent.parent.name, item.path.parent.name)
+        if sample.shows_only_from_the_inside and not sample.is_watchable():
+            item.add_marker(pytest.mark.skip(reason="shows only from the inside: build it with ftcheck-cc"))

@@ -6,6 +6,7 @@ rounds: an idle machine runs more than 150 rounds a second of each sample, and e
 do so at import, always.
 """
 
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -18,6 +19,10 @@ from ftcheck import interpreter
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "ext_samples"
 NAMES = sorted(path.parent.name for path in (SAMPLES / "unsafe").glob("*/test_*.py"))
+ROWS = dict(re.findall(r"(?m)^\| (\w+) \|.* \| ([^|]+) \|$", (SAMPLES / "README.md").read_text()))
+"""Sample to how it shows: the table there."""
+INSIDE = {name for name, shows in ROWS.items() if shows == "only from the inside"}
+"""These are skipped where ftcheck-cc has not built them; tests/native/test_samples_native.py has them found."""
 WRONG_RESULT = {"failure", "crash"}
 EXPECTED = {
     "lock_order": {"deadlock"},
@@ -27,6 +32,7 @@ EXPECTED = {
     "single_phase": {"GIL re-enabled"},
 }
 """Sample to verdicts; all others: a wrong result, or a crash where the memory is damaged."""
+EXPECTED |= {name: {"skipped"} for name in INSIDE}
 
 needs_no_gil = pytest.mark.skipif(
     interpreter.gil_enabled() or not interpreter.free_threaded_build(),
@@ -62,7 +68,16 @@ def safe(tmp_path_factory):
 
 def test_every_sample_has_a_twin():
     assert sorted(path.parent.name for path in (SAMPLES / "safe").glob("*/test_*.py")) == NAMES
-    assert len(NAMES) >= 18
+    assert len(NAMES) >= 49
+
+
+def test_every_sample_has_a_row_in_the_table():
+    assert sorted(ROWS.keys() - {"sample"}) == NAMES
+
+
+def test_the_table_says_what_shows_only_from_the_inside():
+    headers = {path.parent.name for path in (SAMPLES / "unsafe").glob("*/unsafe_*.c*") if "* Shows: " in path.read_text()}
+    assert headers == INSIDE
 
 
 @needs_no_gil

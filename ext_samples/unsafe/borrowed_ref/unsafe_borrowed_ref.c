@@ -15,7 +15,7 @@ fletcher(const unsigned char *data, Py_ssize_t size)
 {
     uint32_t low = 0, high = 0;
     for (Py_ssize_t i = 0; i < size; i++) {
-        low += data[i];
+        low += data[i];  /* race: 1; 2 is in Python */
         high += low;
     }
     return (uint64_t)high << 32 | low;

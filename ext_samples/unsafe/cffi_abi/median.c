@@ -12,7 +12,7 @@ static double work[CAPACITY];
 static int
 compare(const void *left, const void *right)
 {
-    double a = *(const double *)left, b = *(const double *)right;
+    double a = *(const double *)left, b = *(const double *)right;  /* race */
     return (a > b) - (a < b);
 }
 
@@ -23,7 +23,7 @@ median(const double *values, size_t size)
     if (size == 0 || size > CAPACITY) {
         return 0.0;
     }
-    memcpy(work, values, size * sizeof *values);
+    memcpy(work, values, size * sizeof *values);  /* race */
     qsort(work, size, sizeof *work, compare);
-    return work[size / 2];
+    return work[size / 2];  /* race */
 }

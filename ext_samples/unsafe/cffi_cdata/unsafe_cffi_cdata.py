@@ -2,6 +2,7 @@
 
 Wrong:   `usage.calls += 1` reads the C struct, adds in Python and writes the struct. Two threads
          lose updates. Unlike a dict or a list, cdata has no lock of its own.
+Race:    none in C that a compiler has seen: Python code and cffi access the memory.
 The GIL: with it, CPython switches threads at calls and loops, and there is none between these
          steps, so the result was right.
          This is GIL-reliance proper: right with the GIL on, wrong with it off.

@@ -11,7 +11,7 @@ void
 feed(const unsigned char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        histogram[text[i]]++;
+        histogram[text[i]]++;  /* race */
     }
 }
 

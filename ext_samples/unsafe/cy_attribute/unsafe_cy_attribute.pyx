@@ -17,7 +17,7 @@ cdef class Light:
         """Add the brightness of some pixels."""
         cdef unsigned char pixel
         for pixel in pixels:
-            self.total += pixel
+            self.total += pixel  # race
 
     def read(self):
         """The light so far."""

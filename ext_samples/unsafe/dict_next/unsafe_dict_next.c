@@ -3,6 +3,7 @@
  * Wrong:   PyDict_Next takes no lock and hands out borrowed references. While one thread walks,
  *          another moves entries: some are met twice, some never, and a resize can free
  *          the entries under the walker's feet.
+ * Race:    none in C that a compiler has seen: the walk and the change are the interpreter's.
  * The GIL: the loop below never released it, so the dict stood still during a walk.
  * The fix: a critical section on the dict around the whole walk (see safe/dict_next).
  */

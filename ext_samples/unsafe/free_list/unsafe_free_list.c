@@ -27,20 +27,20 @@ typedef struct {
 static struct block *
 take_block(void)
 {
-    struct block *block = free_blocks;
+    struct block *block = free_blocks;  /* race: 1 */
     if (block == NULL) {
         return PyMem_Calloc(1, sizeof *block);
     }
-    memset(block->data, 0, sizeof block->data);  /* nothing of the last user */
-    free_blocks = block->next;
+    memset(block->data, 0, sizeof block->data);  /* nothing of the last user */  /* race: too */
+    free_blocks = block->next;  /* race: 2 */
     return block;
 }
 
 static void
 give_back(struct block *block)
 {
-    block->next = free_blocks;
-    free_blocks = block;
+    block->next = free_blocks;  /* race: too */
+    free_blocks = block;  /* race: too */
 }
 
 static PyObject *
@@ -63,7 +63,7 @@ buffer_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
-    memcpy(self->block->data, bytes, size);
+    memcpy(self->block->data, bytes, size);  /* race: too */
     self->size = size;
     return (PyObject *)self;
 }
@@ -72,7 +72,7 @@ static PyObject *
 buffer_read(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Buffer *self = (Buffer *)op;
-    return PyBytes_FromStringAndSize(self->block->data, self->size);
+    return PyBytes_FromStringAndSize(self->block->data, self->size);  /* race: too */
 }
 
 static void

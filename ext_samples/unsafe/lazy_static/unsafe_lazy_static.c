@@ -31,10 +31,10 @@ build_table(void)
 static PyObject *
 get_table(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    if (table == NULL) {
-        table = build_table();
+    if (table == NULL) {  /* race: 1 */
+        table = build_table();  /* race: 2 */
     }
-    return Py_XNewRef(table);
+    return Py_XNewRef(table);  /* race: too */
 }
 
 static PyObject *

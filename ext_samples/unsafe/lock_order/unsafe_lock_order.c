@@ -2,6 +2,7 @@
  *
  * Wrong:   a.transfer(b) locks a, then b. b.transfer(a) locks b, then a. At the same time, each
  *          thread gets its first lock and waits for the other one for ever.
+ * Race:    none in C: each balance is changed under its lock.
  * The GIL: nothing between the two PyMutex_Lock calls released it, so a thread that got
  *          its first lock got the second one too.
  * The fix: one order for all, here by address (see safe/lock_order).

@@ -4,6 +4,7 @@
  *          operation locks the dict, so the C code has no data race in the strict sense; but
  *          between the two another thread writes, and its update is lost. Besides, the static
  *          object is shared by all interpreters of the process, which a dict must not be.
+ * Race:    none in C: the dict has a lock of its own.
  * The GIL: with str keys and int values, neither step released it.
  * The fix: the dict in the module state, and a lock around both steps (see safe/module_state).
  */

@@ -3,6 +3,7 @@
  * Wrong:   there is no Py_mod_gil slot, so the interpreter assumes that the module needs the GIL
  *          and turns it on, for the whole process and until it ends. One import of this module
  *          takes the parallelism from every thread. The code itself has nothing to protect.
+ * Race:    none in C: the module shares nothing.
  * The GIL: on a GIL build there is nothing to turn on, so nobody missed the slot.
  * The fix: {Py_mod_gil, Py_MOD_GIL_NOT_USED} (see safe/no_gil_slot).
  */

@@ -24,8 +24,8 @@ checksum_update(PyObject *op, PyObject *arg)
         return NULL;
     }
     for (Py_ssize_t i = 0; i < size; i++) {
-        self->low += (unsigned char)data[i];
-        self->high += self->low;
+        self->low += (unsigned char)data[i];  /* race */
+        self->high += self->low;  /* race */
     }
     Py_RETURN_NONE;
 }

@@ -19,22 +19,22 @@ static double gamma_value = 1.0;
 static void
 start(void)
 {
-    started = 1;
+    started = 1;  /* race: too */
     for (int i = 0; i < LEVELS; i++) {
-        level[i] = (double)i / (LEVELS - 1);
+        level[i] = (double)i / (LEVELS - 1);  /* race: too */
     }
 }
 
 static void
 make_ready(void)
 {
-    if (!started) {
+    if (!started) {  /* race: too */
         start();
     }
-    if (!ready) {
-        ready = 1;
+    if (!ready) {  /* race: too */
+        ready = 1;  /* race: too */
         for (int i = 0; i < LEVELS; i++) {
-            ramp[i] = pow(level[i], gamma_value);
+            ramp[i] = pow(level[i], gamma_value);  /* race: 1 */
         }
     }
 }
@@ -50,7 +50,7 @@ to_linear(PyObject *Py_UNUSED(module), PyObject *arg)
         return PyErr_Format(PyExc_IndexError, "levels are 0 to %d", LEVELS - 1);
     }
     make_ready();
-    return PyFloat_FromDouble(ramp[index]);
+    return PyFloat_FromDouble(ramp[index]);  /* race: 2 */
 }
 
 static PyObject *

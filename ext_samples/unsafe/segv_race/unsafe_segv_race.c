@@ -25,10 +25,10 @@ table_load(PyObject *op, PyObject *arg)
     if (cells == NULL) {
         return PyErr_NoMemory();
     }
-    double *old = self->cells;
-    self->size = size;
-    self->cells = cells;
-    PyMem_Free(old);
+    double *old = self->cells;  /* race: too */
+    self->size = size;  /* race: too */
+    self->cells = cells;  /* race: too */
+    PyMem_Free(old);  /* race: too */
     Py_RETURN_NONE;
 }
 
@@ -36,9 +36,9 @@ static PyObject *
 table_unload(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Table *self = (Table *)op;
-    double *old = self->cells;
-    self->cells = NULL;
-    PyMem_Free(old);
+    double *old = self->cells;  /* race: too */
+    self->cells = NULL;  /* race: 2 */
+    PyMem_Free(old);  /* race: too */
     Py_RETURN_NONE;
 }
 
@@ -46,17 +46,17 @@ static PyObject *
 table_lookup(PyObject *op, PyObject *arg)
 {
     Table *self = (Table *)op;
-    if (self->cells == NULL) {
+    if (self->cells == NULL) {  /* race: 1 */
         Py_RETURN_NONE;
     }
     Py_ssize_t index = PyLong_AsSsize_t(arg);
     if (index == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (index < 0 || index >= self->size) {
+    if (index < 0 || index >= self->size) {  /* race: too */
         return PyErr_Format(PyExc_IndexError, "no cell %zd", index);
     }
-    return PyFloat_FromDouble(self->cells[index]);
+    return PyFloat_FromDouble(self->cells[index]);  /* race: too */
 }
 
 static void

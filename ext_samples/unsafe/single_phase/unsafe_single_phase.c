@@ -3,6 +3,7 @@
  * Wrong:   PyInit_... returns a finished module and never calls PyUnstable_Module_SetGIL. The
  *          interpreter assumes that the module needs the GIL and turns it on for the process.
  *          Single-phase modules have no slots, so there is no Py_mod_gil to set here.
+ * Race:    none in C: the module shares nothing.
  * The GIL: on a GIL build there is nothing to turn on, so nobody missed the call.
  * The fix: PyUnstable_Module_SetGIL (see safe/single_phase), or multi-phase initialisation.
  */

@@ -13,7 +13,7 @@ format_milliseconds(long long milliseconds)
 {
     static char buffer[40];
     long long seconds = milliseconds / 1000;
-    PyOS_snprintf(buffer, sizeof buffer, "%lld:%02d:%02d.%03d",
+    PyOS_snprintf(buffer, sizeof buffer, "%lld:%02d:%02d.%03d",  /* race: 1 */
                   seconds / 3600, (int)(seconds / 60 % 60), (int)(seconds % 60),
                   (int)(milliseconds % 1000));
     return buffer;
@@ -30,7 +30,7 @@ duration(PyObject *Py_UNUSED(module), PyObject *arg)
         PyErr_SetString(PyExc_ValueError, "a duration is not negative");
         return NULL;
     }
-    return PyUnicode_FromString(format_milliseconds(milliseconds));
+    return PyUnicode_FromString(format_milliseconds(milliseconds));  /* race: 2 */
 }
 
 static PyMethodDef methods[] = {

@@ -13,9 +13,9 @@ static long long last_number;
 static PyObject *
 next_name(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    PyObject *name = PyUnicode_FromFormat("job-%lld", last_number + 1);
+    PyObject *name = PyUnicode_FromFormat("job-%lld", last_number + 1);  /* race: 1 */
     if (name != NULL) {
-        last_number++;
+        last_number++;  /* race: 2 */
     }
     return name;
 }

@@ -1,0 +1,27 @@
+"""A text of nothing but x has no other character, even while it grows."""
+
+import pytest
+import unsafe_realloc_buffer as sample
+
+import ftcheck
+
+TEXTS = 4
+SIZE = 3000
+
+
+@pytest.mark.ftcheck
+def test_text_is_nothing_but_x():
+    texts = [sample.Text() for _ in range(TEXTS)]
+
+    def append():
+        for text in texts:
+            for _ in range(SIZE):
+                text.append()
+                [b"y" * size for size in (470, 1490, 3540)]  # where the text was before
+
+    def read():
+        for text in texts:
+            for _ in range(SIZE // 20):
+                assert text.wrong() == 0
+
+    ftcheck.concurrently(append, read)
