@@ -25,10 +25,10 @@ smooth(PyObject *Py_UNUSED(module), PyObject *arg)
     unsigned long long sum = 0;
     Py_BEGIN_ALLOW_THREADS
     for (int i = 0; i < SIZE; i++) {
-        work[i] = (unsigned char)data[i] * 256u;  /* race: 1 */
+        work[i] = (unsigned char)data[i] * 256u;  /* race */
     }
     for (int i = 1; i < SIZE; i++) {
-        work[i] = (work[i - 1] + work[i]) / 2;  /* race: 2 */
+        work[i] = (work[i - 1] + work[i]) / 2;  /* race */
     }
     for (int i = 0; i < SIZE; i++) {
         sum += work[i];  /* race: too */
