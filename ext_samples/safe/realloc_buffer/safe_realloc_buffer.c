@@ -44,7 +44,7 @@ text_wrong(PyObject *op, PyObject *Py_UNUSED(ignored))
     Py_ssize_t wrong = 0;
     Py_BEGIN_CRITICAL_SECTION(op);
     const char *data = self->data;
-    for (Py_ssize_t i = 0, used = self->used; i < used; i++) {
+    for (Py_ssize_t i = 0; i < self->used; i++) {
         wrong += data[i] != 'x';
     }
     Py_END_CRITICAL_SECTION();

@@ -1,4 +1,4 @@
-/* A histogram that hundreds of short threads fill under a PyMutex.
+/* A histogram that many short threads fill under a PyMutex.
  *
  * Right:   however many threads there are, one at a time has the mutex.
  * The GIL: it hid the race of unsafe/short_threads; here it is not needed.

@@ -2,6 +2,8 @@
  *
  * Wrong:   append() moves the bytes to a larger block and gives the old one back, while count() still
  *          reads from there.
+ * Shows:   only from the inside. The reader is done, nearly always, before anybody else gets the old
+ *          block; if not, it finds other bytes, or the process crashes.
  * The GIL: both ran from call to return without another thread in between.
  * The fix: a critical section in both (see safe/realloc_buffer).
  */
@@ -43,7 +45,7 @@ text_wrong(PyObject *op, PyObject *Py_UNUSED(ignored))
     Text *self = (Text *)op;
     Py_ssize_t wrong = 0;
     const char *data = self->data;  /* race: too */
-    for (Py_ssize_t i = 0, used = self->used; i < used; i++) {  /* race: too */
+    for (Py_ssize_t i = 0; i < self->used; i++) {  /* race: too */
         wrong += data[i] != 'x';  /* race: 2 */
     }
     return PyLong_FromSsize_t(wrong);

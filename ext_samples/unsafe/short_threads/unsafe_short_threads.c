@@ -1,4 +1,4 @@
-/* A histogram that hundreds of short threads fill without a lock.
+/* A histogram that many short threads fill without a lock.
  *
  * Wrong:   threads that come and go, two at a time, increment the same entries without a lock, and updates get lost.
  * The GIL: record() ran from call to return without another thread in between.
