@@ -40,12 +40,20 @@ set(ftc_cell *cell, uint64_t first)
     cell->units = 0;
 }
 
+/* NULL: nothing near it was touched.  Under the explorer each run begins afresh, and who uses what is freed may come there for the
+ * first time only then; but runs are short, so all memory that is taken and given back is looked at. */
+static inline ftc_cell *
+cell_near(uintptr_t address)
+{
+    return ftc_native_on & FTC_EXPLORES ? ftc_cell_of(address) : ftc_cell_if_any(address);
+}
+
 /* The cells from this address on that are in one page; their number, and 0 where nothing in it was touched. */
 static inline size_t
 cells_from(uintptr_t at, uintptr_t end, ftc_cell **cells)
 {
     size_t here = FTC_PAGE - (at >> 3) % FTC_PAGE, all = (end - at + 7) / 8;
-    *cells = ftc_cell_if_any(at);
+    *cells = cell_near(at);
     return here < all ? here : all;
 }
 
@@ -84,7 +92,7 @@ void
 ftc_block_given_back(void *block)
 {
     uintptr_t address = (uintptr_t)block & ~(uintptr_t)7;
-    ftc_cell *cell = ftc_native_on && block != NULL ? ftc_cell_if_any(address) : NULL;
+    ftc_cell *cell = ftc_native_on && block != NULL ? cell_near(address) : NULL;
     ftc_watcher *me = cell == NULL ? NULL : ftc_watcher_me();
     if (me == NULL) {
         return;
