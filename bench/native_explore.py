@@ -33,7 +33,11 @@ _LARGE = 4
 
 
 class _Smaller(ast.NodeTransformer):
-    """Numbers and texts at the head of a test file."""
+    """Numbers and texts at the head of a test file; not how deep something is nested, which is one letter so many times."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        letter = isinstance(node.left, ast.Constant) and isinstance(node.left.value, bytes) and len(node.left.value) == 1
+        return node if letter else self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> ast.Constant:
         if type(node.value) is int and node.value > _LARGE:
@@ -48,7 +52,8 @@ def small(source: str, marker: str) -> str:
     tree = ast.parse(source)
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
-            statement.value = _Smaller().visit(statement.value)
+            of_the_sample = isinstance(statement.value, ast.Attribute)  # such as its capacity
+            statement.value = ast.Constant(2) if of_the_sample else _Smaller().visit(statement.value)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             node.decorator_list = [

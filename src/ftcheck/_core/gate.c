@@ -250,7 +250,7 @@ ftc_unwind_all(ftc_worker *me, uint64_t who, long milliseconds)
         ftc_admit();
         uint64_t here = ftc_the.live & who & ~ftc_the.outside;
         if (here) {
-            ftc_let_unwind(me, ftc_lowest(here));
+            ftc_let_unwind(me, ftc_first_to_unwind(here));
             continue;
         }
         int64_t now = ftc_now();

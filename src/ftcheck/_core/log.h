@@ -8,6 +8,7 @@ enum ftc_record { FTC_NO_LOG = 0, FTC_LOG_SWITCHES = 1, FTC_LOG_DECISIONS = 2, F
 
 void ftc_trace_reset(int what);
 void ftc_trace_end(void);
+void ftc_trace_no_more(void);        /* in this run */
 int ftc_trace_init(PyObject *module);
 extern PyTypeObject *ftc_local_type;                 /* threading.local */
 extern PyObject *ftc_is_alive;                       /* threading.Thread.is_alive */

@@ -20,6 +20,7 @@
  *   blocks.c      memory that is taken and given back
  *   heap.c        that of malloc(), and of the system
  *   found.c       the races that were found, in memory that outlives a crash
+ *   native_shared.c  memory that several threads of a run touch
  *   native_points.c  scheduling points, for the explorer (sched.h); native_calls.c those that are calls of the interpreter,
  *                 native_locks.c waiting for locks of C code
  *   native.c      the names that Python sees
@@ -375,6 +376,7 @@ ftc_access(uintptr_t address, unsigned size, int flags, uintptr_t pc)
 #define FTC_NATIVE_OFFSET (-2)       /* of operations that stand in an extension: this less the number of the instruction */
 extern int ftc_native_exploring;     /* accesses are scheduling points */
 void ftc_native_point(uintptr_t address, size_t size, int flags, uintptr_t pc);
+extern long ftc_native_passed;       /* points in this run */
 void ftc_native_settle(void);        /* what was written last has been written by now */
 uint64_t ftc_place_of_offset(int offset);
 int ftc_native_enter(void);          /* like ftc_enter(), but it neither detaches nor raises */

@@ -94,9 +94,10 @@ can_resume(const ftc_worker *who, const ftc_worker *leaver)
             || mutex_is_free(&nobody, leaver, ((const PyCriticalSection2 *)c)->_cs_mutex2));
 }
 
-void
+uint64_t
 ftc_native_refresh(ftc_worker *me, int leaves)
 {
+    uint64_t held_back = 0;
     const ftc_worker *leaver = leaves && !me->in_extension ? me : NULL;
     for (uint64_t left = ftc_the.live & ~ftc_the.outside & ~FTC_BIT(me->id); left != 0; left &= left - 1) {
         ftc_worker *w = &ftc_workers[ftc_lowest(left)];
@@ -105,10 +106,11 @@ ftc_native_refresh(ftc_worker *me, int leaves)
             can |= w->timed_out;
             ftc_the.enabled = can ? ftc_the.enabled | FTC_BIT(w->id) : ftc_the.enabled & ~FTC_BIT(w->id);
         }
-        else if (w->wait == FTC_RUNS && w->pending.kind != FTC_BEGIN && !w->in_extension) {
-            ftc_the.enabled = can_resume(w, leaver) ? ftc_the.enabled | FTC_BIT(w->id) : ftc_the.enabled & ~FTC_BIT(w->id);
+        else if (!w->in_extension && !can_resume(w, leaver)) {
+            held_back |= FTC_BIT(w->id);
         }
     }
+    return held_back;
 }
 
 /* --- waiting --------------------------------------------------------------------------------------------------------- */

@@ -27,7 +27,9 @@ static struct { uintptr_t pc; uint32_t number; } slots[2 * PLACES];
 static struct { uint64_t place; uint32_t hot; const void *function; } places[PLACES]; /* 0: those beyond; what is called there */
 static _Thread_local int behind_call FTC_NEAR;         /* one that was seen to conflict: see native_calls.c */
 static uint32_t used = 1;
-static long passed;                  /* points in this run */
+long ftc_native_passed;
+static long runs_of_search;          /* in the first one it is not known yet what is shared: all is noted */
+static uint32_t last_search;
 static _Thread_local int idle FTC_NEAR;
 
 /* Touched by who has the token only. */
@@ -136,18 +138,27 @@ note_value(ftc_worker *me, uintptr_t address, size_t size)
 static void
 stop_before(const ftc_op *op, uint32_t number, uintptr_t address, size_t size)
 {
+    int offset = FTC_NATIVE_OFFSET - (int)number;
     ftc_worker *me = ftc_my.worker;
     if (ftc_the.abandoning) {
+        uint64_t others = ftc_the.live & ~ftc_the.outside & ~FTC_BIT(me->id) & ~(ftc_workers[0].in_extension ? 0 : FTC_BIT(0));
+        if (others != 0 && ++me->stay > ftc_the.stay_limit) {         /* it may wait for one of them, in a loop */
+            me->in_extension = 1;
+            ftc_hand_over(me, ftc_first_to_unwind(others));
+            me->in_extension = 0;
+        }
         return;
     }
-    passed++;
+    ftc_native_passed++;
     me->pending = *op;
     me->code = NULL;
-    me->offset = FTC_NATIVE_OFFSET - (int)number;
+    me->offset = offset;
+    int shared = size == 0 || ftc_native_shared(op, offset);           /* a call: Python code may meet it */
     me->cold = number != 0 && places[number].hot != ftc_this_search() && !behind_call;
     behind_call = 0;
     me->in_extension = 1;
-    if (ftc_stop(me, FTC_FREE) == 0) {
+    int noted = shared || !me->cold || runs_of_search <= 1;
+    if (ftc_stop(me, FTC_FREE) == 0 && noted) {
         if (ftc_trace_wants(FTC_LOG_VALUES)) {
             note_value(me, address, size);
         }
@@ -213,7 +224,9 @@ ftc_native_explore(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     if (ftc_module_count == 0) {                       /* one that comes later is found when it does: tsan.c */
         Py_RETURN_FALSE;
     }
-    passed = 0;
+    ftc_native_passed = 0;
+    runs_of_search = last_search == ftc_this_search() ? runs_of_search + 1 : 1;
+    last_search = ftc_this_search();
     ftc_native_calls_init();
     ftc_set_delays(0, 1, 0);
     ftc_native_exploring = 1;
@@ -225,7 +238,7 @@ ftc_native_explore(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 PyObject *
 ftc_native_points(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    return PyLong_FromLong(passed);
+    return PyLong_FromLong(ftc_native_passed);
 }
 
 /* native_module(address): (path, offset in it) of the extension that this address belongs to; None: it is of none. */

@@ -6,6 +6,10 @@
  *
  * A run that cannot be ended by its own code (a deadlock, a limit, Ctrl-C) is given up: every worker that is still there
  * gets the token once more, and at each point and at each call that would block it gets an exception that unwinds it.
+ *
+ * C code cannot be unwound, and may wait in a loop for what another thread does.  So a run in which extensions have points, and
+ * that is too long, is let out first: its threads take turns, unseen by policy and log, until they have ended by themselves; only
+ * if that takes too long as well is it given up.
  */
 #include "native.h"
 #include "sched.h"
@@ -51,6 +55,18 @@ unwind(ftc_worker *me)
         PyErr_SetString(ftc_abandoned, "this run is given up");
     }
     return -1;
+}
+
+/* Those who are stopped within C code may have what the others wait for. */
+int
+ftc_first_to_unwind(uint64_t set)
+{
+    for (uint64_t left = set; left != 0; left &= left - 1) {
+        if (ftc_workers[ftc_lowest(left)].in_extension) {
+            return ftc_lowest(left);
+        }
+    }
+    return ftc_lowest(set);
 }
 
 void
@@ -116,31 +132,62 @@ ftc_runnable(ftc_worker *me, int leaves)
 {
 #ifdef FTC_NATIVE
     if (ftc_native_exploring) {
-        ftc_native_refresh(me, leaves);
+        uint64_t held_back = ftc_native_refresh(me, leaves);
+        return ftc_the.enabled & ~held_back;
     }
 #endif
     return ftc_the.enabled;
+}
+
+#define LETTING_OUT 20               /* times as many points as the run was to have */
+#define SHORT_STAY 50
+
+static int
+let_out(void)
+{
+#ifdef FTC_NATIVE
+    if (!ftc_the.letting_out && ftc_native_passed > 0) {
+        ftc_the.letting_out = 1;
+        ftc_the.outcome = FTC_TOO_LONG;
+        ftc_the.limit *= LETTING_OUT;
+        ftc_the.stay_limit = ftc_the.stay_limit < SHORT_STAY ? ftc_the.stay_limit : SHORT_STAY;
+        ftc_trace_no_more();
+        return 1;
+    }
+#endif
+    return 0;
+}
+
+/* Whoever comes next, if this one has had its turn. */
+static int
+by_turns(const ftc_worker *me, uint64_t enabled, enum ftc_why why)
+{
+    uint64_t behind = enabled & (FTC_ALL << me->id << 1);
+    return why == FTC_FREE ? me->id : ftc_lowest(behind != 0 ? behind : enabled);
 }
 
 int
 ftc_successor(ftc_worker *me, enum ftc_why why)
 {
     ftc_admit();
-    ftc_runnable(me, 1);
-    if (ftc_the.enabled == 0 && ftc_workers[0].wait == FTC_WAITS_REST) {
-        ftc_the.enabled = FTC_BIT(0);
+    uint64_t enabled = ftc_runnable(me, 1);
+    if (enabled == 0 && ftc_workers[0].wait == FTC_WAITS_REST) {
+        enabled = ftc_the.enabled |= FTC_BIT(0);
     }
-    if (ftc_the.enabled == 0 && ftc_the.outside == 0) {
-        ftc_await_strangers();
+    if (enabled == 0 && ftc_the.outside == 0 && ftc_await_strangers()) {
+        enabled = ftc_runnable(me, 1);
     }
-    if (ftc_the.enabled == 0) {
+    if (enabled == 0) {
         if (ftc_the.outside != 0 || ftc_nearest_deadline() == INT64_MAX) {
             return -1;
         }
         ftc_let_time_pass();
+        enabled = ftc_the.enabled;
     }
-    uint64_t enabled = ftc_the.enabled;
-    return (enabled & (enabled - 1)) == 0 ? ftc_lowest(enabled) : ftc_decide(me, enabled, why);
+    if ((enabled & (enabled - 1)) == 0) {
+        return ftc_lowest(enabled);
+    }
+    return ftc_the.letting_out ? by_turns(me, enabled, why) : ftc_decide(me, enabled, why);
 }
 
 /* The point alone; what is pending may not be executed yet. */
@@ -156,19 +203,20 @@ ftc_stop(ftc_worker *me, enum ftc_why why)
         ftc_hand_over(me, 0);
         return unwind(me);
     }
-    if (++ftc_the.steps > ftc_the.limit) {
+    if (++ftc_the.steps > ftc_the.limit && !let_out()) {
         give_up(FTC_TOO_LONG);
         return unwind(me);
     }
     if (ftc_the.outside != 0) {
         ftc_admit();
     }
-    if (ftc_runnable(me, 0) != FTC_BIT(me->id) && !(me->cold && ftc_the.only_hot && why == FTC_FREE)) {
+    uint64_t enabled = me->cold && ftc_the.only_hot && why == FTC_FREE ? FTC_BIT(me->id) : ftc_runnable(me, 0);
+    if (enabled != FTC_BIT(me->id)) {
         if (why == FTC_FREE && ++me->stay > ftc_the.stay_limit) {
             why = FTC_YIELDED;                         /* it may be waiting for somebody in a loop */
             me->stay = 0;
         }
-        int next = ftc_decide(me, ftc_the.enabled, why);
+        int next = ftc_the.letting_out ? by_turns(me, enabled, why) : ftc_decide(me, enabled, why);
         if (next != me->id) {
             ftc_hand_over(me, next);
         }
@@ -186,6 +234,9 @@ ftc_stop(ftc_worker *me, enum ftc_why why)
 void
 ftc_execute(ftc_worker *me)
 {
+    if (ftc_the.letting_out) {
+        return;
+    }
     ftc_the.before = ftc_the.before ? ftc_the.before : FTC_BIT(me->id);
     if (ftc_the.policy->executes != NULL) {
         ftc_the.policy->executes(me);
@@ -311,7 +362,7 @@ ftc_leave(ftc_worker *me)
     }
     if (next < 0 && ftc_the.abandoning) {              /* those who are left unwind, the main thread last */
         uint64_t left = ftc_the.live & ~ftc_the.outside;
-        next = left == 0 ? -1 : left & ~FTC_BIT(0) ? ftc_lowest(left & ~FTC_BIT(0)) : 0;
+        next = left == 0 ? -1 : left & ~FTC_BIT(0) ? ftc_first_to_unwind(left & ~FTC_BIT(0)) : 0;
     }
     if (next < 0) {
         ftc_park();

@@ -151,6 +151,7 @@ typedef struct {
     int64_t clock;                   /* virtual nanoseconds since the run began */
     long deeds;                      /* operations that left something changed; see clock.c */
     long steps, limit, stay_limit;
+    int letting_out;                 /* it is too long, and goes on to its end by turns: see sched.c */
     long overtime;                   /* points that daemon threads still have after the end of the test; 0: it is under way */
     int timed;                       /* somebody slept, or waited with a timeout */
     int ends_count;                  /* so is the end of each thread that somebody may ask about: see ends.c */
@@ -256,16 +257,17 @@ void ftc_wait_for_turn(ftc_worker *me);              /* turn.c, as are these */
 void ftc_hand_over(ftc_worker *me, int to);
 void ftc_pass_on_to(int next);       /* who is to be woken by ftc_pass_on() */
 void ftc_pass_on(void);
+int ftc_first_to_unwind(uint64_t set);
 void ftc_let_unwind(ftc_worker *me, int who);        /* in a run that is given up: another one first */
 int ftc_successor(ftc_worker *me, enum ftc_why why); /* who goes on, now that `me` cannot; -1: nobody can */
 /* So long from now; -1, which is never, where that is too long.  Not 0: given up. */
 int ftc_set_deadline(ftc_worker *me, int64_t nanoseconds, int64_t *deadline);
 int64_t ftc_nearest_deadline(void);                  /* INT64_MAX: there is none */
-/* native_locks.c: who waits for a lock in C code that is free by now can run, and who would have to wait cannot. */
-void ftc_native_refresh(ftc_worker *me, int leaves);
+/* native_locks.c: who waits for a lock in C code that is free by now is enabled.  Those who are enabled, and would have to wait. */
+uint64_t ftc_native_refresh(ftc_worker *me, int leaves);
 /* To be called before such a lock is taken by this function.  0: the run is given up; do as if. */
 int ftc_native_await(enum ftc_native_lock kind, void *lock, const void *function, uintptr_t pc);
-uint64_t ftc_runnable(ftc_worker *me, int leaves);     /* `enabled`, brought up to date; `leaves`: it cannot go on itself */
+uint64_t ftc_runnable(ftc_worker *me, int leaves);     /* of the enabled; `leaves`: it cannot go on itself */
 void ftc_let_time_pass(void);                        /* until then */
 void ftc_look_for_signals(int id);
 void ftc_leave(ftc_worker *me);      /* it has ended; its thread gives the token away for good by ftc_pass_on() */
@@ -304,6 +306,7 @@ int ftc_called_in_scope(void);
 void ftc_heat(PyObject *code, int offset);
 void ftc_heat_place(int offset);     /* native_points.c: the same for C code */
 uint32_t ftc_this_search(void);
+int ftc_native_shared(const ftc_op *op, int offset);   /* native_shared.c: others access that memory as well, or may */
 PyObject *ftc_cool(PyObject *module, PyObject *ignored);
 PyObject *ftc_quiet_code(PyObject *module, PyObject *code);
 void ftc_operation(ftc_op *op, int site, int arg, PyCodeObject *code);

@@ -50,6 +50,12 @@ ftc_trace_reset(int what)
 }
 
 void
+ftc_trace_no_more(void)
+{
+    wanted = 0;
+}
+
+void
 ftc_trace_end(void)
 {
     ftc_forget_births();

@@ -233,6 +233,8 @@ class Control:
                 failure = raised
             ending, steps, decisions, switches, preemptions, threads, clock, timed, left, _, outside = _core.end_run()
         points, races = native.end() if in_extensions else (0, None)
+        if ending == Ending.TOO_LONG and not isinstance(failure, KeyboardInterrupt):
+            failure = races = None  # it may have come to its end by turns that nobody can repeat
         self._executors.put_back()
         if isinstance(failure, KeyboardInterrupt):
             raise failure

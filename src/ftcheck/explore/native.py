@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import sysconfig
 from collections.abc import Sequence
@@ -92,12 +93,20 @@ class NativeReader:
         self._lines = {path: symbols.lines(path, offsets) for path, offsets in wanted.items()}
         self._locks = {one.object for one in operations if one.code is None and one.kind in LOCKING}
         self._names: dict[tuple[int, int], str] = {}
+        self._spots: dict[tuple[int, int, int, int], Spot] = {}
+        self._numbers = {sort: itertools.count(1) for sort in (_MEMORY, _LOCK)}
 
     def spot(self, one: Operation) -> Spot | None:
         """The line of an operation, and what it accesses; None: it stands in no extension."""
         at = self._places.get(one.offset) if one.code is None else None
         if at is None:
             return None
+        asked = (one.offset, one.object, one.key, one.kind)
+        if asked not in self._spots:
+            self._spots[asked] = self._read(one, at)
+        return self._spots[asked]
+
+    def _read(self, one: Operation, at: tuple[str, int, str]) -> Spot:
         chain = self._lines[at[0]][at[1]]
         line = next((line for line in chain if not line.file.startswith(_HEADERS)), chain[0])  # who has inlined it
         location = Location(line.file or line.module, line.line, line.function, line.source)
@@ -112,8 +121,7 @@ class NativeReader:
             half, eight = one.key & ~3 & _ADDRESS, one.object & _ADDRESS
             known = variable_at(half, 4) if half else variable_at(eight, 8)
             sort = _LOCK if one.object in self._locks else _MEMORY
-            others = sum(name.startswith(sort) for name in self._names.values())
-            self._names[what] = known or f"{sort}{others + 1}"
+            self._names[what] = known or f"{sort}{next(self._numbers[sort])}"
         return self._names[what]
 
 
