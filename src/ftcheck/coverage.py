@@ -61,6 +61,7 @@ class Coverage:
     :param limit: what ended the search: ``"rounds"``, ``"seconds"``, ``"failures"``, ``"settled"`` or ``"hang"``.
     :param gil: whether the GIL was on at the end, so that bodies took turns instead of running in parallel.
     :param interleavings: of the controlled engine, whose rounds are schedules; None: the threads ran really in parallel.
+    :param watched: what was looked at within extensions, and what was not, in words; empty: there was none to look at.
     """
 
     threads: int
@@ -72,10 +73,15 @@ class Coverage:
     limit: str
     gil: bool = False
     interleavings: Interleavings | None = None
+    watched: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """One line for people: ``2 threads, 200 rounds, 198 overlapped``."""
+        return ", ".join([self._run, *self.watched])
+
+    @property
+    def _run(self) -> str:
         if self.interleavings is not None:
             return self._explored(self.interleavings)
         parts = [counted(self.threads, "thread"), counted(self.rounds, "round"), f"{self.overlapped} overlapped"]
@@ -156,4 +162,4 @@ def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
         listed = candidates_from_plain(seen.get("candidates"))
         tuples = {"decisions": tuple(seen["decisions"]), "outside": tuple(seen["outside"])}
         seen = Interleavings(**{**seen, **tuples, "candidates": listed})
-    return Coverage(**{**data, "interleavings": seen})
+    return Coverage(**{**data, "interleavings": seen, "watched": tuple(data.get("watched", ()))})

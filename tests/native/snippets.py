@@ -20,7 +20,6 @@ import pytest
 
 import ftcheck
 from ftcheck import _core
-from ftcheck.native import compiler
 
 COMPILERS = [
     pytest.param(name, marks=pytest.mark.skipif(which(name) is None, reason=f"{name} is not there"))
@@ -163,12 +162,9 @@ def build(folder, source, *, name="snippet", cc="gcc", suffix=".c", flags=(), wh
     if not instrumented:
         subprocess.run([real, *words], check=True)
         return out
-    before = os.environ.get("FTCHECK_CC")
-    os.environ["FTCHECK_CC"] = real
-    try:
-        assert compiler.run("ftcheck-cc", "FTCHECK_CC", (), words) == 0
-    finally:
-        os.environ.pop("FTCHECK_CC") if before is None else os.environ.update(FTCHECK_CC=before)
+    command = Path(sys.executable).with_name("ftcheck-cc")
+    environment = {name: value for name, value in os.environ.items() if name != "FTCHECK_CC_INSIDE"}
+    subprocess.run([str(command), *words], check=True, env=environment | {"FTCHECK_CC": real})
     return out
 
 

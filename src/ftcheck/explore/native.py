@@ -38,9 +38,11 @@ class DataRaces:
         return races.read(self._seen)
 
 
-def is_there() -> bool:
-    """Whether this process has an extension that was built for this."""
-    return _HAS_IT and bool(_core.native_state()["modules"])
+def how_many() -> int:
+    """The extensions of this process that were built for this."""
+    modules = _core.native_state()["modules"] if _HAS_IT else []
+    assert isinstance(modules, list)
+    return len(modules)
 
 
 def begin() -> bool:

@@ -74,6 +74,7 @@ class Exploration:
     :param outside: where threads blocked outside of control; **uncontrolled**: in how many runs.
     :param deterministic: False: a run went another way than the same decisions had led before; **differs**: where.
     :param candidates: for races, if they were asked for; what they have cost is counted there.
+    :param extensions: whose memory accesses were scheduling points.
     :param within: all schedules with at most so many preemptions were run; -1: not even all those with none.
     """
 
@@ -97,6 +98,7 @@ class Exploration:
     seconds: float
     candidates: Candidates | None = None
     differs: str = ""
+    extensions: int = 0
     within: int = -1
 
 
@@ -111,6 +113,7 @@ class _Books:
     cut_short: bool = False
     uncontrolled: int = 0
     outside: dict[str, None] = field(default_factory=dict)
+    in_extensions: bool = False
     by_strategy: collections.Counter[str] = field(default_factory=collections.Counter)
     endings: collections.Counter[str] = field(default_factory=collections.Counter)
     decisions: list[int] = field(default_factory=list)
@@ -122,6 +125,7 @@ class _Books:
         self.timed |= run.timed
         self.left |= run.left
         self.uncontrolled += bool(run.uncontrolled)
+        self.in_extensions |= run.in_extensions > 0
         self.outside |= dict.fromkeys(run.uncontrolled)
         if attempt.strategy == Pct.name:
             self.sampled[attempt.parameters[0]] += 1  # only these have a guarantee, each for its own depth
@@ -164,7 +168,7 @@ def search(
     dice = random.Random(seed)
     _core.cool()
     began = time.monotonic()
-    systematic = systematic and not (native.is_there() and control.run(body, Attempt("plan", [])).in_extensions)
+    systematic = systematic and not (native.how_many() and control.run(body, Attempt("plan", [])).in_extensions)
     knowledge, portfolio, books = Knowledge(), Portfolio(systematic=systematic, bounded=bounded), _Books()
     until = None if budget.seconds is None else began + budget.seconds
     limit, failing, schedules = "schedules", None, 0
@@ -240,6 +244,7 @@ def search(
         seconds=time.monotonic() - began,
         candidates=None if hunt is None else hunt.listing(),
         within=within,
+        extensions=native.how_many() if books.in_extensions else 0,
     )
 
 

@@ -17,6 +17,7 @@ from ftcheck.native.symbols import Line
 
 _WRITES, _ATOMIC, _FREES = 1, 2, 4
 """``enum ftc_access`` of _core/native.h."""
+_HOME = __file__.rpartition("native")[0]
 _STACK = 6
 """Calls that are shown of each access."""
 
@@ -149,7 +150,8 @@ def _access(side: _Side, known: dict[int, dict[int, tuple[Line, ...]]], modules:
         name = _KINDS[kind] or ("PyMutex" if any("Mutex" in line.function for line in lines) else "")
         if name:
             held.append(Held(name, symbols.variable(modules[home], at) if home >= 0 else "", callers))
-    return Access(what, thread, tuple(stack), (file, function, line) if line > 0 else None, tuple(held))
+    known = line > 0 and not file.startswith(_HOME)  # the body itself is the function of the extension
+    return Access(what, thread, tuple(stack), (file, function, line) if known else None, tuple(held))
 
 
 def text(found: Found) -> str:

@@ -20,6 +20,11 @@ class Seen:
     accesses: int = 0
     limits: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What was looked at, and what was not."""
+        return (str(self), *self.limits) if self.modules else ()
+
     def __str__(self) -> str:
         """``2 extensions watched, 1,204 accesses``; empty where none was."""
         if not self.modules:

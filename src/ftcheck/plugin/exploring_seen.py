@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from _pytest.python import Function
 
 from ftcheck import interpreter
-from ftcheck.coverage import Coverage, Interleavings
+from ftcheck.coverage import Coverage, Interleavings, counted
 from ftcheck.native.races import Found as Races
 from ftcheck.report.interleaving import render
 from ftcheck.verdicts import ThreadFailure
@@ -133,6 +133,7 @@ def coverage_of(seen: Explored) -> Coverage:
         limit=exploration.limit,
         gil=False,
         interleavings=_interleavings(exploration),
+        watched=(f"within {counted(exploration.extensions, 'extension')}, too",) if exploration.extensions else (),
     )
 
 

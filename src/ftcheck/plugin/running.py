@@ -120,10 +120,10 @@ class ConcurrentRun:
         if outcome.alone:
             self._run_alone(subject, outcome.alone)
             return
-        self.coverage = outcome.coverage
+        self.coverage = dataclasses.replace(outcome.coverage, watched=self._found.seen.words)
         if outcome.stall is not None:
             self._surroundings.on_stall(outcome.stall)
-            self.finding = self._with_races(stall_finding(item.nodeid, outcome.stall, outcome.coverage))
+            self.finding = self._with_races(stall_finding(item.nodeid, outcome.stall, self.coverage))
             raise StalledError(self.finding.headline)
         try:
             self._judge(outcome.failures)
