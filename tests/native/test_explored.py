@@ -152,7 +152,7 @@ def test_a_race_is_told_step_by_step(tmp_path):
     (finding,) = report["findings"]
     assert re.search(r"data race: (read|write) of counter at snippet\.c:\d+ \((left|right)\)", finding["headline"])
     assert re.search(r"counter (→|=) \d+", finding["detail"])
-    assert re.search(r"switch to thread \d", finding["detail"])
+    assert re.search(r"thread 1 +│ thread 2", finding["detail"])
     assert "within 1 extension, too" in text
 
 

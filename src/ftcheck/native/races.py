@@ -150,8 +150,8 @@ def _access(side: _Side, known: dict[int, dict[int, tuple[Line, ...]]], modules:
         name = _KINDS[kind] or ("PyMutex" if any("Mutex" in line.function for line in lines) else "")
         if name:
             held.append(Held(name, symbols.variable(modules[home], at) if home >= 0 else "", callers))
-    known = line > 0 and not file.startswith(_HOME)  # the body itself is the function of the extension
-    return Access(what, thread, tuple(stack), (file, function, line) if known else None, tuple(held))
+    told = line > 0 and not file.startswith(_HOME)  # else the body itself is the function of the extension
+    return Access(what, thread, tuple(stack), (file, function, line) if told else None, tuple(held))
 
 
 def text(found: Found) -> str:
