@@ -153,7 +153,9 @@ def test_a_race_is_told_step_by_step(tmp_path):
     assert re.search(r"data race: (read|write) of counter at snippet\.c:\d+ \((left|right)\)", finding["headline"])
     assert re.search(r"counter (→|=) \d+", finding["detail"])
     assert re.search(r"thread 1 +│ thread 2", finding["detail"])
-    assert "within 1 extension, too" in text
+    assert finding["coverage"]["watched"] == ["within 1 extension, too"]
+    assert re.search(r"  thread [12]: (read|write)\n", finding["detail"])
+    assert text.count("a thread: ") == 0
 
 
 @pytest.mark.parametrize(

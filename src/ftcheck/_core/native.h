@@ -120,6 +120,7 @@ typedef struct {
     struct { uintptr_t pc; uint32_t parent, node; } near[FTC_AT_HAND];
     uint64_t heard[FTC_WATCHED];     /* of which epoch of each thread it has heard, by atomic operations */
     ftc_frame frames[FTC_DEEP];
+    pthread_t thread;
     char label[FTC_LABEL_SIZE];
 } ftc_watcher;
 

@@ -15,6 +15,7 @@
  * was over before the other one came to the same memory.
  */
 #include "native.h"
+#include "sched.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -124,6 +125,7 @@ ftc_new_watcher(void)
     me->id = id;
     me->past = &pasts[id];
     me->now = FTC_NOW(__atomic_load_n(&me->past->told, __ATOMIC_ACQUIRE) + 1, id);
+    me->thread = pthread_self();
     const ftc_slot *slot = ftc_my_slot();
     snprintf(me->label, sizeof me->label, "%s", slot != NULL ? slot->label : getpid() == gettid() ? "the main thread" : "a thread");
     memcpy(labels[id], me->label, sizeof me->label);
@@ -153,6 +155,18 @@ ftc_watchers_used(void)
 const char *
 ftc_watcher_label(int id)
 {
+    const ftc_watcher *watcher = watchers[id];
+    for (int i = 0; watcher != NULL && i < FTC_MAX_SLOTS; i++) {      /* it may have got a name since, or another one */
+        const ftc_slot *slot = &ftc_slots[i];
+        if (atomic_load(&slot->used) == 1 && pthread_equal(slot->thread, watcher->thread)) {
+            memcpy(labels[id], slot->label, FTC_LABEL_SIZE);
+        }
+    }
+    for (int i = 1; watcher != NULL && ftc_native_on & FTC_EXPLORES && i < ftc_the.workers; i++) {
+        if (ftc_the.live & FTC_BIT(i) && ftc_workers[i].ident == (unsigned long)watcher->thread) {
+            snprintf(labels[id], FTC_LABEL_SIZE, "thread %d", i);      /* as the story of the interleaving has it */
+        }
+    }
     return labels[id];
 }
 
