@@ -12,7 +12,8 @@ FOLDER = Path(ftcheck.__file__).parent
 FLOORS = {
     "locations": (),
     "candidates": ("locations",),
-    "coverage": ("candidates",),
+    "possible": ("locations",),
+    "coverage": ("candidates", "possible"),
     "verdicts": ("coverage", "locations"),
     "interpreter": (),
     "option_table": (),
@@ -36,7 +37,7 @@ FLOORS = {
         "explore",
     ),
     "stress": ("_core", "workload", "option_table", "settings", "interpreter", "coverage", "verdicts", "stress"),
-    "report": ("settings", "candidates", "coverage", "verdicts", "narrative", "static_state", "report"),
+    "report": ("settings", "candidates", "possible", "coverage", "verdicts", "narrative", "static_state", "report"),
     "static_state": (),
 }
 

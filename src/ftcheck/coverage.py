@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftcheck.candidates import Candidates, Mark, candidates_from_plain
+from ftcheck.possible import PossibleRaces, possible_from_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Coverage:
     :param gil: whether the GIL was on at the end, so that bodies took turns instead of running in parallel.
     :param interleavings: of the controlled engine, whose rounds are schedules; None: the threads ran really in parallel.
     :param watched: what was looked at within extensions, and what was not, in words; empty: there was none to look at.
+    :param possible: what the strict rule has found in extensions besides data races; None: it was not asked for, or there
+        was no extension to look at.
     """
 
     threads: int
@@ -74,6 +77,7 @@ class Coverage:
     gil: bool = False
     interleavings: Interleavings | None = None
     watched: tuple[str, ...] = ()
+    possible: PossibleRaces | None = None
 
     @property
     def text(self) -> str:
@@ -89,6 +93,8 @@ class Coverage:
             parts.append("time budget reached")
         if self.gil:
             parts.append("GIL on")
+        if self.possible is not None:
+            parts.append(counted(len(self.possible.pairs), "possible data race") + " (strict)")
         return ", ".join(parts)
 
     def _explored(self, seen: Interleavings) -> str:
@@ -162,4 +168,5 @@ def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
         listed = candidates_from_plain(seen.get("candidates"))
         tuples = {"decisions": tuple(seen["decisions"]), "outside": tuple(seen["outside"])}
         seen = Interleavings(**{**seen, **tuples, "candidates": listed})
-    return Coverage(**{**data, "interleavings": seen, "watched": tuple(data.get("watched", ()))})
+    more = {"watched": tuple(data.get("watched", ())), "possible": possible_from_plain(data.get("possible"))}
+    return Coverage(**{**data, "interleavings": seen, **more})

@@ -108,25 +108,33 @@ watch.begin()
 import {name} as snippet
 
 {body}
-with watch.watched(0, delays=0.0) as found:
+with watch.watched(0, delays=0.0, rule="{rule}") as found:
     said = body()
 seen = found()
 def name(side):
     return side.stack[0].function.partition("(")[0] if side.stack else ""
 
-rows = [[[side.what, name(side)] for side in (race.later, race.earlier)] for race in seen.races]
+def both_of(races):
+    return [[[side.what, name(side)] for side in (race.later, race.earlier)] for race in races]
+
+variables = sorted({{race.variable for race in seen.races + seen.possible}})
+found_ones = dict(races=both_of(seen.races), possible=both_of(seen.possible), variables=variables)
 looked = dict(modules=len(seen.seen.modules), accesses=seen.seen.accesses, limits=seen.seen.limits)
-print("RESULT" + json.dumps(dict(races=rows, text=races.text(seen), said=said, seen=looked)), flush=True)
+print("RESULT" + json.dumps(dict(**found_ones, text=races.text(seen), said=said, seen=looked)), flush=True)
 """
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """:param races: for each race the two accesses, as (what, function), in no order."""
+    """:param races: for each race the two accesses, as (what, function), in no order; **possible**: the same of those.
+    :param variables: those that any of them is about.
+    """
 
     status: int
     output: str
     races: list[set[tuple[str, str]]] = field(default_factory=list)
+    possible: list[set[tuple[str, str]]] = field(default_factory=list)
+    variables: set[str] = field(default_factory=set)
     text: str = ""
     said: object = None
     seen: dict[str, object] = field(default_factory=dict)
@@ -168,13 +176,13 @@ def build(folder, source, *, name="snippet", cc="gcc", suffix=".c", flags=(), wh
     return out
 
 
-def run(folder, body=BOTH, *, name="snippet", environment=None, begin=""):
+def run(folder, body=BOTH, *, name="snippet", environment=None, begin="", rule="overlap"):
     """Run a snippet that was built in ``folder`` while _core watches.
 
     :param body: defines ``body()``; what that returns is ``said``.
     """
     script = Path(folder) / "child.py"
-    script.write_text(begin + _CHILD.format(name=name, body=textwrap.dedent(body)), encoding="utf-8")
+    script.write_text(begin + _CHILD.format(name=name, rule=rule, body=textwrap.dedent(body)), encoding="utf-8")
     path = [str(Path(ftcheck.__file__).parents[1]), str(folder)]
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, errors="replace", timeout=300, check=False,
@@ -183,7 +191,9 @@ def run(folder, body=BOTH, *, name="snippet", environment=None, begin=""):
     for line in done.stdout.splitlines():
         if line.startswith("RESULT"):
             result = json.loads(line[6:])
-            result["races"] = [{tuple(side) for side in race} for race in result["races"]]
+            for kind in ("races", "possible"):
+                result[kind] = [{tuple(side) for side in race} for race in result[kind]]
+            result["variables"] = set(result["variables"])
             return Outcome(done.returncode, done.stdout + done.stderr, **result)
     return Outcome(done.returncode, done.stdout + done.stderr)
 

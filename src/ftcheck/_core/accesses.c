@@ -106,15 +106,23 @@ ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc)
 
 /* --- races --------------------------------------------------------------------------------------------------------- */
 
+enum { NO_RACE, POSSIBLE, RACE };
+
+/* Of memory that is given back the strict rule says nothing (strict.c). */
 static int
 races(const ftc_watcher *me, uint64_t other, uint64_t mine)
 {
     int theirs = FTC_FLAGS(other), flags = FTC_FLAGS(mine), id = FTC_ID(other);
     if (theirs & FTC_FREES) {
-        return 1;                                      /* it is gone, whoever was first */
+        return RACE;                                   /* it is gone, whoever was first */
     }
-    return id != me->id && ((theirs | flags) & FTC_WRITES) && !(theirs & flags & FTC_ATOMIC)
-        && !ftc_is_before(me, id, FTC_EPOCH(other));
+    if (id == me->id || !((theirs | flags) & FTC_WRITES) || theirs & flags & FTC_ATOMIC) {
+        return NO_RACE;
+    }
+    if (!ftc_is_before(me, id, FTC_EPOCH(other))) {
+        return RACE;
+    }
+    return ftc_strict && me->heard[id] < FTC_EPOCH(other) && !(flags & FTC_FREES) && !me->frees ? POSSIBLE : NO_RACE;
 }
 
 /* What another thread has noted, or that the memory is gone.  Returns whether it can be forgotten: whoever comes now will have
@@ -122,9 +130,10 @@ races(const ftc_watcher *me, uint64_t other, uint64_t mine)
 static __attribute__((noinline)) int
 meet(ftc_watcher *me, ftc_touch mine, uint64_t other, const uint32_t *where, uintptr_t address)
 {
-    if (FTC_BYTES(other) & FTC_BYTES(mine.who) && races(me, other, mine.who)) {
+    int found = FTC_BYTES(other) & FTC_BYTES(mine.who) ? races(me, other, mine.who) : NO_RACE;
+    if (found != NO_RACE) {
         ftc_touch theirs = {other, __atomic_load_n(where, __ATOMIC_ACQUIRE)};
-        ftc_race_found(me, &mine, &theirs, address);
+        ftc_race_found(&mine, &theirs, address, found == POSSIBLE);
     }
     return !(FTC_FLAGS(other) & FTC_FREES) && ftc_is_before(me, FTC_ID(other), FTC_EPOCH(other));
 }

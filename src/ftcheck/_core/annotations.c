@@ -11,16 +11,24 @@
     { \
         ftc_call_out(FTC_CALLER); \
     }
+/* Besides, the clock of an address hears of this thread, or the other way round. */
+#define SAYS(name, does, address, ...) \
+    FTC_PUBLIC void name(__VA_ARGS__); \
+    void name(__VA_ARGS__) \
+    { \
+        does((uintptr_t)address); \
+        ftc_call_out(FTC_CALLER); \
+    }
 #define NOTHING(name, ...) \
     FTC_PUBLIC void name(__VA_ARGS__); \
     void name(__VA_ARGS__) \
     { \
     }
 
-BORDER(__tsan_acquire, void *address)
-BORDER(__tsan_release, void *address)
+SAYS(__tsan_acquire, ftc_strict_heard, address, void *address)
+SAYS(__tsan_release, ftc_strict_told, address, void *address)
 BORDER(__tsan_mutex_pre_lock, void *address, unsigned flags)
-BORDER(__tsan_mutex_post_lock, void *address, unsigned flags, int recursion)
+SAYS(__tsan_mutex_post_lock, ftc_strict_heard, address, void *address, unsigned flags, int recursion)
 BORDER(__tsan_mutex_post_unlock, void *address, unsigned flags)
 BORDER(__tsan_mutex_pre_signal, void *address, unsigned flags)
 BORDER(__tsan_mutex_post_signal, void *address, unsigned flags)
@@ -28,10 +36,10 @@ BORDER(__tsan_mutex_pre_divert, void *address, unsigned flags)
 BORDER(__tsan_mutex_post_divert, void *address, unsigned flags)
 NOTHING(__tsan_mutex_create, void *address, unsigned flags)
 NOTHING(__tsan_mutex_destroy, void *address, unsigned flags)
-BORDER(AnnotateHappensBefore, const char *file, int line, const volatile void *address)
-BORDER(AnnotateHappensAfter, const char *file, int line, const volatile void *address)
-BORDER(AnnotateRWLockAcquired, const char *file, int line, const volatile void *lock, long is_write)
-BORDER(AnnotateRWLockReleased, const char *file, int line, const volatile void *lock, long is_write)
+SAYS(AnnotateHappensBefore, ftc_strict_told, address, const char *file, int line, const volatile void *address)
+SAYS(AnnotateHappensAfter, ftc_strict_heard, address, const char *file, int line, const volatile void *address)
+SAYS(AnnotateRWLockAcquired, ftc_strict_heard, lock, const char *file, int line, const volatile void *lock, long is_write)
+SAYS(AnnotateRWLockReleased, ftc_strict_told, lock, const char *file, int line, const volatile void *lock, long is_write)
 NOTHING(AnnotateRWLockCreate, const char *file, int line, const volatile void *lock)
 NOTHING(AnnotateRWLockDestroy, const char *file, int line, const volatile void *lock)
 NOTHING(AnnotateBenignRace, const char *file, int line, const volatile void *address, const char *why)
@@ -48,8 +56,9 @@ NOTHING(AnnotateThreadName, const char *file, int line, const char *name)
 FTC_PUBLIC int __tsan_mutex_pre_unlock(void *address, unsigned flags);
 
 int
-__tsan_mutex_pre_unlock(void *Py_UNUSED(address), unsigned Py_UNUSED(flags))
+__tsan_mutex_pre_unlock(void *address, unsigned Py_UNUSED(flags))
 {
+    ftc_strict_told((uintptr_t)address);
     ftc_call_out(FTC_CALLER);
     return 1;
 }
@@ -60,6 +69,8 @@ __tsan_mutex_pre_unlock(void *Py_UNUSED(address), unsigned Py_UNUSED(flags))
 
 /* They order in all they can; the variable itself is two accesses of eight bytes. */
 #define WIDE(flags) \
+    ftc_strict_heard((uintptr_t)variable); \
+    ftc_strict_told((uintptr_t)variable); \
     ftc_call_out(FTC_CALLER); \
     ftc_range((uintptr_t)variable, 8, (flags) | FTC_ATOMIC, FTC_CALLER); \
     ftc_range((uintptr_t)variable + 8, 8, (flags) | FTC_ATOMIC, FTC_CALLER); \

@@ -159,9 +159,23 @@ ftc_release_at(uintptr_t address)
     ftc_watcher *me = ftc_native_on ? ftc_watcher_me() : NULL;
     ftc_cell *cell = me == NULL ? NULL : ftc_cell_of(address);
     if (cell != NULL && !me->holds) {
+        uint8_t *page = ftc_page_of(ftc_region_at(address), ftc_cell_number(address));
         ftc_tell_all(me);
         hold(me, cell);
         tell(me, cell);
+        let_go(me, cell);
+        __atomic_store_n(page, 1, __ATOMIC_RELAXED);
+    }
+}
+
+void
+ftc_acquire_at(uintptr_t address)
+{
+    ftc_watcher *me = ftc_native_on ? ftc_watcher_me() : NULL;
+    ftc_cell *cell = me == NULL ? NULL : ftc_cell_if_any(address);
+    if (cell != NULL && !me->holds) {
+        hold(me, cell);
+        hear(me, cell);
         let_go(me, cell);
     }
 }
@@ -242,12 +256,16 @@ SIZE(64, uint64_t)
 FTC_PUBLIC void __tsan_atomic_thread_fence(int order);
 FTC_PUBLIC void __tsan_atomic_signal_fence(int order);
 
-/* A fence makes relaxed operations before and after it order.  Which of those before it do is not followed: it is a border. */
+/* A fence makes relaxed operations before and after it order.  Which of those before it do is not followed: it is a border, and one
+ * that acquires hears all that is over by the strict rule, too. */
 void
 __tsan_atomic_thread_fence(int order)
 {
     if (order != __ATOMIC_RELAXED) {
         ftc_call_out(FTC_CALLER);
+        if (ftc_strict && ftc_watcher_here != NULL && acquires(order)) {
+            ftc_hear_what_is_over(ftc_watcher_here);
+        }
         if (ftc_watcher_here != NULL && releases(order)) {
             ftc_watcher_here->fenced = 1;
         }

@@ -57,6 +57,16 @@ PyObject *ftc_leave_thread(PyObject *module, PyObject *ignored);
 PyObject *ftc_places(PyObject *module, PyObject *ignored);
 const char *ftc_place_name(int place);
 
+/* --- strict.c: how threads wait for each other, for those who watch what extensions do in memory ----------------- */
+
+#ifdef FTC_NATIVE
+__attribute__((visibility("hidden"))) void ftc_strict_told(uintptr_t address);         /* this thread releases what is there */
+__attribute__((visibility("hidden"))) void ftc_strict_heard(uintptr_t address);        /* it has acquired that */
+#else
+static inline void ftc_strict_told(uintptr_t Py_UNUSED(address)) {}
+static inline void ftc_strict_heard(uintptr_t Py_UNUSED(address)) {}
+#endif
+
 /* --- startline.c ------------------------------------------------------------------------------ */
 
 extern PyType_Spec ftc_startline_spec;

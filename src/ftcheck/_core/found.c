@@ -13,6 +13,7 @@
 
 #define RACES 512
 #define KNOWN 4096
+#define POSSIBLE (RACES / 2)         /* of the races; the other half is kept for those that are certain */
 
 typedef struct {
     char magic[8];
@@ -25,6 +26,8 @@ typedef struct {
 static book *the;
 static int lock;
 static struct { uint64_t a, b; uint32_t number; } known[KNOWN];
+static uint32_t possible_ones;       /* as they were found first */
+static unsigned long possible_dropped;
 
 int
 ftc_found_init(const char *path)
@@ -42,7 +45,7 @@ ftc_found_init(const char *path)
     }
     book *fresh = memory;
     memcpy(fresh->magic, "ftcheck", 8);
-    fresh->version = 2;
+    fresh->version = 3;
     fresh->record = sizeof(ftc_data_race);
     fresh->module_size = sizeof(ftc_module);
     the = fresh;
@@ -54,7 +57,14 @@ ftc_found_begin(void)
 {
     memset(known, 0, sizeof known);
     memset(the->races, 0, the->count * sizeof *the->races);
-    the->count = the->dropped = 0;
+    the->count = the->dropped = possible_ones = 0;
+    possible_dropped = 0;
+}
+
+unsigned long
+ftc_found_possible_dropped(void)
+{
+    return possible_dropped;
 }
 
 unsigned long
@@ -116,7 +126,7 @@ all_of(const book *from)
     for (uint32_t i = 0; races != NULL && modules != NULL && i < __atomic_load_n(&from->count, __ATOMIC_ACQUIRE) && i < RACES; i++) {
         const ftc_data_race *race = &from->races[i];
         int home = module_with(from, race->address);
-        PyObject *one = Py_BuildValue("kK(iK)NN", (unsigned long)race->count, (unsigned long long)race->address, home,
+        PyObject *one = Py_BuildValue("kKi(iK)NN", (unsigned long)race->count, (unsigned long long)race->address, race->possible, home,
                                       home < 0 ? 0ull : (unsigned long long)(race->address - from->module[home].base),
                                       side_of(from, &race->sides[0]), side_of(from, &race->sides[1]));
         if (one == NULL || PyList_Append(races, one) < 0) {
@@ -165,7 +175,7 @@ ftc_native_races_of(PyObject *Py_UNUSED(module), PyObject *path)
     close(file);
     const book *left = memory == MAP_FAILED ? NULL : memory;
     PyObject *result = NULL;
-    if (left == NULL || memcmp(left->magic, "ftcheck", 8) != 0 || left->version != 2 || left->record != sizeof(ftc_data_race)
+    if (left == NULL || memcmp(left->magic, "ftcheck", 8) != 0 || left->version != 3 || left->record != sizeof(ftc_data_race)
         || left->module_size != sizeof(ftc_module)) {
         PyErr_Format(PyExc_ValueError, "%R is no list of races that this version of ftcheck has written", path);
     }
@@ -241,7 +251,7 @@ name_of(const ftc_touch *touch)
 
 /* Two instructions race once, however often they do. */
 static int
-is_new(const ftc_touch *mine, const ftc_touch *other, uint32_t *number)
+is_new(const ftc_touch *mine, const ftc_touch *other, int possible, uint32_t *number)
 {
     uint64_t a = name_of(mine), b = name_of(other);
     if (a > b) {
@@ -255,6 +265,9 @@ is_new(const ftc_touch *mine, const ftc_touch *other, uint32_t *number)
             return 0;
         }
         if (known[slot].a == 0 && known[slot].b == 0) {
+            if (possible && possible_ones == POSSIBLE) {
+                break;
+            }
             *number = the->count < RACES ? the->count : RACES;
             known[slot].a = a, known[slot].b = b, known[slot].number = *number;
             return 1;
@@ -271,8 +284,22 @@ has_place(const ftc_touch *touch)
     return site == NULL || site->place != 0 || FTC_FLAGS(touch->who) & FTC_FREES;
 }
 
+static void
+write_race(uint32_t number, const ftc_touch *mine, const ftc_touch *other, uintptr_t address, int possible)
+{
+    ftc_data_race *race = &the->races[number];
+    memset(race->sides, 0, sizeof race->sides);
+    race->address = address;
+    race->possible = possible;
+    write_side(&race->sides[0], mine);
+    write_side(&race->sides[1], other);
+    the->modules = (uint32_t)ftc_module_count;
+    memcpy(the->module, ftc_modules, sizeof the->module);
+    __atomic_store_n(&race->ready, 1, __ATOMIC_RELEASE);
+}
+
 void
-ftc_race_found(ftc_watcher *Py_UNUSED(me), const ftc_touch *mine, const ftc_touch *other, uintptr_t address)
+ftc_race_found(const ftc_touch *mine, const ftc_touch *other, uintptr_t address, int possible)
 {
     uint32_t number;
     if (the == NULL) {
@@ -285,20 +312,20 @@ ftc_race_found(ftc_watcher *Py_UNUSED(me), const ftc_touch *mine, const ftc_touc
     while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE)) {
         sched_yield();
     }
-    if (is_new(mine, other, &number) && number < RACES) {
-        ftc_data_race *race = &the->races[number];
-        race->address = address;
-        write_side(&race->sides[0], mine);
-        write_side(&race->sides[1], other);
-        the->modules = (uint32_t)ftc_module_count;
-        memcpy(the->module, ftc_modules, sizeof the->module);
-        __atomic_store_n(&race->ready, 1, __ATOMIC_RELEASE);
+    if (is_new(mine, other, possible, &number) && number < RACES) {
+        write_race(number, mine, other, address, possible);
+        possible_ones += possible != 0;
         __atomic_store_n(&the->count, number + 1, __ATOMIC_RELEASE);
     }
     else if (number == RACES) {
-        the->dropped++;
+        the->dropped += !possible;
+        possible_dropped += possible != 0;
     }
-    if (number < RACES) {
+    else if (the->races[number].possible && !possible) {           /* now it is certain, as these two are */
+        the->races[number].count = 0;
+        write_race(number, mine, other, address, 0);
+    }
+    if (number < RACES && the->races[number].possible >= possible) {
         the->races[number].count++;
     }
     __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);

@@ -20,7 +20,12 @@ static void
 is_gone(void *block, uintptr_t pc)
 {
     if (block != NULL && ftc_native_on) {
-        ftc_range((uintptr_t)block, malloc_usable_size(block), FTC_WRITES, pc);
+        ftc_watcher *me = ftc_watcher_me();
+        if (me != NULL) {
+            me->frees = 1;
+            ftc_range((uintptr_t)block, malloc_usable_size(block), FTC_WRITES, pc);
+            me->frees = 0;
+        }
     }
     ftc_call_out(pc);
 }
@@ -36,7 +41,12 @@ static void *
 take_other(void *block, size_t size)
 {
     is_gone(block, FTC_CALLER);
-    return realloc(block, size);
+    volatile uintptr_t before = (uintptr_t)block;
+    void *other = realloc(block, size);
+    if (ftc_strict && other != NULL && (uintptr_t)other != before) {
+        ftc_block_taken(other, malloc_usable_size(other));             /* as in sync.c */
+    }
+    return other;
 }
 
 /* Of the C++ library, which comes with who needs it; where a program has its own, that is not known to take from malloc(). */

@@ -1,6 +1,6 @@
 /* The locks that a thread holds, for reports: which one the one side held, and the other one did not.
  *
- * To take a lock, and to give it back, are borders as any call is (native.h); nothing that orders is decided here.  The locks that
+ * To take a lock, and to give it back, are borders as any call is (native.h); what they order besides is for the strict rule.  The locks that
  * are known are those of the interpreter and of the C library, taken by calls, and PyMutex where the header takes it (atomics.c).
  * The interpreter may suspend a critical section in between; so a report says where it was begun, and no more.
  *
@@ -49,6 +49,9 @@ keep_of_this_watch(void)
 void
 ftc_lock_taken(const volatile void *lock, const volatile void *key, int kind, uintptr_t pc)
 {
+    if (kind != FTC_BYTE && kind != FTC_SECTION) {     /* those are heard of elsewhere: atomics.c, strict.c */
+        ftc_strict_heard((uintptr_t)lock);
+    }
     keep_of_this_watch();
     if (ftc_locks_held < HELD) {
         here.all[ftc_locks_held++] = (one_held){(uintptr_t)lock, (uintptr_t)key, pc, kind};
@@ -120,6 +123,7 @@ ftc_with_locks(uint32_t context)
     static int wrapper(lock_type *lock) \
     { \
         ftc_lock_given_back(lock); \
+        ftc_strict_told((uintptr_t)lock); \
         ftc_call_out(FTC_CALLER); \
         return name(lock); \
     }
@@ -158,6 +162,7 @@ static void
 thread_unlock(PyThread_type_lock lock)
 {
     ftc_lock_given_back(lock);
+    ftc_strict_told((uintptr_t)lock);
     ftc_call_out(FTC_CALLER);
     PyThread_release_lock(lock);
 }

@@ -130,7 +130,7 @@ static PyMethodDef methods[] = {
      "native_begin(path, /)\n--\n\nTake in extensions that ftcheck-cc has compiled, those that are there and those that come. Races are\n"
      "written to this file, which outlives the process; None: to memory. It cannot be undone."},
     {"native_watch", ftc_native_watch, METH_VARARGS,
-     "native_watch(rate, longest, seed, /)\n--\n\nLook at the accesses of all threads from now on; before an access wait with this "
+     "native_watch(rate, longest, seed, strict=False, /)\n--\n\nLook at the accesses of all threads from now on; before an access wait with this "
      "probability, for `longest` nanoseconds at most. False: there is no extension to look at."},
     {"native_explore", ftc_native_explore, METH_NOARGS,
      "native_explore()\n--\n\nThe same, where each access is a scheduling point of the run that is under way, or begins next."},
@@ -143,8 +143,13 @@ static PyMethodDef methods[] = {
     {"native_rest", ftc_native_rest, METH_NOARGS, "native_rest()\n--\n\nUndo native_watch()."},
     {"native_tick", ftc_native_tick, METH_NOARGS,
      "native_tick()\n--\n\nWhat is over now came before what begins from now on. Threads that wait for a while do the same by themselves."},
+    {"native_tell", ftc_native_tell, METH_O,
+     "native_tell(address, /)\n--\n\nStrict: what this thread has done is before what those do who hear this address from now on."},
+    {"native_hear", ftc_native_hear, METH_O, "native_hear(address, /)\n--\n\nStrict: what this address was told came before."},
+    {"native_begins", ftc_native_begins, METH_O,
+     "native_begins(address, /)\n--\n\nThe same, for a thread that begins: nothing else came before it."},
     {"native_races", ftc_native_races, METH_NOARGS,
-     "native_races()\n--\n\n([path of a module, ...], [(times, address, (module, offset), later, earlier), ...], dropped): the races found since native_watch().\n"
+     "native_races()\n--\n\n([path of a module, ...], [(times, address, possible, (module, offset), later, earlier), ...], dropped): the races found since native_watch().\n"
      "Both sides: (flags, ((module, offset), ...), thread, Python file, function, line); module -1: none of them."},
     {"native_races_of", ftc_native_races_of, METH_O,
      "native_races_of(path, /)\n--\n\nThe same for a process that may be gone, from the file that it was given."},

@@ -46,7 +46,8 @@ ftc_native_watch(PyObject *Py_UNUSED(module), PyObject *args)
     double rate;
     long longest;
     unsigned long long seed;
-    if (!PyArg_ParseTuple(args, "dlK:native_watch", &rate, &longest, &seed)) {
+    int strict = 0;
+    if (!PyArg_ParseTuple(args, "dlK|p:native_watch", &rate, &longest, &seed, &strict)) {
         return NULL;
     }
     if (ftc_native_begun) {
@@ -55,6 +56,10 @@ ftc_native_watch(PyObject *Py_UNUSED(module), PyObject *args)
     if (ftc_module_count == 0) {
         Py_RETURN_FALSE;
     }
+    if (strict && ftc_watch_handovers(1) < 0) {
+        return NULL;
+    }
+    ftc_strict = strict;
     ftc_set_delays(rate, longest < 1 ? 1 : longest, seed);
     ftc_native_begin_watching(rate > 0 ? FTC_DELAYS : 0);
     Py_RETURN_TRUE;
@@ -64,7 +69,10 @@ PyObject *
 ftc_native_rest(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     __atomic_store_n(&ftc_native_on, FTC_RESTS, __ATOMIC_SEQ_CST);
-    ftc_native_exploring = 0;
+    ftc_native_exploring = ftc_strict = 0;
+    if (ftc_watch_handovers(0) < 0) {
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -90,9 +98,9 @@ ftc_native_state(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         Py_XDECREF(one);
         unknown += ftc_modules[i].unknown;
     }
-    return Py_BuildValue("{sN sk sK sl sl sl sl si sk sk}", "modules", modules, "races", (unsigned long)ftc_found_count(),
+    return Py_BuildValue("{sN sk sK sl sl sl sl si sk sk sk}", "modules", modules, "races", (unsigned long)ftc_found_count(),
                          "accesses", (unsigned long long)ftc_noted(), "unwatched_threads", ftc_unwatched(), "children",
                          ftc_children(), "unknown_imports", unknown, "lost_calls", ftc_contexts_lost(), "refused_modules",
-                         ftc_modules_refused(), "dropped_races", ftc_found_dropped(), "shadow_bytes",
+                         ftc_modules_refused(), "dropped_races", ftc_found_dropped(), "dropped_possible", ftc_found_possible_dropped(), "shadow_bytes",
                          (unsigned long)ftc_shadow_bytes());
 }

@@ -16,6 +16,9 @@
  *   indirect.c    calls through pointers
  *   thunks.c      what such a function is replaced by where nothing is known of it
  *   wrapped.c     what it is replaced by where something is
+ *   strict.c      the strict rule, by which borders order nothing
+ *   sync.c        functions by which threads synchronise, besides locks
+ *   handover.c    locks and queues of Python
  *   held.c        the locks that a thread holds
  *   blocks.c      memory that is taken and given back
  *   heap.c        that of malloc(), and of the system
@@ -30,7 +33,8 @@
  * return, and each call of something that is imported is taken to order: all that was done before such a border in one thread
  * comes before all that is done after a later border in another.  A race is reported where two accesses are not separated by
  * one: the stretches of C code in which they stand have overlapped in time, and no atomic operation between them says who was
- * first.  So nothing is reported that the interpreter, or a library, can have ordered.
+ * first.  So nothing is reported that the interpreter, or a library, can have ordered.  On request there is another rule besides
+ * (strict.c), whose findings are possible races.
  */
 #ifndef FTCHECK_NATIVE_H
 #define FTCHECK_NATIVE_H
@@ -108,6 +112,7 @@ typedef struct {
     uint64_t since;                  /* the tick at which that was so the last time */
     int muted;
     int holds;                       /* it has the lock of a cell */
+    int frees;                       /* what it writes is memory that it gives back */
     int fenced;                      /* it has passed a fence that releases */
     int depth;
     uintptr_t stack_low, stack_high;
@@ -131,6 +136,8 @@ extern int ftc_native_begun;         /* extensions are looked for: those that co
 extern int ftc_native_on;            /* enum ftc_mode */
 extern _Thread_local ftc_watcher *ftc_watcher_here __attribute__((tls_model("initial-exec")));
 ftc_watcher *ftc_new_watcher(void);  /* NULL: there are too many */
+ftc_watcher *ftc_new_announced_watcher(void);          /* the same for a thread that will be told what came before it */
+void ftc_name_watcher(ftc_watcher *me);                /* it may have a name by now */
 
 static inline ftc_watcher *
 ftc_watcher_me(void)
@@ -172,15 +179,28 @@ ftc_told_quickly(ftc_watcher *me)
     return 1;
 }
 
+/* --- strict.c: the other rule, when it is asked for */
+extern int ftc_strict;
+void ftc_strict_begins(uintptr_t address);
+void ftc_strict_sections(int tell);
+int ftc_watch_handovers(int on);     /* handover.c; -1: with an exception */
+PyObject *ftc_native_tell(PyObject *module, PyObject *address);
+PyObject *ftc_native_hear(PyObject *module, PyObject *address);
+PyObject *ftc_native_begins(PyObject *module, PyObject *address);
+
 static inline void
 ftc_hear_everybody(ftc_watcher *me)
 {
     uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(ftc_strict, 0)) {
+        ftc_strict_sections(0);
+    }
     me->behind = 0;
     me->since = tick > me->since ? tick : me->since;
 }
 
 int ftc_is_before(const ftc_watcher *me, int id, uint64_t epoch);      /* what `id` did then, and what `me` does now */
+void ftc_hear_what_is_over(ftc_watcher *me);           /* as if others had told it by atomic operations */
 
 /* The clock of an atomic variable, under the lock of its cell; by its number, and 0 is none. */
 void ftc_hear_clock(ftc_watcher *me, uint32_t clock);
@@ -403,6 +423,7 @@ FTC_PUBLIC void __tsan_func_exit(void);
 void ftc_call_out(uintptr_t pc);
 /* atomics.c: this variable is released by a function that cannot be seen into. */
 void ftc_release_at(uintptr_t address);
+void ftc_acquire_at(uintptr_t address);                /* the other side of that */
 void ftc_range(uintptr_t address, size_t size, int flags, uintptr_t pc);
 
 /* --- modules.c -------------------------------------------------------------------------------- */
@@ -446,6 +467,7 @@ void ftc_replace_imports(const ftc_imports *all, ftc_module *module);
 /* --- thunks.c, wrapped.c, indirect.c ---------------------------------------------------------------------- */
 
 void *ftc_thunk_for(void *function);                   /* NULL: no memory */
+void *ftc_sync_wrapper_for(const char *name, void *real);            /* sync.c; NULL: it orders nothing by itself */
 int ftc_is_thunk(const void *address);
 void ftc_close_thunks(void);         /* they can be called now */
 void *ftc_wrapper_for(const char *name, void *real);   /* NULL: there is none */
@@ -488,11 +510,12 @@ typedef struct {
 typedef struct {
     uint32_t ready;                  /* all of it is written */
     uint32_t count;
+    int possible;                    /* borders order it, and nothing else does (strict.c) */
     uint64_t address;
     ftc_side sides[2];               /* the later one first */
 } ftc_data_race;
 
-void ftc_race_found(ftc_watcher *me, const ftc_touch *mine, const ftc_touch *other, uintptr_t address);
+void ftc_race_found(const ftc_touch *mine, const ftc_touch *other, uintptr_t address, int possible);
 
 /* --- native.c --------------------------------------------------------------------------------- */
 
@@ -511,6 +534,7 @@ int ftc_found_init(const char *path);
 void ftc_found_begin(void);          /* a new list */
 PyObject *ftc_native_races_of(PyObject *module, PyObject *path);
 uint32_t ftc_found_count(void);
+unsigned long ftc_found_possible_dropped(void);        /* the same of possible ones */
 unsigned long ftc_found_dropped(void);                 /* races there was no room for, or that have no place */
 
 #pragma GCC visibility pop

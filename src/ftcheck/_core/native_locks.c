@@ -256,6 +256,9 @@ begin_two_sections_with(PyCriticalSection2 *c, PyMutex *a, PyMutex *b)
         if (held != 0 && (failed == 0 || failed == EOWNERDEAD)) { \
             ftc_lock_taken(lock, lock, held, PLACE); \
         } \
+        else if (failed == 0) { \
+            ftc_strict_heard((uintptr_t)lock); \
+        } \
         return failed; \
     }
 
@@ -275,11 +278,34 @@ unlock_pthread_mutex(pthread_mutex_t *mutex)
     return given_up && mutex->__data.__lock == 0 ? 0 : pthread_mutex_unlock(mutex);
 }
 
+/* Who does it tells that it is done, and everybody hears it. */
+static _Thread_local struct { void (*routine)(void); uintptr_t control; } once_now;
+
+static void
+do_it(void)
+{
+    uintptr_t control = once_now.control;
+    once_now.routine();
+    ftc_strict_told(control);
+}
+
 static int
 once(pthread_once_t *control, void (*routine)(void))
 {
     ftc_call_out(PLACE);
-    return ftc_native_await(FTC_ONCE, control, pthread_once, PLACE) ? pthread_once(control, routine) : 0;
+    if (!ftc_native_await(FTC_ONCE, control, pthread_once, PLACE)) {
+        return 0;
+    }
+    if (!ftc_strict) {
+        return pthread_once(control, routine);
+    }
+    __typeof__(once_now) outer = once_now;
+    once_now.routine = routine;
+    once_now.control = (uintptr_t)control;
+    int failed = pthread_once(control, do_it);
+    once_now = outer;
+    ftc_strict_heard((uintptr_t)control);
+    return failed;
 }
 
 static int (*real_guard_acquire)(void *guard);         /* of the C++ library, which comes with who needs it */
@@ -288,7 +314,9 @@ static int
 acquire_guard(void *guard)
 {
     ftc_call_out(PLACE);
-    return ftc_native_await(FTC_GUARD, guard, (const void *)real_guard_acquire, PLACE) ? real_guard_acquire(guard) : 0;
+    int mine = ftc_native_await(FTC_GUARD, guard, (const void *)real_guard_acquire, PLACE) ? real_guard_acquire(guard) : 0;
+    ftc_strict_heard((uintptr_t)guard);
+    return mine;
 }
 
 typedef void (*function)(void);

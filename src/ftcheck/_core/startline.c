@@ -73,6 +73,7 @@ meet(startline *self, PyObject *leader, int index, int rank)
 {
     int last = 0;
     unsigned long mine;
+    ftc_strict_told((uintptr_t)self);
     Py_BEGIN_ALLOW_THREADS
     pthread_mutex_lock(&self->lock);
     mine = self->generation;
@@ -87,6 +88,7 @@ meet(startline *self, PyObject *leader, int index, int rank)
     }
     pthread_mutex_unlock(&self->lock);
     Py_END_ALLOW_THREADS
+    ftc_strict_heard((uintptr_t)self);
     if (!last) {
         if (atomic_load(&self->broken)) {
             if (rank >= 0) {
@@ -105,6 +107,7 @@ meet(startline *self, PyObject *leader, int index, int rank)
         }
         Py_XDECREF(result);
     }
+    ftc_strict_told((uintptr_t)self);
     Py_BEGIN_ALLOW_THREADS
     if (rank >= 0 && !atomic_load(&self->broken)) {
         ftc_bind(&self->affinities[index], rank);

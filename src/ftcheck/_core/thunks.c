@@ -24,7 +24,7 @@ int
 ftc_called_quickly(uintptr_t pc)
 {
     ftc_watcher *me = ftc_watcher_here;
-    if (me == NULL || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) & FTC_EXPLORES) {
+    if (me == NULL || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) & FTC_EXPLORES || ftc_strict) {
         return 0;
     }
     /* As ftc_told_quickly(), which the compiler cannot make part of a function without vectors. */

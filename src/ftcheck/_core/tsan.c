@@ -74,6 +74,9 @@ is_border(ftc_watcher *me, uintptr_t pc)
 static inline void
 border(ftc_watcher *me)
 {
+    if (__builtin_expect(ftc_strict, 0)) {
+        ftc_strict_sections(1);
+    }
     ftc_tell_all(me);
     me->behind = 1;
 }
@@ -156,7 +159,7 @@ __tsan_func_exit(void)
             me->depth--;
             return;
         }
-        if (ftc_told_quickly(me)) {
+        if (!ftc_strict && ftc_told_quickly(me)) {
             me->depth--;
             me->behind = 1;
             return;

@@ -41,6 +41,7 @@ leave(void *watcher)
 {
     ftc_watcher *me = watcher;
     ftc_tell_all(me);
+    ftc_strict_told((uintptr_t)pthread_self());        /* whoever joins it hears that */
     pthread_mutex_lock(&lock);
     watchers[me->id] = NULL;
     noted_before += me->turn;
@@ -100,8 +101,20 @@ free_id(void)
     return -1;
 }
 
+void
+ftc_name_watcher(ftc_watcher *me)
+{
+    const ftc_slot *slot = ftc_my_slot();
+    const char *label = slot != NULL ? slot->label : getpid() == gettid() ? "the main thread" : "a thread";
+    if (strncmp(me->label, label, sizeof me->label - 1) != 0) {
+        snprintf(me->label, sizeof me->label, "%s", label);
+        memcpy(labels[me->id], me->label, sizeof me->label);
+        ftc_seed_watcher(me);
+    }
+}
+
 ftc_watcher *
-ftc_new_watcher(void)
+ftc_new_announced_watcher(void)
 {
     if (refused != 0 && refused == __atomic_load_n(&watch, __ATOMIC_RELAXED)) {
         return NULL;
@@ -126,9 +139,7 @@ ftc_new_watcher(void)
     me->past = &pasts[id];
     me->now = FTC_NOW(__atomic_load_n(&me->past->told, __ATOMIC_ACQUIRE) + 1, id);
     me->thread = pthread_self();
-    const ftc_slot *slot = ftc_my_slot();
-    snprintf(me->label, sizeof me->label, "%s", slot != NULL ? slot->label : getpid() == gettid() ? "the main thread" : "a thread");
-    memcpy(labels[id], me->label, sizeof me->label);
+    ftc_name_watcher(me);
     pthread_attr_t attributes;
     void *low;
     size_t size;
@@ -140,9 +151,19 @@ ftc_new_watcher(void)
         pthread_attr_destroy(&attributes);
     }
     me->behind = 1;
-    ftc_seed_watcher(me);
     pthread_setspecific(at_exit, me);
     ftc_watcher_here = me;
+    return me;
+}
+
+/* Nobody has said how it began: it comes after all that is over. */
+ftc_watcher *
+ftc_new_watcher(void)
+{
+    ftc_watcher *me = ftc_new_announced_watcher();
+    if (me != NULL && ftc_strict) {
+        ftc_hear_what_is_over(me);
+    }
     return me;
 }
 
@@ -231,6 +252,15 @@ ftc_tell_all(ftc_watcher *me)
     me->now += FTC_NOW(1, 0);
     if (epoch % FTC_PROGRESS == 0) {
         ftc_tick();
+    }
+}
+
+void
+ftc_hear_what_is_over(ftc_watcher *me)
+{
+    for (int i = 0, count = atomic_load(&used); i < count; i++) {
+        uint64_t told = __atomic_load_n(&pasts[i].told, __ATOMIC_ACQUIRE);
+        me->heard[i] = told > me->heard[i] ? told : me->heard[i];
     }
 }
 

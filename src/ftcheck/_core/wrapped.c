@@ -200,7 +200,8 @@ ftc_wrapper_for(const char *name, void *real)
     }
     void *waiting = ftc_waiting_wrapper_for(name, real);
     void *lock = waiting != NULL ? waiting : ftc_lock_wrapper_for(name);
-    return lock != NULL ? lock : ftc_heap_wrapper_for(name, real);
+    void *sync = lock != NULL ? lock : ftc_sync_wrapper_for(name, real);
+    return sync != NULL ? sync : ftc_heap_wrapper_for(name, real);
 }
 
 /* Pure functions (_ZGV...: those of vectors), and what the compiler calls in a way of its own.  What leaves a function by an

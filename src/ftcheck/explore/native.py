@@ -17,7 +17,7 @@ from ftcheck import _core, interpreter
 from ftcheck.explore.expressions import Spot
 from ftcheck.explore.log import LOCKING, Operation
 from ftcheck.locations import Location
-from ftcheck.native import races, symbols
+from ftcheck.native import races, symbols, watch
 
 
 class DataRaceError(Exception):
@@ -40,7 +40,7 @@ class DataRaces:
 
 def how_many() -> int:
     """The extensions of this process that were built for this."""
-    modules = _core.native_state()["modules"] if _HAS_IT else []
+    modules = _core.native_state()["modules"] if _HAS_IT and not watch.is_left_out() else []
     assert isinstance(modules, list)
     return len(modules)
 
@@ -50,7 +50,7 @@ def begin() -> bool:
 
     With the GIL on, nobody else can run while an extension does.
     """
-    return _HAS_IT and not interpreter.gil_enabled() and _core.native_explore()
+    return _HAS_IT and not watch.is_left_out() and not interpreter.gil_enabled() and _core.native_explore()
 
 
 def end() -> tuple[int, DataRaces | None]:

@@ -26,7 +26,7 @@ _KINDS = ("", "PyMutex", "critical section", "mutex", "lock for reading", "lock 
 
 type _Lock = tuple[int, tuple[int, int], tuple[int, int]]
 type _Side = tuple[int, tuple[tuple[int, int], ...], str, str, str, int, tuple[_Lock, ...]]
-type _Row = tuple[int, int, tuple[int, int], _Side, _Side]
+type _Row = tuple[int, int, int, tuple[int, int], _Side, _Side]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,14 @@ class Found:
 
     :param dropped: how many there was no room for.
     :param seen: what was looked at, and what was not.
+    :param possible: those that only the strict rule has found; **possible_dropped**: how often there was no room for one.
     """
 
     races: tuple[DataRace, ...] = ()
     dropped: int = 0
     seen: Seen = field(default_factory=Seen)
+    possible: tuple[DataRace, ...] = ()
+    possible_dropped: int = 0
 
     @property
     def headline(self) -> str:
@@ -129,14 +132,16 @@ def read(seen: tuple[Sequence[str], Sequence[_Row], int]) -> Found:
                 wanted[module].add(offset)
     known = {module: symbols.lines(modules[module], offsets) for module, offsets in wanted.items()}
     races: dict[object, DataRace] = {}
-    for times, _, (module, offset), later, earlier in rows:
+    possible: dict[object, DataRace] = {}
+    for times, _, only_possible, (module, offset), later, earlier in rows:
         name = symbols.variable(modules[module], offset) if module >= 0 else ""
         race = DataRace(_access(later, known, modules), _access(earlier, known, modules), times, name)
         sides = sorted([(one.what, one.where) for one in (race.later, race.earlier)])
-        if (key := (*sides, name)) in races:
-            race = replace(races[key], times=races[key].times + times)
-        races[key] = race
-    return Found(tuple(races.values()), dropped)
+        into = possible if only_possible else races
+        if (key := (*sides, name)) in into:
+            race = replace(into[key], times=into[key].times + times)
+        into[key] = race
+    return Found(tuple(races.values()), dropped, possible=tuple(race for key, race in possible.items() if key not in races))
 
 
 def _access(side: _Side, known: dict[int, dict[int, tuple[Line, ...]]], modules: Sequence[str]) -> Access:
@@ -156,22 +161,21 @@ def _access(side: _Side, known: dict[int, dict[int, tuple[Line, ...]]], modules:
 
 def text(found: Found) -> str:
     """All of them, for a person: both accesses with their source lines, and who called."""
-    parts = []
-    for race in found.races:
-        times = "once" if race.times == 1 else f"{race.times:,} times"
-        where = f" of {race.variable}" if race.variable else ""
-        parts.append(
-            "\n".join(
-                [
-                    f"data race{where}, seen {times}:",
-                    *_side(race.later, race.earlier),
-                    *_side(race.earlier, race.later, " before"),
-                ]
-            )
-        )
+    parts = [text_of(race) for race in found.races]
     if found.dropped:
         parts.append(f"{found.dropped:,} more were seen when there was no room for them")
     return "\n\n".join(parts)
+
+
+def text_of(race: DataRace, what: str = "data race") -> str:
+    """One of them.
+
+    :param what: what it is called.
+    """
+    times = "once" if race.times == 1 else f"{race.times:,} times"
+    where = f" of {race.variable}" if race.variable else ""
+    head = f"{what}{where}, seen {times}:"
+    return "\n".join([head, *_side(race.later, race.earlier), *_side(race.earlier, race.later, " before")])
 
 
 def _side(one: Access, other: Access, when: str = "") -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ftcheck import _core
-from ftcheck.native import races, tsan_options
+from ftcheck.native import races, strict, tsan_options
 from ftcheck.native.races import Found
 from ftcheck.native.seen import seen
 
@@ -33,20 +33,49 @@ def begin(path: Path | None = None) -> None:
 
 
 @contextlib.contextmanager
-def watched(seed: int, delays: float = DELAYS) -> Iterator[Callable[[], Found]]:
+def watched(seed: int, delays: float = DELAYS, rule: str = "overlap") -> Iterator[Callable[[], Found]]:
     """Look at all accesses within this context.
 
     :param seed: makes the delays of each thread the same again. (Where they hit is up to the timing.)
     :param delays: the probability of one.
+    :param rule: what orders: ``"overlap"``, or ``"strict"`` besides; ``"off"``: do not look.
     :returns: a function that says what was found; to be called when the context is left.
     """
-    if not hasattr(_core, "native_watch") or not _core.native_watch(delays, LONGEST, seed):
+    there = rule != "off" and hasattr(_core, "native_watch")
+    if not there or not _core.native_watch(delays, LONGEST, seed, rule == "strict"):
         yield Found
         return
     try:
-        yield lambda: replace(races.read(_core.native_races()), seen=seen(_core.native_state()))
+        with strict.threads_followed() if rule == "strict" else contextlib.nullcontext():
+            yield _found
     finally:
         _core.native_rest()
+
+
+def _found() -> Found:
+    state = _core.native_state()
+    dropped = state["dropped_possible"]
+    assert isinstance(dropped, int)
+    return replace(races.read(_core.native_races()), seen=seen(state), possible_dropped=dropped)
+
+
+_left_out = False
+
+
+@contextlib.contextmanager
+def left_out(rule: str) -> Iterator[None]:
+    """Where the rule is ``"off"``, the explorer does not look at extensions within this context either."""
+    global _left_out
+    before, _left_out = _left_out, rule == "off"
+    try:
+        yield
+    finally:
+        _left_out = before
+
+
+def is_left_out() -> bool:
+    """Whether it is within such a context."""
+    return _left_out
 
 
 def left_by(path: Path) -> str:
