@@ -24,6 +24,7 @@ layers = st.fixed_dictionaries(
         "timeout": positive,
         "share": st.just(True) | st.lists(names, max_size=3).map(tuple),
         "noise": st.floats(0, 1),
+        "native": st.sampled_from(("overlap", "strict", "off")),
     },
 )
 

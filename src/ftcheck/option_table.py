@@ -138,6 +138,15 @@ def _points(value: Any) -> str:
     return str(value)
 
 
+NATIVE = ("overlap", "strict", "off")
+
+
+def _native(value: Any) -> str:
+    if value not in NATIVE:
+        raise ValueError(f"one of {', '.join(NATIVE)}")
+    return str(value)
+
+
 def _packages(value: Any) -> tuple[str, ...]:
     names = _names(value)
     if names is None or names is True or not all(name.replace(".", "_").isidentifier() for name in names):
@@ -176,6 +185,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("races", "yes|no", False, "explore, and list the pairs of accesses that nothing orders (candidates for races), "
            "and whether reversing them broke the test's check", _flag, flag=True),
     Option("replay", "TOKEN", None, "run the one interleaving that this token stands for", _token),
+    Option("native", "|".join(NATIVE), "overlap", "extensions built with ftcheck-cc: report accesses that nothing can have "
+           "ordered (overlap), list besides as possible what no explicit synchronisation orders (strict; with explore: as "
+           "overlap), or do not look (off)", _native),
     Option("skip", "REASON", None, "leave this test out, and say why", _reason, only_marker=True),
 )  # fmt: skip
 _BY_NAME = {option.name: option for option in OPTIONS}

@@ -33,6 +33,8 @@ class Settings:
     :param scope: installed packages whose code is explored as well as the project's own.
     :param races: with explore: list the pairs of accesses that nothing orders.
     :param replay: the token of the one interleaving to run, or None.
+    :param native: by which rule accesses in extensions are ordered: ``"overlap"`` or ``"strict"``; ``"off"``: they are not
+        looked at.
     """
 
     threads: int
@@ -49,6 +51,7 @@ class Settings:
     scope: tuple[str, ...] = ()
     races: bool = False
     replay: str | None = None
+    native: str = "overlap"
 
     def shares(self, fixture: str) -> bool:
         """Whether the threads of a round share this function-scoped fixture."""
@@ -104,6 +107,8 @@ def command_line(settings: Settings, untyped: Settings | None = None) -> list[st
         words.append("--ftcheck-races" if settings.races else "--ftcheck-races=no")
     if settings.noise or plain.noise:
         words.append(f"--ftcheck-noise={_number(settings.noise)}")
+    if settings.native != plain.native:
+        words.append(f"--ftcheck-native={settings.native}")
     if settings.timeout != DEFAULT_TIMEOUT or settings.timeout != plain.timeout:
         words.append(f"--ftcheck-timeout={_number(settings.timeout)}")
     return words

@@ -81,7 +81,9 @@ WRONG = {
     "test_contradiction.py": "skip='x', threads=4",
     "test_positional.py": "4",
 }
-ALL = "threads, rounds, seconds, timeout, share, noise, allow, explore, schedules, points, scope, races, replay, skip"
+ALL = (
+    "threads, rounds, seconds, timeout, share, noise, allow, explore, schedules, points, scope, races, replay, native, skip"
+)
 COMPLAINTS = {
     "test_unknown.py": [f"there is no option 'threds'. Did you mean 'threads'? The options are: {ALL}."],
     "test_value.py": ["threads must be a whole number from 2 up, or 'auto'", "skip='reason'", "not 1."],

@@ -24,7 +24,7 @@ from _pytest.python import Function
 
 from ftcheck import interpreter, stress, workload
 from ftcheck.coverage import Coverage
-from ftcheck.native import races, watch
+from ftcheck.native import races, strict, watch
 from ftcheck.plugin import clones, given
 from ftcheck.plugin.fixture_users import OUR_FOLDERS
 from ftcheck.plugin.output import Kind, Output
@@ -114,13 +114,15 @@ class ConcurrentRun:
             begin_thread=self._thread_hook(),
             came_back=self._surroundings.came_back,
         )
-        with _streams_restored(), output.kept_apart(item.config), watch.watched(self._seed) as found:
+        rule = self.settings.native
+        with _streams_restored(), output.kept_apart(item.config), watch.watched(self._seed, rule=rule) as found:
             outcome = stress.run(subject, self.settings, conditions, own_threads=_calls_concurrently(item.obj))
         self.used, self._found = subject.used, found()
         if outcome.alone:
             self._run_alone(subject, outcome.alone)
             return
-        self.coverage = dataclasses.replace(outcome.coverage, watched=self._found.seen.words)
+        looked = dataclasses.replace(outcome.coverage, watched=self._found.seen.words)
+        self.coverage = strict.with_possible(looked, self._found, rule)
         if outcome.stall is not None:
             self._surroundings.on_stall(outcome.stall)
             self.finding = self._with_races(stall_finding(item.nodeid, outcome.stall, self.coverage))
@@ -137,7 +139,7 @@ class ConcurrentRun:
 
         own_threads = _calls_concurrently(self.item.obj)
         alone = Alone(self.settings, self._surroundings.watch, self._surroundings.replaced)
-        with _streams_restored(), output.kept_apart(self.item.config):
+        with _streams_restored(), output.kept_apart(self.item.config), watch.left_out(self.settings.native):
             seen = exploring.explore_item(
                 self.item, subject, self.settings, self._seed, own_threads, output, _outcome_in, alone
             )

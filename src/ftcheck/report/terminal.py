@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ftcheck.coverage import Coverage, counted
-from ftcheck.report import candidates, statics
+from ftcheck.report import candidates, possible, statics
 from ftcheck.report.model import RunReport
 from ftcheck.verdicts import Finding, TestVerdict, Verdict
 
@@ -66,7 +66,8 @@ def render(report: RunReport, *, width: int, colour: bool, verbose: int, where: 
         for number, finding in enumerate(report.findings, 1):
             console.print()
             _finding(console, report, finding, number, where)
-        candidates.show(console, report, where=where, shorten=_short, everything=verbose > 0)
+        for listed in (candidates, possible):
+            listed.show(console, report, where=where, shorten=_short, everything=verbose > 0)
         _not_checked(console, report)
     if report.statics is not None:
         if report.tests or report.general:
