@@ -797,3 +797,45 @@ def test_exit_ends_the_run(mini):
     assert run.status == 7
     run.lines.fnmatch_lines(["*Exit: enough*"])
     assert not run.reports("test_after")
+
+
+SERVICE = """
+import queue
+import threading
+
+import ftcheck
+import pytest
+
+TASKS = queue.Queue()
+SERVICE = None
+
+def serve():
+    while True:
+        TASKS.get().set()
+
+def ask():
+    global SERVICE
+    if SERVICE is None:
+        SERVICE = threading.Thread(target=serve, daemon=True)
+        SERVICE.start()
+    done = threading.Event()
+    TASKS.put(done)
+    done.wait()
+
+@pytest.mark.ftcheck(explore=True)
+def test_asks():
+    ask()
+    ftcheck.concurrently(ask, ask)
+
+@pytest.mark.ftcheck(explore=True)
+def test_nobody_answers():
+    waits = threading.Event()
+    ftcheck.concurrently(waits.wait, waits.wait)
+"""
+
+
+def test_a_service_that_ended_with_an_earlier_schedule_is_no_deadlock(mini):
+    run = mini({"test_service.py": SERVICE}, "-v")
+    assert run.verdict("test_asks") == "not checked"
+    assert run.test("test_asks")["reason"].startswith("it waits for a thread that ended with the schedule")
+    assert run.verdict("test_nobody_answers") == "deadlock"

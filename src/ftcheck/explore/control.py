@@ -135,6 +135,7 @@ class Control:
     :param limit: scheduling points after which a run is given up.
     :param stay: points for which a thread may go on while others could run; then it gives way, because it may be waiting
         for them in a loop.
+    :ivar first: how the first run of all ended, for which no other one could leave anything behind; None: there was none.
     :raises RuntimeError: the process is under control already, or every tool id of ``sys.monitoring`` is taken.
     """
 
@@ -153,6 +154,7 @@ class Control:
         self._unheard = Unheard()
         self._executors = Executors()
         self._runs = 0
+        self.first: Ending | None = None
         self._leaving = contextlib.ExitStack()
         self._strays: list[tuple[BaseException, int]] = []
         self._hooks = stray.Hooks(lambda one: self._strays.append((one, _running())))
@@ -247,6 +249,7 @@ class Control:
             self._strays.clear()
         rows = _core.switches() if log & Log.SWITCHES else None
         new_code = self._watched.place_new()
+        self.first = self.first if self.first is not None else _ENDINGS[ending]
         return Run(
             _ENDINGS[ending],
             failure,

@@ -66,7 +66,7 @@ class Exploration:
     :param by_strategy: runs by strategy.
     :param complete: all inequivalent interleavings were run, and there are so many: ``interleavings``.
     :param limit: what ended the search: ``"found"``, ``"complete"``, ``"schedules"``, ``"seconds"`` or ``"length"``,
-        which is that of all runs together.
+        which is that of all runs together; ``"left"``: threads that ended with an earlier run are waited for.
     :param missing: bug depth to the probability that a bug of that depth would have been missed, at most.
     :param endings: how the runs ended, where not by themselves.
     :param timed: some run slept or timed out: these end only when nothing else can run, so other orders were not tried.
@@ -201,6 +201,9 @@ def search(
             hunt.see(run)
         knowledge.note(run.decisions, run.steps, run.threads)
         if run.failed and failing is None:
+            if _waits_for_the_gone(control, body, run):
+                limit = "left"
+                break
             failing = run
             if hunt is None:
                 break
@@ -215,7 +218,9 @@ def search(
                 break
         if schedules % 64 == 0:
             progress(schedules)
-    within = -1 if failing is not None or limit == "complete" else _within(control, body, portfolio, knowledge, books)
+    within = (
+        -1 if failing is not None or limit in ("complete", "left") else _within(control, body, portfolio, knowledge, books)
+    )
     minimised = minimise(control, body, failing, budget.minimising) if failing is not None else None
     if hunt is not None:
         hunt.end("schedules" if limit == "length" else limit)
@@ -246,6 +251,17 @@ def search(
         within=within,
         extensions=native.how_many() if books.in_extensions else 0,
     )
+
+
+def _waits_for_the_gone(control: Control, body: Callable[[], object], run: Run) -> bool:
+    """Whether a deadlock is one only because threads end with the schedule that has started them.
+
+    A module that keeps a thread of its own from one call to the next finds it gone. Then the plain schedule, which went well
+    when it came first, ends in a deadlock as well.
+    """
+    if run.ending is not Ending.DEADLOCK or run.failure is not None or control.first is not Ending.COMPLETE:
+        return False
+    return control.run(body, Attempt("plan", [])).ending is Ending.DEADLOCK
 
 
 def _within(control: Control, body: Callable[[], object], portfolio: Portfolio, knowledge: Knowledge, books: _Books) -> int:

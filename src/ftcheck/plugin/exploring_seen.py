@@ -100,6 +100,11 @@ def why_not_checked(seen: Explored, coverage: Coverage) -> str:
         return ""
     if seen.exploration.threads < 3 and not seen.copies and coverage.threads < 1:
         return "it started no thread"
+    if seen.exploration.limit == "left":
+        return (
+            "it waits for a thread that ended with the schedule that had started it, such as a service that a module keeps: "
+            "put that module back at the beginning of the test"
+        )
     if sum(seen.exploration.endings.values()) >= seen.exploration.schedules:
         return f"every schedule was given up: {', '.join(_GIVEN_UP.get(one, one) for one in seen.exploration.endings)}"
     return ""
