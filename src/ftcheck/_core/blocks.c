@@ -10,6 +10,7 @@
  * reaches.
  */
 #include "native.h"
+#include "sched.h"
 #include <string.h>
 
 #define UNITS 4096                   /* of eight bytes; of a longer block only the beginning is marked */
@@ -40,6 +41,13 @@ set(ftc_cell *cell, uint64_t first)
     cell->units = 0;
 }
 
+/* What the explorer takes and gives back in the middle of C code, for its log, is no border of that. */
+static inline int
+is_for_the_log(void)
+{
+    return ftc_native_exploring && ftc_my.inside > 0;
+}
+
 /* NULL: nothing near it was touched.  Under the explorer each run begins afresh, and who uses what is freed may come there for the
  * first time only then; but runs are short, so all memory that is taken and given back is looked at. */
 static inline ftc_cell *
@@ -60,7 +68,7 @@ cells_from(uintptr_t at, uintptr_t end, ftc_cell **cells)
 void
 ftc_block_taken(void *block, size_t size)
 {
-    if (!ftc_native_on || block == NULL) {
+    if (!ftc_native_on || block == NULL || is_for_the_log()) {
         return;
     }
     uintptr_t begin = (uintptr_t)block & ~(uintptr_t)7, end = (uintptr_t)block + (size < UNITS * 8 ? size : UNITS * 8);
@@ -92,7 +100,7 @@ void
 ftc_block_given_back(void *block)
 {
     uintptr_t address = (uintptr_t)block & ~(uintptr_t)7;
-    ftc_cell *cell = ftc_native_on && block != NULL ? cell_near(address) : NULL;
+    ftc_cell *cell = ftc_native_on && block != NULL && !is_for_the_log() ? cell_near(address) : NULL;
     ftc_watcher *me = cell == NULL ? NULL : ftc_watcher_me();
     if (me == NULL) {
         return;

@@ -107,13 +107,13 @@ value_at(uintptr_t address, size_t size)
 void
 ftc_native_settle(void)
 {
-    if (written.size != 0 && ftc_my.worker != NULL && ftc_my.inside == 0) {
+    if (written.size != 0 && ftc_my.worker != NULL && ftc_my.inside == 0 && ftc_native_enter() == 0) {
         PyObject *value = written.switches == ftc_the.switches ? value_at(written.address, written.size) : NULL;
-        if (value != NULL && ftc_native_enter() == 0) {
+        if (value != NULL) {
             ftc_trace_value(written.event, value);
-            ftc_exit();
+            Py_DECREF(value);
         }
-        Py_XDECREF(value);
+        ftc_exit();
         written.size = 0;
     }
 }
