@@ -53,7 +53,9 @@ is_for_the_log(void)
 static inline ftc_cell *
 cell_near(uintptr_t address)
 {
-    return ftc_native_on & FTC_EXPLORES ? ftc_cell_of(address) : ftc_cell_if_any(address);
+    const ftc_watcher *me = ftc_watcher_here;
+    int its_own = me != NULL && me->depth > 0;         /* an extension asks for it, and will use it */
+    return its_own || ftc_native_on & FTC_EXPLORES ? ftc_cell_of(address) : ftc_cell_if_any(address);
 }
 
 /* The cells from this address on that are in one page; their number, and 0 where nothing in it was touched. */
