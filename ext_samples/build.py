@@ -151,7 +151,7 @@ def extensions(sample, work):
         from Cython.Build import cythonize
 
         extension = Extension(sample.module, [f"{sample.module}.pyx"], extra_compile_args=COMPILE + GENERATED)
-        return cythonize([extension], build_dir=str(work), quiet=True)
+        return cythonize([extension], build_dir=str(work), quiet=True, emit_linenums=True)
     for wrapper in sample.folder.glob(f"{sample.module}.py"):
         shutil.copy(wrapper, BUILT)
     builder = runpy.run_path(f"build_{sample.module}.py")

@@ -12,16 +12,18 @@ cimport cython
 cdef class Counter:
     """Counts bytes."""
 
-    cdef long long total
+    cdef long long totals[256]  # for each value of a byte
 
     cdef void add(self, const unsigned char *data, Py_ssize_t size) noexcept:
         pass
 
     def read(self):
         """What was counted so far."""
-        cdef long long total
+        cdef long long total = 0
+        cdef int i
         with cython.critical_section(self):
-            total = self.total
+            for i in range(256):
+                total += self.totals[i]
         return total
 
 
@@ -32,7 +34,7 @@ cdef class Sum(Counter):
         cdef Py_ssize_t i
         with cython.critical_section(self):
             for i in range(size):
-                self.total += data[i]
+                self.totals[data[i]] += data[i]
 
 
 cdef class Bits(Counter):
@@ -42,7 +44,7 @@ cdef class Bits(Counter):
         cdef Py_ssize_t i
         with cython.critical_section(self):
             for i in range(size):
-                self.total += data[i] & 1
+                self.totals[data[i]] += data[i] & 1
 
 
 def count(Counter one, Counter other, bytes data):

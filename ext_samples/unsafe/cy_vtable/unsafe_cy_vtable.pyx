@@ -11,14 +11,18 @@ The fix: `with cython.critical_section(self)` in the method (see safe/cy_vtable)
 cdef class Counter:
     """Counts bytes."""
 
-    cdef long long total
+    cdef long long totals[256]  # for each value of a byte
 
     cdef void add(self, const unsigned char *data, Py_ssize_t size) noexcept:
         pass
 
     def read(self):
         """What was counted so far."""
-        return self.total
+        cdef long long total = 0
+        cdef int i
+        for i in range(256):
+            total += self.totals[i]
+        return total
 
 
 cdef class Sum(Counter):
@@ -27,7 +31,7 @@ cdef class Sum(Counter):
     cdef void add(self, const unsigned char *data, Py_ssize_t size) noexcept:
         cdef Py_ssize_t i
         for i in range(size):
-            self.total += data[i]  # race
+            self.totals[data[i]] += data[i]  # race
 
 
 cdef class Bits(Counter):
@@ -36,7 +40,7 @@ cdef class Bits(Counter):
     cdef void add(self, const unsigned char *data, Py_ssize_t size) noexcept:
         cdef Py_ssize_t i
         for i in range(size):
-            self.total += data[i] & 1  # race
+            self.totals[data[i]] += data[i] & 1  # race
 
 
 def count(Counter one, Counter other, bytes data):

@@ -12,7 +12,7 @@ typedef struct {
     unsigned char bytes[200];
 } Block;
 
-static long long filled;  /* bytes, of all blocks */
+static volatile long long filled;  /* bytes, of all blocks */
 
 static PyObject *
 block_fill(PyObject *op, PyObject *arg)
