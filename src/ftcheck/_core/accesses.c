@@ -126,13 +126,16 @@ races(const ftc_watcher *me, uint64_t other, uint64_t mine)
 }
 
 /* What another thread has noted, or that the memory is gone.  Returns whether it can be forgotten: whoever comes now will have
- * heard of it, perhaps. */
+ * heard of it, perhaps; -1: it is there no more. */
 static __attribute__((noinline)) int
-meet(ftc_watcher *me, ftc_touch mine, uint64_t other, const uint32_t *where, uintptr_t address)
+meet(ftc_watcher *me, ftc_touch mine, uint64_t other, const uint64_t *place, const uint32_t *where, uintptr_t address)
 {
     int found = FTC_BYTES(other) & FTC_BYTES(mine.who) ? races(me, other, mine.who) : NO_RACE;
     if (found != NO_RACE) {
-        ftc_touch theirs = {other, __atomic_load_n(where, __ATOMIC_ACQUIRE)};
+        ftc_touch theirs = {other, 0};
+        if (!ftc_read_place(place, where, &theirs)) {
+            return -1;
+        }
         ftc_race_found(&mine, &theirs, address, found == POSSIBLE);
     }
     return !(FTC_FLAGS(other) & FTC_FREES) && ftc_is_before(me, FTC_ID(other), FTC_EPOCH(other));
@@ -141,6 +144,7 @@ meet(ftc_watcher *me, ftc_touch mine, uint64_t other, const uint32_t *where, uin
 #define OWN (FTC_NOW(0, 0xff) | FTC_FREES << 8)
 #define BYTES (uint64_t)0xff
 #define HOW (uint64_t)0x3fff
+#define TURNS 1000                   /* then who has taken the place is gone, and will not fill it */
 
 static inline int
 is_own(uint64_t other, uint64_t who)
@@ -155,34 +159,40 @@ is_superfluous(uint64_t own, uint64_t who)
 }
 
 /* A word of one's own that adds nothing to the new one is replaced by it; and words that differ only in their bytes are one:
- * so a loop over bytes takes one of the places. */
-void
-ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch mine)
+ * so a loop over bytes takes one of the places.
+ *
+ * Returns 0 where another thread was at it as well: then it has to be looked at again.  `met`: those that were met then. */
+static inline __attribute__((always_inline)) int
+touch_once(ftc_watcher *me, uint64_t *places, uint32_t *wheres, uintptr_t address, ftc_touch mine, uint64_t *met, int busy)
 {
-    uint32_t number = ftc_cell_number(address), *wheres = ftc_wheres_of(region, number);
-    uint8_t *page = ftc_page_of(region, number);
-    ftc_cell *cell = &region[number];
-    uint64_t who = mine.who;
+    uint64_t seen[FTC_TOUCHES], who = mine.who;
+    unsigned spare = 0;
     int put = -1, empty = -1, over = -1;
-    if (__builtin_expect(!__atomic_load_n(page, __ATOMIC_RELAXED), 0)) {
-        __atomic_store_n(page, 1, __ATOMIC_RELAXED);
-    }
 #pragma GCC unroll 3
     for (int i = 0; i < FTC_TOUCHES; i++) {
-        uint64_t other = __atomic_load_n(&cell->who[i], __ATOMIC_ACQUIRE);
+        uint64_t other = seen[i] = __atomic_load_n(&places[i], __ATOMIC_ACQUIRE);
         if (other == 0) {
             empty = empty < 0 ? i : empty;
         }
+        else if (__builtin_expect(other == FTC_TAKEN, 0)) {
+            if (!busy) {
+                return 0;
+            }
+            over = i;
+        }
         else if (__builtin_expect(!is_own(other, mine.who), 0)) {
-            over = meet(me, mine, other, &wheres[i], address) ? i : over;
+            int before = other == met[i] ? 0 : meet(me, mine, other, &places[i], &wheres[i], address);
+            if (before < 0) {
+                return 0;
+            }
+            met[i] = other;
+            over = before ? i : over;
         }
         else {
             int superfluous = is_superfluous(other, mine.who);
             if (superfluous || (((other ^ mine.who) & ~BYTES) == 0 && wheres[i] == mine.where)) {
                 who |= superfluous ? 0 : other;
-                if (put >= 0) {
-                    __atomic_store_n(&cell->who[i], 0, __ATOMIC_RELAXED);
-                }
+                spare |= put >= 0 ? 1u << i : 0;
                 put = put >= 0 ? put : i;
             }
             else if ((other ^ mine.who) & ~HOW) {
@@ -192,15 +202,47 @@ ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch m
     }
     if (put < 0) {
         put = empty >= 0 ? empty : over >= 0 ? over : (int)(me->turn % FTC_TOUCHES);
-        if (__builtin_expect(empty < 0 && FTC_FLAGS(cell->who[put]) & FTC_FREES, 0)) {
+        if (__builtin_expect(empty < 0 && seen[put] != FTC_TAKEN && FTC_FLAGS(seen[put]) & FTC_FREES, 0)) {
             put = (put + 1) % FTC_TOUCHES;             /* what is gone stays so */
         }
+    }
+    if (__builtin_expect(!ftc_take_place(&places[put], seen[put]), 0)) {
+        return 0;
+    }
+    ftc_fill_place(&places[put], &wheres[put], (ftc_touch){who, mine.where});
+    for (int i = 0; __builtin_expect(spare != 0, 0) && i < FTC_TOUCHES; i++) {
+        if (spare >> i & 1) {
+            __atomic_compare_exchange_n(&places[i], &seen[i], 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        }
+    }
+    return 1;
+}
+
+static __attribute__((noinline)) void
+touch_again(ftc_watcher *me, uint64_t *places, uint32_t *wheres, uintptr_t address, ftc_touch mine, uint64_t *met)
+{
+    for (int turn = 1; !touch_once(me, places, wheres, address, mine, met, turn > TURNS); turn++) {
+        if (turn > 100) {
+            sched_yield();                             /* whoever has it was taken off its CPU */
+        }
+    }
+}
+
+void
+ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch mine)
+{
+    uint32_t number = ftc_cell_number(address), *wheres = ftc_wheres_of(region, number);
+    uint8_t *page = ftc_page_of(region, number);
+    uint64_t met[FTC_TOUCHES] = {0};
+    if (__builtin_expect(!__atomic_load_n(page, __ATOMIC_RELAXED), 0)) {
+        __atomic_store_n(page, 1, __ATOMIC_RELAXED);
     }
     if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
         ftc_tick();
     }
-    __atomic_store_n(&wheres[put], mine.where, __ATOMIC_RELAXED);
-    __atomic_store_n(&cell->who[put], who, __ATOMIC_RELEASE);
+    if (__builtin_expect(!touch_once(me, region[number].who, wheres, address, mine, met, 0), 0)) {
+        touch_again(me, region[number].who, wheres, address, mine, met);
+    }
 }
 
 /* The cells of a range are the same number of words apart, up to the end of a region. */
@@ -279,18 +321,21 @@ ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uin
                 note_slowly(me, region, address, who, pc);
                 return;
             }
-            __atomic_store_n(&cell->who[1], 0, __ATOMIC_RELAXED);
+            __atomic_compare_exchange_n(&cell->who[1], &second, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         }
     }
     else if (second != 0 || !*ftc_page_of(region, number)) {
         note_slowly(me, region, address, who, pc);
         return;
     }
+    if (__builtin_expect(!ftc_take_place(&cell->who[put], put == 0 ? first : second), 0)) {
+        note_slowly(me, region, address, who, pc);
+        return;
+    }
+    ftc_fill_place(&cell->who[put], &ftc_wheres_of(region, number)[put], (ftc_touch){who, where});
     if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
         ftc_tick();
     }
-    __atomic_store_n(&ftc_wheres_of(region, number)[put], where, __ATOMIC_RELAXED);
-    __atomic_store_n(&cell->who[put], who, __ATOMIC_RELEASE);
 }
 
 void

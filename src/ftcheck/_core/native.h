@@ -69,9 +69,10 @@ typedef struct {
 #define FTC_ID(who) ((int)((who) >> 14 & 0xff))
 #define FTC_FLAGS(who) ((int)((who) >> 8 & 7) ^ FTC_ATOMIC)
 #define FTC_BYTES(who) ((unsigned)((who) & 0xff))
+#define FTC_TAKEN ((uint64_t)FTC_FREES << 8 | 1u << 13)  /* in place of a word: somebody is about to put another one there */
 #define FTC_SAME (~(uint64_t)0x3fff | FTC_FREES << 8)  /* what must be equal: epoch, thread, and that it frees */
 
-/* Where: a node of contexts.c, and once more the thread: without a lock, the other half may be that of another touch. */
+/* Where: a node of contexts.c, and once more the thread. */
 #define FTC_WHERE(id, node) ((uint32_t)(id) << 24 | (node))
 #define FTC_NODE(where) ((where) & 0xffffffu)
 #define FTC_WHERE_ID(where) ((int)((where) >> 24))
@@ -343,6 +344,29 @@ static inline void
 ftc_unlock_cell(ftc_cell *cell)
 {
     __atomic_store_n(&cell->lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Who puts a touch in a place of a cell takes that place first; 0: it is no more as it was seen to be.  Then the node goes there,
+ * and then the word: who finds the same word before it reads the node and after it has them both of one touch. */
+static inline int
+ftc_take_place(uint64_t *place, uint64_t seen)
+{
+    return __atomic_compare_exchange_n(place, &seen, FTC_TAKEN, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static inline void
+ftc_fill_place(uint64_t *place, uint32_t *where, ftc_touch touch)
+{
+    __atomic_store_n(where, touch.where, __ATOMIC_RELEASE);            /* after FTC_TAKEN */
+    __atomic_store_n(place, touch.who, __ATOMIC_RELEASE);
+}
+
+/* Returns whether the node was read that belongs to this word. */
+static inline int
+ftc_read_place(const uint64_t *place, const uint32_t *where, ftc_touch *touch)
+{
+    touch->where = __atomic_load_n(where, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(place, __ATOMIC_RELAXED) == touch->who;
 }
 
 /* This thread has noted in this epoch that it does as much, or more, with these bytes. */
