@@ -13,7 +13,7 @@ format_milliseconds(long long milliseconds)
 {
     static char buffer[40];
     long long seconds = milliseconds / 1000;
-    PyOS_snprintf(buffer, sizeof buffer, "%lld:%02d:%02d.%03d",  /* race: 1 */
+    PyOS_snprintf(buffer, sizeof buffer, "%lld:%02d:%02d.%03d",  /* race */
                   seconds / 3600, (int)(seconds / 60 % 60), (int)(seconds % 60),
                   (int)(milliseconds % 1000));
     return buffer;
