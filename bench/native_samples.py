@@ -77,7 +77,8 @@ def marks(folder: Path) -> Marks:
         for number, text in enumerate(file.read_text().splitlines(), 1):
             if match := _MARK.search(text):
                 lines[match["side"] or ""].add(f"{file.name}:{number}")
-                lines["2"].update([OUTSIDE] if match["outside"] else ())
+                if match["outside"]:
+                    lines["too" if match["side"] == "too" else "2"].add(OUTSIDE)
             none = none or re.match(r"(?: \* )?Race: +none", text) is not None
     return Marks(frozenset(lines["1"] | lines[""]), frozenset(lines["2"] | lines[""]), frozenset(lines["too"]), none)
 

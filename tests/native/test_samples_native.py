@@ -105,6 +105,10 @@ class TestMarks:
         (tmp_path / "a.c").write_text("x;  /* race: 1; 2 is in Python */\n")
         assert marks(tmp_path) == Marks(pair("a.c:1"), pair(OUTSIDE), frozenset(), False)
 
+    def test_with_python_code_as_the_other_side_of_a_consequence(self, tmp_path: Path):
+        (tmp_path / "a.c").write_text("x;  // race\ny;  // race: too; 2 is in Python\n")
+        assert marks(tmp_path) == Marks(pair("a.c:1"), pair("a.c:1"), pair("a.c:2", OUTSIDE), False)
+
 
 def test_races_are_read_from_a_report():
     text = """\

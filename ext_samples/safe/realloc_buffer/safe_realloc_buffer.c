@@ -43,8 +43,9 @@ text_wrong(PyObject *op, PyObject *Py_UNUSED(ignored))
     Text *self = (Text *)op;
     Py_ssize_t wrong = 0;
     Py_BEGIN_CRITICAL_SECTION(op);
+    Py_ssize_t used = self->used;
     const char *data = self->data;
-    for (Py_ssize_t i = 0; i < self->used; i++) {
+    for (Py_ssize_t i = 0; i < used; i++) {
         wrong += data[i] != 'x';
     }
     Py_END_CRITICAL_SECTION();

@@ -19,7 +19,7 @@ box_put(PyObject *op, PyObject *value)
     PyObject *old;
     old = self->value;  /* race: 1 */
     self->value = Py_NewRef(value);  /* race: 2 */
-    Py_XDECREF(old);  /* race: too */
+    Py_XDECREF(old);  /* race: too; 2 is in Python */
     Py_RETURN_NONE;
 }
 

@@ -32,7 +32,7 @@ static PyObject *
 get_table(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     if (table == NULL) {  /* race: 1 */
-        table = build_table();  /* race: 2 */
+        table = build_table();  /* race */
     }
     return Py_XNewRef(table);  /* race: too */
 }

@@ -43,9 +43,9 @@ static PyObject *
 text_wrong(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Text *self = (Text *)op;
-    Py_ssize_t wrong = 0;
+    Py_ssize_t wrong = 0, used = self->used;  /* race: too */
     const char *data = self->data;  /* race: too */
-    for (Py_ssize_t i = 0; i < self->used; i++) {  /* race: too */
+    for (Py_ssize_t i = 0; i < used; i++) {
         wrong += data[i] != 'x';  /* race: 2 */
     }
     return PyLong_FromSsize_t(wrong);

@@ -56,7 +56,7 @@ table_lookup(PyObject *op, PyObject *arg)
     if (index < 0 || index >= self->size) {  /* race: too */
         return PyErr_Format(PyExc_IndexError, "no cell %zd", index);
     }
-    return PyFloat_FromDouble(self->cells[index]);  /* race: too */
+    return PyFloat_FromDouble(self->cells[index]);  /* race: 1 */
 }
 
 static void
