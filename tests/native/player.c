@@ -76,3 +76,19 @@ play(int what, unsigned char *at, int size, int order)
 #define SITE(n) __attribute__((noinline, used)) void player_##n(int what, unsigned char *at, int size, int order) { play(what, at, size, order); }
 #define SITES(n) SITE(n##0) SITE(n##1) SITE(n##2) SITE(n##3) SITE(n##4) SITE(n##5) SITE(n##6) SITE(n##7) SITE(n##8) SITE(n##9)
 SITES(1) SITES(2) SITES(3) SITES(4)
+
+/* Many threads at one cell, as fast as they can: each access is in an epoch of its own, so each is noted; and all race. */
+__attribute__((noinline, used)) void
+player_hammer(int times, unsigned char *at, int writes, volatile uint64_t *own)
+{
+    for (int i = 0; i < times; i++) {
+        if (writes) {
+            __tsan_write8(at);
+        }
+        else {
+            __tsan_read8(at);
+        }
+        __tsan_atomic64_store(own, 0, __ATOMIC_RELEASE);
+    }
+    __asm__ volatile("");
+}

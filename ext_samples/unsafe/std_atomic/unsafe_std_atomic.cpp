@@ -23,7 +23,7 @@ record(PyObject *, PyObject *arg)
     }
     for (Py_ssize_t i = 0; i < size; i++) {
         long long before = histogram[static_cast<unsigned char>(data[i])];  // race: 1
-        histogram[static_cast<unsigned char>(data[i])] = before + 1;  // race: 2
+        histogram[static_cast<unsigned char>(data[i])] = before + 1;  // race
     }
     Py_RETURN_NONE;
 }

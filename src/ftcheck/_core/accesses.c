@@ -3,81 +3,8 @@
  * After FastTrack (Flanagan and Freund, PLDI 2009), with a few of the last accesses for each eight bytes instead of all: a race
  * of three threads may be forgotten, none is made up.  What a thread has done already in the same epoch, to the same bytes, is
  * nothing new: that is seen at once (ftc_access), and in a loop it is nearly all there is.  All else comes here.
- *
- * A race shows only where two stretches of C code overlap in time, and those of most functions are shorter than it takes to
- * start a thread.  So threads wait now and then before an access (Edelstein et al.: Multithreaded Java program test generation,
- * 2002): at the first few comings to each place, and then at random, ever more seldom, so that a long loop takes no longer than
- * it must.  They stay attached to the interpreter meanwhile: to
- * detach would suspend critical sections, and with them what makes correct code correct.
- *
- * When the next random one is, is drawn when the last one was.  The distance is uniform, from one to twice its mean.
  */
 #include "native.h"
-#include <errno.h>
-#include <time.h>
-
-#define FIRST 8                      /* comings to a place that always wait */
-#define HALF 16                      /* waits at a place after which the chance of another one is half of what it was */
-#define PLACES 4096
-
-static uint64_t longest_wait, seed;  /* nanoseconds */
-static uint32_t distance;            /* twice the mean number of accesses between two that wait */
-static uint8_t waits[PLACES];
-
-/* --- delays -------------------------------------------------------------------------------------------------------- */
-
-void
-ftc_set_delays(double rate, long longest, uint64_t with_seed)
-{
-    distance = rate <= 2.0 / UINT32_MAX ? UINT32_MAX : rate >= 1 ? 1 : (uint32_t)(2.0 / rate);
-    longest_wait = (uint64_t)longest;
-    seed = with_seed;
-    for (int i = 0; i < PLACES; i++) {
-        __atomic_store_n(&waits[i], 0, __ATOMIC_RELAXED);
-    }
-}
-
-static uint64_t
-draw(ftc_watcher *me)                                  /* splitmix64, as in policy.c */
-{
-    uint64_t z = me->random += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
-void
-ftc_seed_watcher(ftc_watcher *me)
-{
-    uint64_t mixed = seed;
-    for (const char *c = me->label; *c != '\0'; c++) {
-        mixed = mixed * 1099511628211u + (unsigned char)*c;
-    }
-    me->random = mixed;
-    me->until = 1 + (uint32_t)(draw(me) % distance);
-}
-
-static __attribute__((noinline)) void
-wait_perhaps(ftc_watcher *me, uint8_t *times)
-{
-    uint64_t drawn = draw(me);
-    unsigned so_far = __atomic_load_n(times, __ATOMIC_RELAXED);
-    if (so_far >= FIRST) {
-        me->until = 1 + (uint32_t)(draw(me) % distance);
-        if ((drawn & 0xffffffffu) >= 0x100000000u >> (so_far / HALF)) {
-            return;
-        }
-    }
-    if (so_far < 255) {
-        __atomic_store_n(times, (uint8_t)(so_far + 1), __ATOMIC_RELAXED);
-    }
-    int before = errno;
-    struct timespec so_long = {0, 1 + (long)((drawn >> 32) % longest_wait)};
-    ftc_tick();
-    nanosleep(&so_long, NULL);
-    ftc_tick();
-    errno = before;
-}
 
 ftc_watcher *
 ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc)
@@ -91,10 +18,7 @@ ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc)
         ftc_hear_everybody(me);
     }
     if (mode & FTC_DELAYS) {
-        uint8_t *times = &waits[(uint32_t)(pc * 0x9E3779B97F4A7C15u >> 40) % PLACES];
-        if (__atomic_load_n(times, __ATOMIC_RELAXED) < FIRST || --me->until == 0) {
-            wait_perhaps(me, times);
-        }
+        ftc_delay(me, pc);
     }
     if (mode & FTC_EXPLORES) {
         ftc_tick();

@@ -8,6 +8,7 @@
  *   atomics.c     those for C11 and C++ atomics, which are operations of their own
  *   annotations.c what code says to ThreadSanitizer by itself, and atomics of sixteen bytes (wide.h)
  *   accesses.c    the detector: two accesses, one of them writes, and nothing has ordered them
+ *   delays.c      who waits before an access, and how long
  *   shadow.c      its memory: the last accesses to each eight bytes
  *   watchers.c    threads that access, and the order of what they do: vector clocks
  *   contexts.c    call stacks as numbers
@@ -84,6 +85,7 @@ typedef struct {
 /* --- watchers.c ------------------------------------------------------------------------------- */
 
 #define FTC_WATCHED 256              /* threads at a time; those beyond are not watched, and counted */
+#define FTC_PLACES 4096              /* in the code, that are told apart by delays.c */
 #define FTC_DEEP 512                 /* calls within extensions; what is deeper has the stack of the last one that is noted */
 
 #define FTC_AT_HAND 512                 /* nodes that a thread has at hand */
@@ -120,6 +122,8 @@ typedef struct {
     uintptr_t called_from;           /* where the extension last called something that is not compiled like it */
     uint32_t turn;                   /* accesses that were noted */
     uint32_t until;                  /* accesses before the next one that may wait */
+    uint32_t firsts, stops_at;       /* places that it has come to in this round; and at which of them it stops (delays.c) */
+    uint64_t been[FTC_PLACES / 64];  /* where it has been in this round, a bit each */
     int modules;                     /* there were so many when `callers` was filled */
     uint64_t random;
     struct { uintptr_t pc; int border; } callers[FTC_CALLERS];
@@ -200,6 +204,7 @@ ftc_hear_everybody(ftc_watcher *me)
     me->since = tick > me->since ? tick : me->since;
 }
 
+uint64_t ftc_progress_of_others(const ftc_watcher *me);               /* another number: one of them has got on */
 int ftc_is_before(const ftc_watcher *me, int id, uint64_t epoch);      /* what `id` did then, and what `me` does now */
 void ftc_hear_what_is_over(ftc_watcher *me);           /* as if others had told it by atomic operations */
 
@@ -390,8 +395,6 @@ ftc_watcher *ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc)
 void ftc_access_memory(ftc_watcher *me, uintptr_t address, size_t size, int flags, uintptr_t pc);
 /* The same for eight bytes, or a part of them, which are in this cell of this region. */
 void ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch mine);
-void ftc_set_delays(double rate, long longest, uint64_t seed);         /* nanoseconds */
-void ftc_seed_watcher(ftc_watcher *me);
 
 /* The fast path of a callback that looks at up to eight bytes. */
 static inline __attribute__((always_inline)) void
@@ -415,6 +418,13 @@ ftc_access(uintptr_t address, unsigned size, int flags, uintptr_t pc)
     }
     ftc_access_slowly(address, size, flags, pc);
 }
+
+/* --- delays.c ---------------------------------------------------------------------------------- */
+
+void ftc_set_delays(double rate, long longest, uint64_t seed);         /* nanoseconds */
+void ftc_seed_watcher(ftc_watcher *me);                /* at its beginning, and that of each round */
+void ftc_begin_round(void);          /* on each thread of it, which has its number in its slot */
+void ftc_delay(ftc_watcher *me, uintptr_t pc);
 
 /* --- native_points.c -------------------------------------------------------------------------- */
 

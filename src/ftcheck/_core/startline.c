@@ -10,6 +10,9 @@
  * Stamps are CLOCK_MONOTONIC nanoseconds, comparable with time.monotonic_ns().
  */
 #include "core.h"
+#ifdef FTC_NATIVE
+#  include "native.h"
+#endif
 
 typedef struct {
     int64_t start, end;
@@ -247,6 +250,9 @@ startline_run(startline *self, PyObject *args)
     if (slot != NULL) {
         atomic_store(&slot->place, FTC_IN_BODY);
     }
+#ifdef FTC_NATIVE
+    ftc_begin_round();
+#endif
     PyObject *result = Py_None;
     mine->start = ftc_now();
     for (; mine->calls < repeat && result != NULL; mine->calls++) {

@@ -293,6 +293,16 @@ ftc_is_before(const ftc_watcher *me, int id, uint64_t epoch)
     return count >= FTC_TICKS;
 }
 
+uint64_t
+ftc_progress_of_others(const ftc_watcher *me)
+{
+    uint64_t sum = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED);
+    for (int id = 0, count = atomic_load(&used); id < count; id++) {
+        sum += id == me->id ? 0 : __atomic_load_n(&pasts[id].told, __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
 /* --- atomic variables ---------------------------------------------------------------------------------------------- */
 
 #define GROUP 256
