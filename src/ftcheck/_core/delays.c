@@ -28,8 +28,8 @@
 #define HALF 16                      /* pauses at a place after which the chance of another one is half of what it was */
 #define SELDOM 4                     /* one in so many first comings of a round pauses, and fewer where there are many places */
 #define LOOKS 50000                  /* nanoseconds between two looks at the others */
-#define PATIENCE 200000              /* nanoseconds in which nobody gets on; twice that in one of two, and so on */
-#define DOUBLINGS 5
+#define PATIENCE 1000000             /* nanoseconds in which nobody gets on; twice that in one of two, and so on */
+#define DOUBLINGS 3
 #define BORDERS 16                   /* of the others after which some go on: 1, 2, 4, ..., so many numbers */
 #define LONGEST 250000000            /* nanoseconds of a hold */
 
