@@ -48,14 +48,23 @@ is_for_the_log(void)
     return ftc_native_exploring && ftc_my.inside > 0;
 }
 
+/* From now on something is near it. */
+static ftc_cell *
+cell_in_use(uintptr_t address)
+{
+    ftc_cell *cell = ftc_cell_of(address);
+    if (cell != NULL) {
+        *ftc_page_of(ftc_region_at(address), ftc_cell_number(address)) = 1;
+    }
+    return cell;
+}
+
 /* NULL: nothing near it was touched.  Under the explorer each run begins afresh, and who uses what is freed may come there for the
  * first time only then; but runs are short, so all memory that is taken and given back is looked at. */
 static inline ftc_cell *
 cell_near(uintptr_t address)
 {
-    const ftc_watcher *me = ftc_watcher_here;
-    int its_own = me != NULL && me->depth > 0;         /* an extension asks for it, and will use it */
-    return its_own || ftc_native_on & FTC_EXPLORES ? ftc_cell_of(address) : ftc_cell_if_any(address);
+    return ftc_native_on & FTC_EXPLORES ? cell_in_use(address) : ftc_cell_if_any(address);
 }
 
 /* The cells from this address on that are in one page; their number, and 0 where nothing in it was touched. */
@@ -72,6 +81,10 @@ ftc_block_taken(void *block, size_t size)
 {
     if (!ftc_native_on || block == NULL || is_for_the_log()) {
         return;
+    }
+    const ftc_watcher *me = ftc_watcher_here;
+    if (me != NULL && me->depth > 0) {
+        cell_in_use((uintptr_t)block);                 /* an extension asks for it, and will use it: then its size is noted */
     }
     uintptr_t begin = (uintptr_t)block & ~(uintptr_t)7, end = (uintptr_t)block + (size < UNITS * 8 ? size : UNITS * 8);
     size_t count;
