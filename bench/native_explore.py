@@ -87,7 +87,12 @@ def report_of(folder: Path, built: Path, *options: str, hash_seed: str = "") -> 
     :raises RuntimeError: there is no report.
     """
     report = folder / "report.json"
-    surroundings = {**os.environ, "EXT_SAMPLES_BUILT": str(built), **({"PYTHONHASHSEED": hash_seed} if hash_seed else {})}
+    surroundings = {
+        **os.environ,
+        "EXT_SAMPLES_BUILT": str(built),
+        "PYTHONPATH": str(built),
+        **({"PYTHONHASHSEED": hash_seed} if hash_seed else {}),
+    }
     words = ["-q", "--tb=no", "-p", "no:cacheprovider", "--ftcheck-classify=0", f"--ftcheck-json={report}", *options]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words, "."],
@@ -123,7 +128,9 @@ def explore(built: Path, verdict: str, names: Iterable[str], seed: int) -> dict[
     """Explore samples once; the findings by name."""
     with tempfile.TemporaryDirectory() as work:
         write_tests(Path(work), verdict, names, None)
-        return findings(report_of(Path(work), built, "--ftcheck", f"--ftcheck-seed={seed}"))
+        in_python = [f"{verdict}_{name}" for name in names if (SAMPLES / verdict / name / f"{verdict}_{name}.py").exists()]
+        scope = [f"--ftcheck-scope={','.join(in_python)}"] if in_python else []
+        return findings(report_of(Path(work), built, "--ftcheck", f"--ftcheck-seed={seed}", *scope))
 
 
 def replay(folder: Path, built: Path, hash_seed: int) -> dict[str, str]:

@@ -23,6 +23,7 @@ from bench import (  # noqa: E402  # the folder is no installed package
     explore_peers,
     explore_speed,
     native_cost,
+    native_explore,
     native_samples,
     off_cost,
     overlap,
@@ -45,6 +46,7 @@ PARTS: dict[str, tuple[str, ModuleType]] = {
     "explore_peers": ("How do other explorers do on the same programs?", explore_peers),
     "samples": ("How is each sample found?", samples),
     "native_cost": ("What does it cost to watch an extension from the inside?", native_cost),
+    "native_explore": ("Does the explorer find the flaw of each sample extension?", native_explore),
     "native_samples": ("Is each data race found from the inside?", native_samples),
 }
 

@@ -82,10 +82,6 @@ ftc_block_taken(void *block, size_t size)
     if (!ftc_native_on || block == NULL || is_for_the_log()) {
         return;
     }
-    const ftc_watcher *me = ftc_watcher_here;
-    if (me != NULL && me->depth > 0) {
-        cell_in_use((uintptr_t)block);                 /* an extension asks for it, and will use it: then its size is noted */
-    }
     uintptr_t begin = (uintptr_t)block & ~(uintptr_t)7, end = (uintptr_t)block + (size < UNITS * 8 ? size : UNITS * 8);
     size_t count;
     for (uintptr_t at = begin; at < end; at += count * 8) {
@@ -97,6 +93,15 @@ ftc_block_taken(void *block, size_t size)
         if (at == begin && cells != NULL) {
             cells->units = (uint16_t)((size + 7) / 8 < UNITS ? (size + 7) / 8 : UNITS);
         }
+    }
+}
+
+/* The extension has asked for it, and will use it: so it is looked at although nothing near it was touched yet. */
+void
+ftc_block_asked_for(void *block, size_t size)
+{
+    if (ftc_native_on && block != NULL && cell_in_use((uintptr_t)block) != NULL) {
+        ftc_block_taken(block, size);
     }
 }
 

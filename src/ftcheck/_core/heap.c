@@ -49,6 +49,24 @@ take_other(void *block, size_t size)
     return other;
 }
 
+#define TAKE(wrapper, real, parameters, arguments, size) \
+    static void *wrapper parameters \
+    { \
+        ftc_call_out(FTC_CALLER); \
+        void *block = real arguments; \
+        ftc_block_asked_for(block, size); \
+        return block; \
+    }
+TAKE(take_memory, PyMem_Malloc, (size_t size), (size), size)
+TAKE(take_zeros, PyMem_Calloc, (size_t count, size_t each), (count, each), count * each)
+TAKE(take_object, PyObject_Malloc, (size_t size), (size), size)
+TAKE(take_objects, PyObject_Calloc, (size_t count, size_t each), (count, each), count * each)
+
+static const struct { const char *name; void (*wrapper)(void); } takers[] = {
+    {"PyMem_Malloc", (void (*)(void))take_memory}, {"PyMem_Calloc", (void (*)(void))take_zeros},
+    {"PyObject_Malloc", (void (*)(void))take_object}, {"PyObject_Calloc", (void (*)(void))take_objects},
+};
+
 /* Of the C++ library, which comes with who needs it; where a program has its own, that is not known to take from malloc(). */
 #define DELETES \
     DELETE(_ZdlPv, (void *block), (block)) DELETE(_ZdaPv, (void *block), (block)) \
@@ -80,6 +98,11 @@ ftc_heap_wrapper_for(const char *name, void *real)
     }
     if (strcmp(name, "realloc") == 0) {
         return (void *)take_other;
+    }
+    for (size_t i = 0; i < sizeof takers / sizeof *takers; i++) {
+        if (strcmp(name, takers[i].name) == 0) {
+            return (void *)takers[i].wrapper;
+        }
     }
 #define DELETE(own, parameters, arguments) \
     if (strcmp(name, #own) == 0 \

@@ -512,6 +512,7 @@ int ftc_address_matters(const char *name);             /* the interpreter compar
 
 void ftc_hook_allocators(void);
 void ftc_block_taken(void *block, size_t size);
+void ftc_block_asked_for(void *block, size_t size);
 void ftc_block_given_back(void *block);
 
 /* --- heap.c ----------------------------------------------------------------------------------- */
