@@ -2,7 +2,8 @@
 
 Each sample is run on its own, 20 rounds with one seed: an unsafe one has a race between its two marked lines reported, and
 no race at other lines; its twin has none. How often that is so, with many seeds and with both compilers, is measured by
-``bench/native_samples.py``.
+``bench/native_samples.py``; the worst that was seen is a miss in one of five runs. Here an unsafe sample has twenty seeds to be
+found with: if each were missed as often as that, all would be with a probability of 1e-14.
 """
 
 import shutil
@@ -29,7 +30,15 @@ def built(tmp_path_factory):
 @needs_all
 @pytest.mark.parametrize("name", NAMES)
 def test_unsafe_sample_is_reported_at_its_marks(built, name):
-    assert marks(SAMPLES / "unsafe" / name).judge(seen(built, "unsafe", 1, [name])[name]) == ""
+    said = marks(SAMPLES / "unsafe" / name)
+    wrong = []
+    for seed in range(1, 21):
+        judged = said.judge(seen(built, "unsafe", seed, [name])[name])
+        if not judged:
+            return
+        wrong.append(judged)
+        assert not said.none, judged
+    raise AssertionError(wrong)
 
 
 @needs_all
