@@ -2,8 +2,8 @@
 
 Each sample is run on its own, 20 rounds with one seed: an unsafe one has a race between its two marked lines reported, and
 no race at other lines; its twin has none. How often that is so, with many seeds and with both compilers, is measured by
-``bench/native_samples.py``; the worst that was seen is a miss in one of five runs. Here an unsafe sample has twenty seeds to be
-found with: if each were missed as often as that, all would be with a probability of 1e-14.
+``bench/native_samples.py``; the worst that was seen is a miss in one of five runs. Here an unsafe sample has twenty seeds to
+be found with: if each were missed as often as that, all would be with a probability of 1e-14.
 """
 
 import shutil
