@@ -27,6 +27,8 @@ COMMANDS = re.findall(r"^\$ pytest (.*)$", PAGE, re.MULTILINE)
 OUTPUT = [body for language, body in BLOCKS if language in ("console", "text")]
 BY_CHANCE = "it did not come back when"
 """The page shows what is said of a test that is not deterministic: that cannot be run to order."""
+BY_HYPOTHESIS = "Failing test case: test_add("
+"""Which arguments it comes to depends on its version: so those of the page are run."""
 
 
 def printed(folder, *words):
@@ -74,7 +76,19 @@ def everything(tmp_path_factory):
 def test_each_line_of_pasted_output_comes_up(everything, block):
     if BY_CHANCE in block or block.startswith("ft2."):
         return  # the second one is a token with its parts named: no output
+    if BY_HYPOTHESIS in block:
+        block = f"E {BY_HYPOTHESIS}"
     pasted = [line for line in block.splitlines() if line.strip() not in ("", "...") and not line.startswith("$ ")]
     missing = [line for line in pasted if plain(line) not in everything]
     assert pasted
     assert not missing
+
+
+def test_what_hypothesis_is_shown_to_find_fails(tmp_path):
+    (shown,) = [block for block in OUTPUT if BY_HYPOTHESIS in block]
+    arguments = ", ".join(re.findall(r"(\w+=[^,\n]+),", shown))
+    code = (MORE / "test_account.py").read_text(encoding="utf-8").replace("@given", f"@example({arguments})\n@given")
+    (tmp_path / "test_account.py").write_text(code.replace("import given", "import example, given"), encoding="utf-8")
+    lines = printed(tmp_path, "test_account.py")
+    assert "Failing test case" in lines or "Falsifying explicit example" in lines
+    assert re.search(r"The interleaving, from top to bottom \(1 preemption, ", lines)

@@ -9,12 +9,12 @@ pytestmark = watched_here
 
 @pytest.mark.parametrize("cc", COMPILERS)
 def test_what_is_used_after_python_has_it_back(tmp_path, cc):
-    """Whoever came first: it is gone."""
+    """Whoever came first: it is gone. Who freed it waits, for if it went on it could be given it again."""
     source = """
 static long *volatile block;
 static NOINLINE long uses(void) { return *(volatile long *)&block[1]; }
 static NOINLINE void frees(void) { PyMem_Free(block); }
-static void left(void) { block = (long *)PyMem_Malloc(64); block[1] = 1; frees(); reach(1); }
+static void left(void) { block = (long *)PyMem_Malloc(64); block[1] = 1; frees(); reach(1); await(2); }
 static void right(void) { await(1); PyErr_Clear(); uses(); reach(2); }
 """
     outcome = races_of(tmp_path, source, cc=cc)

@@ -832,6 +832,36 @@ def test_nobody_answers():
     waits = threading.Event()
     ftcheck.concurrently(waits.wait, waits.wait)
 """
+DAEMONS = """
+import queue
+import threading
+
+import ftcheck
+import pytest
+from hypothesis import given, strategies as st
+
+@pytest.mark.ftcheck(explore=True)
+@given(st.booleans())
+def test_its_own_service(answered):
+    tasks = queue.Queue()
+    def serve():
+        while True:
+            task = tasks.get()
+            if not answered:
+                task.set()
+    threading.Thread(target=serve, daemon=True).start()
+    def ask():
+        done = threading.Event()
+        tasks.put(done)
+        done.wait()
+    ftcheck.concurrently(ask, ask)
+"""
+
+
+def test_a_deadlock_of_a_later_example_is_one(mini):
+    """The first example comes to its end, and its daemon thread waits for more; that of the second never answers."""
+    run = mini({"test_daemons.py": DAEMONS}, "-v")
+    assert run.verdict("test_its_own_service") == "deadlock"
 
 
 def test_a_service_that_ended_with_an_earlier_schedule_is_no_deadlock(mini):

@@ -45,7 +45,8 @@ static PyMethodDef methods[] = {
      "is worker 0 of a controlled run."},
     {"end_run", ftc_end_run, METH_NOARGS,
      "end_run()\n--\n\n(outcome, steps, decisions, switches, preemptions, threads, virtual nanoseconds,\nwhether anybody slept or "
-     "waited with a timeout, how often a thread blocked outside of control, and where) of the run."},
+     "waited with a timeout, whether a daemon thread was cut off at work, how many of them there were, and\nare there still, how "
+     "often a thread blocked outside of control, and where) of the run."},
     {"switches", ftc_switches, METH_NOARGS,
      "switches()\n--\n\n(thread, step, why, to) of each switch of the last run, if its `log` asked for them."},
     {"trace", ftc_trace, METH_NOARGS,

@@ -87,7 +87,8 @@ ftc_end_run(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         me->wait = FTC_RUNS;
     }
     let_daemons_run(me, daemons);
-    int left = !ftc_the.abandoning && (daemons & ftc_the.live & ftc_the.enabled) != 0;
+    uint64_t alive = ftc_the.abandoning ? 0 : daemons & ftc_the.live;
+    int left = (alive & ftc_the.enabled) != 0;
     ftc_unwind_all(me, ~FTC_BIT(0), ftc_the.outcome == FTC_COMPLETE ? 0 : FTC_GRACE);
     ftc_stand_up();
     ftc_the.active = 0;
@@ -100,9 +101,9 @@ ftc_end_run(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         Py_XDECREF(calls);
         return NULL;
     }
-    return Py_BuildValue("illlliLiilN", (int)ftc_the.outcome, ftc_the.steps, ftc_the.decisions, ftc_the.switches,
+    return Py_BuildValue("illlliLiiiilN", (int)ftc_the.outcome, ftc_the.steps, ftc_the.decisions, ftc_the.switches,
                          ftc_the.preemptions, ftc_the.workers, (long long)ftc_the.clock, ftc_the.timed, left,
-                         ftc_the.uncontrolled, calls);
+                         __builtin_popcountll(daemons), __builtin_popcountll(alive), ftc_the.uncontrolled, calls);
 }
 
 static int controlled;

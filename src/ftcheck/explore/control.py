@@ -91,7 +91,8 @@ class Run(NamedTuple):
     :param preemptions: times a thread was stopped although it could have gone on.
     :param seconds: virtual time that passed in sleeps and timeouts.
     :param timed: somebody slept, or waited with a timeout.
-    :param left: a daemon thread did not come to rest after the end of the test, and was cut off.
+    :param left: a daemon thread did not come to rest after the end of the test, and was cut off; **daemons**: how many the run
+        has started, those of executors among them.
     :param uncontrolled: where threads blocked outside of control: in a socket, a lock in C. What the run did afterwards is
         not determined by its decisions alone.
     :param failed_in: the thread in which the failure came up, 0 where the test itself raised it; -1: not known.
@@ -116,6 +117,7 @@ class Run(NamedTuple):
     left: bool = False
     in_extensions: int = 0
     races: native.DataRaces | None = None
+    daemons: int = 0
 
     @property
     def schedule(self) -> Schedule | None:
@@ -135,7 +137,8 @@ class Control:
     :param limit: scheduling points after which a run is given up.
     :param stay: points for which a thread may go on while others could run; then it gives way, because it may be waiting
         for them in a loop.
-    :ivar first: how the first run of all ended, for which no other one could leave anything behind; None: there was none.
+    :ivar kept: daemon threads that a run ended with which was through, at most: they wait for more work, and the next run finds
+        them gone.
     :raises RuntimeError: the process is under control already, or every tool id of ``sys.monitoring`` is taken.
     """
 
@@ -154,7 +157,7 @@ class Control:
         self._unheard = Unheard()
         self._executors = Executors()
         self._runs = 0
-        self.first: Ending | None = None
+        self.kept = 0
         self._leaving = contextlib.ExitStack()
         self._strays: list[tuple[BaseException, int]] = []
         self._hooks = stray.Hooks(lambda one: self._strays.append((one, _running())))
@@ -233,7 +236,9 @@ class Control:
                 pass
             except BaseException as raised:
                 failure = raised
-            ending, steps, decisions, switches, preemptions, threads, clock, timed, left, _, outside = _core.end_run()
+            (
+                ending, steps, decisions, switches, preemptions, threads, clock, timed, left, daemons, kept, _, outside
+            ) = _core.end_run()  # fmt: skip
         points, races = native.end() if in_extensions else (0, None)
         if ending == Ending.TOO_LONG and not isinstance(failure, KeyboardInterrupt):
             failure = races = None  # it may have come to its end by turns that nobody can repeat
@@ -249,7 +254,8 @@ class Control:
             self._strays.clear()
         rows = _core.switches() if log & Log.SWITCHES else None
         new_code = self._watched.place_new()
-        self.first = self.first if self.first is not None else _ENDINGS[ending]
+        if ending == Ending.COMPLETE:
+            self.kept = max(self.kept, kept)
         return Run(
             _ENDINGS[ending],
             failure,
@@ -267,6 +273,7 @@ class Control:
             bool(left),
             points,
             races,
+            daemons,
         )
 
 

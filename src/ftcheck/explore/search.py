@@ -256,12 +256,13 @@ def search(
 def _waits_for_the_gone(control: Control, body: Callable[[], object], run: Run) -> bool:
     """Whether a deadlock is one only because threads end with the schedule that has started them.
 
-    A module that keeps a thread of its own from one call to the next finds it gone. Then the plain schedule, which went well
-    when it came first, ends in a deadlock as well.
+    A module that keeps a thread of its own from one call to the next finds it gone. Then the plain schedule ends in a deadlock
+    as well, and with fewer daemon threads than a run that came to its end and left them waiting for more.
     """
-    if run.ending is not Ending.DEADLOCK or run.failure is not None or control.first is not Ending.COMPLETE:
+    if run.ending is not Ending.DEADLOCK or run.failure is not None or run.daemons >= control.kept:
         return False
-    return control.run(body, Attempt("plan", [])).ending is Ending.DEADLOCK
+    plain = control.run(body, Attempt("plan", []))
+    return plain.ending is Ending.DEADLOCK and plain.daemons < control.kept
 
 
 def _within(control: Control, body: Callable[[], object], portfolio: Portfolio, knowledge: Knowledge, books: _Books) -> int:
