@@ -90,5 +90,5 @@ def test_what_hypothesis_is_shown_to_find_fails(tmp_path):
     code = (MORE / "test_account.py").read_text(encoding="utf-8").replace("@given", f"@example({arguments})\n@given")
     (tmp_path / "test_account.py").write_text(code.replace("import given", "import example, given"), encoding="utf-8")
     lines = printed(tmp_path, "test_account.py")
-    assert "Failing test case" in lines or "Falsifying explicit example" in lines
+    assert re.search(r"(Failing|Falsifying) explicit example: test_add\(", lines)
     assert re.search(r"The interleaving, from top to bottom \(1 preemption, ", lines)
