@@ -91,8 +91,8 @@ class Run(NamedTuple):
     :param preemptions: times a thread was stopped although it could have gone on.
     :param seconds: virtual time that passed in sleeps and timeouts.
     :param timed: somebody slept, or waited with a timeout.
-    :param left: a daemon thread did not come to rest after the end of the test, and was cut off; **daemons**: how many the run
-        has started, those of executors among them.
+    :param left: a daemon thread did not come to rest after the end of the test, and was cut off; **daemons**: how many the
+        run has started, those of executors among them.
     :param uncontrolled: where threads blocked outside of control: in a socket, a lock in C. What the run did afterwards is
         not determined by its decisions alone.
     :param failed_in: the thread in which the failure came up, 0 where the test itself raised it; -1: not known.
@@ -137,8 +137,8 @@ class Control:
     :param limit: scheduling points after which a run is given up.
     :param stay: points for which a thread may go on while others could run; then it gives way, because it may be waiting
         for them in a loop.
-    :ivar kept: daemon threads that a run ended with which was through, at most: they wait for more work, and the next run finds
-        them gone.
+    :ivar kept: daemon threads that a run ended with which was through, at most: they wait for more work, and the next run
+        finds them gone.
     :raises RuntimeError: the process is under control already, or every tool id of ``sys.monitoring`` is taken.
     """
 

@@ -256,8 +256,8 @@ def search(
 def _waits_for_the_gone(control: Control, body: Callable[[], object], run: Run) -> bool:
     """Whether a deadlock is one only because threads end with the schedule that has started them.
 
-    A module that keeps a thread of its own from one call to the next finds it gone. Then the plain schedule ends in a deadlock
-    as well, and with fewer daemon threads than a run that came to its end and left them waiting for more.
+    A module that keeps a thread of its own from one call to the next finds it gone. Then the plain schedule ends in a
+    deadlock as well, and with fewer daemon threads than a run that came to its end and left them waiting for more.
     """
     if run.ending is not Ending.DEADLOCK or run.failure is not None or run.daemons >= control.kept:
         return False
