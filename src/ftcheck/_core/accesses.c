@@ -57,8 +57,9 @@ meet(ftc_watcher *me, ftc_touch mine, uint64_t other, const uint64_t *place, con
     int found = FTC_BYTES(other) & FTC_BYTES(mine.who) ? races(me, other, mine.who) : NO_RACE;
     if (found != NO_RACE) {
         ftc_touch theirs = {other, 0};
-        if (!ftc_read_place(place, where, &theirs)) {
-            return -1;
+        int read = ftc_read_place(place, where, &theirs);
+        if (read <= 0) {
+            return read < 0 ? 1 : -1;
         }
         ftc_race_found(&mine, &theirs, address, found == POSSIBLE);
     }
@@ -245,18 +246,14 @@ ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uin
                 note_slowly(me, region, address, who, pc);
                 return;
             }
-            __atomic_compare_exchange_n(&cell->who[1], &second, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+            __atomic_store_n(&cell->who[1], 0, __ATOMIC_RELAXED);
         }
     }
     else if (second != 0 || !*ftc_page_of(region, number)) {
         note_slowly(me, region, address, who, pc);
         return;
     }
-    if (__builtin_expect(!ftc_take_place(&cell->who[put], put == 0 ? first : second), 0)) {
-        note_slowly(me, region, address, who, pc);
-        return;
-    }
-    ftc_fill_place(&cell->who[put], &ftc_wheres_of(region, number)[put], (ftc_touch){who, where});
+    ftc_put_in_place(&cell->who[put], &ftc_wheres_of(region, number)[put], (ftc_touch){who, where});
     if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
         ftc_tick();
     }

@@ -110,8 +110,9 @@ typedef struct {
 typedef struct {
     uint64_t now;                    /* its epoch, one more after each border and each atomic release; and its id: FTC_NOW */
     ftc_past *past;
-    int id;
+    uintptr_t called_from;           /* where the extension last called something that is not compiled like it */
     int behind;                      /* it has been elsewhere: its next access is after all that others have told */
+    int id;
     uint64_t since;                  /* the tick at which that was so the last time */
     int muted;
     int holds;                       /* it has the lock of a cell */
@@ -119,7 +120,6 @@ typedef struct {
     int fenced;                      /* it has passed a fence that releases */
     int depth;
     uintptr_t stack_low, stack_high;
-    uintptr_t called_from;           /* where the extension last called something that is not compiled like it */
     uint32_t turn;                   /* accesses that were noted */
     uint32_t until;                  /* accesses before the next one that may wait */
     uint32_t firsts, stops_at;       /* places that it has come to in this round; and at which of them it stops (delays.c) */
@@ -366,12 +366,22 @@ ftc_fill_place(uint64_t *place, uint32_t *where, ftc_touch touch)
     __atomic_store_n(place, touch.who, __ATOMIC_RELEASE);
 }
 
-/* Returns whether the node was read that belongs to this word. */
+/* The same where it is one's own place, or nobody's, without an atomic operation: another thread that takes it at that moment may
+ * be forgotten, or its word stand beside this one's node. */
+static inline void
+ftc_put_in_place(uint64_t *place, uint32_t *where, ftc_touch touch)
+{
+    __atomic_store_n(place, FTC_TAKEN, __ATOMIC_RELAXED);
+    ftc_fill_place(place, where, touch);
+}
+
+/* Returns whether the node was read that belongs to this word; -1: there is none, and never will be. */
 static inline int
 ftc_read_place(const uint64_t *place, const uint32_t *where, ftc_touch *touch)
 {
     touch->where = __atomic_load_n(where, __ATOMIC_ACQUIRE);
-    return __atomic_load_n(place, __ATOMIC_RELAXED) == touch->who;
+    int same = __atomic_load_n(place, __ATOMIC_RELAXED) == touch->who;
+    return same && FTC_WHERE_ID(touch->where) != FTC_ID(touch->who) ? -1 : same;
 }
 
 /* This thread has noted in this epoch that it does as much, or more, with these bytes. */

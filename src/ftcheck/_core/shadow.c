@@ -7,8 +7,9 @@
  * The words that an access has to compare are apart from what is needed only where something is noted: 32 bytes a cell.
  *
  * Words are looked at without a lock.  Who writes one takes its place first, by one atomic operation, so that it stays together
- * with where it came from (native.h, ftc_take_place).  Of two threads that come to a cell within nanoseconds and write to
- * different places of it, one may not see the other.  Then a race is noticed at another access, or not.
+ * with where it came from (native.h, ftc_take_place); where nobody else has been, that would cost more than all else, and is
+ * done without.  Of two threads that come to a cell within nanoseconds one may not see the other.  Then a race is noticed at
+ * another access, or not.
  */
 #include "native.h"
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  * vfork() and what unwinds the stack find it as if they had been called directly.
  *
  * Arguments may be vectors as wide as this processor has (__m256, __m512): there is code for each width.  They need not be kept
- * for a border as most are (ftc_called_quickly), which uses no vectors; and for none where nobody watches.
+ * for a border as most are (QUICKLY), which uses no vectors; and for none where nobody watches.
  */
 #include "native.h"
 #include <stdlib.h>
@@ -17,27 +17,48 @@
 #define SIZE 32
 
 #if defined(__x86_64__)
-int ftc_called_quickly(uintptr_t pc) __attribute__((target("general-regs-only"), visibility("hidden"), noinline));
-
-/* ftc_call_out(), where it has nothing to do but to note the border.  Returns whether it was that. */
-int
-ftc_called_quickly(uintptr_t pc)
-{
-    ftc_watcher *me = ftc_watcher_here;
-    if (me == NULL || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) & FTC_EXPLORES || ftc_strict) {
-        return 0;
-    }
-    /* As ftc_told_quickly(), which the compiler cannot make part of a function without vectors. */
-    uint64_t epoch = FTC_EPOCH(me->now);
-    if (me->past->tick != __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED) || epoch % FTC_PROGRESS == 0) {
-        return 0;
-    }
-    __atomic_store_n(&me->past->told, epoch, __ATOMIC_RELEASE);
-    me->now += FTC_NOW(1, 0);
-    me->behind = 1;
-    me->called_from = pc;
-    return 1;
-}
+/* ftc_call_out(), where it has nothing to do but to note the border (ftc_told_quickly): with two registers, and no call.  Else it
+ * goes on at 3, with all as it was. */
+_Static_assert(offsetof(ftc_watcher, now) == 0 && offsetof(ftc_watcher, past) == 8 && offsetof(ftc_watcher, called_from) == 16
+               && offsetof(ftc_watcher, behind) == 24, "as the code below has it");
+_Static_assert(offsetof(ftc_past, told) == 0 && offsetof(ftc_past, tick) == 8, "as the code below has it");
+_Static_assert(FTC_NOW(1, 0) == 1 << 22 && FTC_PROGRESS == 256 && FTC_EXPLORES == 4, "as the code below has it");
+#define QUICKLY \
+    "    testl $4, ftc_native_on(%rip)\n" \
+    "    jne 3f\n" \
+    "    cmpl $0, ftc_strict(%rip)\n" \
+    "    jne 3f\n" \
+    "    movq ftc_watcher_here@gottpoff(%rip), %r10\n" \
+    "    movq %fs:(%r10), %r10\n" \
+    "    testq %r10, %r10\n" \
+    "    je 3f\n" \
+    "    pushq %rcx\n" \
+    "    .cfi_def_cfa_offset 16\n" \
+    "    pushq %rax\n" \
+    "    .cfi_def_cfa_offset 24\n" \
+    "    movq 8(%r10), %rcx\n" \
+    "    movq ftc_ticks(%rip), %rax\n" \
+    "    cmpq %rax, 8(%rcx)\n" \
+    "    jne 2f\n" \
+    "    movq (%r10), %rax\n" \
+    "    shrq $22, %rax\n" \
+    "    testb %al, %al\n" \
+    "    je 2f\n" \
+    "    movq %rax, (%rcx)\n" \
+    "    addq $(1 << 22), (%r10)\n" \
+    "    movq 16(%rsp), %rax\n" \
+    "    movq %rax, 16(%r10)\n" \
+    "    movl $1, 24(%r10)\n" \
+    "    popq %rax\n" \
+    "    .cfi_def_cfa_offset 16\n" \
+    "    popq %rcx\n" \
+    "    .cfi_def_cfa_offset 8\n" \
+    "    jmp *%r11\n" \
+    "    .cfi_def_cfa_offset 24\n" \
+    "2:  popq %rax\n" \
+    "    .cfi_def_cfa_offset 16\n" \
+    "    popq %rcx\n" \
+    "    .cfi_def_cfa_offset 8\n"
 
 #define KEEP(move, vector, wide) \
     "    " move " %" vector "0, 80+0*" wide "(%rsp)\n" \
@@ -70,7 +91,8 @@ ftc_called_quickly(uintptr_t pc)
         "    cmpl $0, ftc_native_on(%rip)\n" \
         "    jne 1f\n" \
         "    jmp *%r11\n" \
-        "1:  pushq %rbp\n" \
+        "1:\n" QUICKLY \
+        "3:  pushq %rbp\n" \
         "    .cfi_def_cfa_offset 16\n" \
         "    .cfi_offset 6, -16\n" \
         "    movq %rsp, %rbp\n" \
@@ -84,17 +106,13 @@ ftc_called_quickly(uintptr_t pc)
         "    movq %r9, 40(%rsp)\n" \
         "    movq %rax, 48(%rsp)\n" \
         "    movq %r11, 56(%rsp)\n" \
-        "    movq 8(%rbp), %rdi\n" \
-        "    call ftc_called_quickly\n" \
-        "    testl %eax, %eax\n" \
-        "    jne 2f\n" \
         KEEP(move, vector, wide) \
         "    movq 8(%rbp), %rdi\n" \
         "    movq 56(%rsp), %rsi\n" \
         "    movq (%rsp), %rdx\n" \
         "    call ftc_called@PLT\n" \
         TAKE(move, vector, wide) \
-        "2:  movq (%rsp), %rdi\n" \
+        "    movq (%rsp), %rdi\n" \
         "    movq 8(%rsp), %rsi\n" \
         "    movq 16(%rsp), %rdx\n" \
         "    movq 24(%rsp), %rcx\n" \

@@ -77,7 +77,9 @@ border(ftc_watcher *me)
     if (__builtin_expect(ftc_strict, 0)) {
         ftc_strict_sections(1);
     }
-    ftc_tell_all(me);
+    if (!ftc_told_quickly(me)) {
+        ftc_tell_all(me);
+    }
     me->behind = 1;
 }
 
@@ -108,7 +110,7 @@ enter(ftc_watcher *me, uintptr_t pc, uintptr_t frame)
     me->behind |= from_outside;
 }
 
-/* Most come from an extension, from a place that is known, and within the one that came last. */
+/* Most come from a place that is known: from an extension, within the one that came last, or from elsewhere, as the first. */
 void
 __tsan_func_entry(void *pc)
 {
@@ -117,10 +119,13 @@ __tsan_func_entry(void *pc)
         return;
     }
     uintptr_t frame = FRAME_OF_CALLER;
-    unsigned top = (unsigned)me->depth - 1, at = caller_at((uintptr_t)pc);
-    if (top < FTC_DEEP - 1 && me->frames[top].frame > frame && is_known(me, (uintptr_t)pc, at) && !me->callers[at].border) {
-        me->frames[top + 1] = (ftc_frame){frame, (uintptr_t)pc, FTC_UNKNOWN, 0};
+    unsigned depth = (unsigned)me->depth, at = caller_at((uintptr_t)pc);
+    if (depth < FTC_DEEP && (depth == 0 || me->frames[depth - 1].frame > frame) && is_known(me, (uintptr_t)pc, at)) {
+        int from_outside = me->callers[at].border;
+        uint32_t context = from_outside ? ftc_python_context(me) : FTC_UNKNOWN;
+        me->frames[depth] = (ftc_frame){frame, (uintptr_t)pc, context, from_outside};
         me->depth++;
+        me->behind |= from_outside;
         return;
     }
     enter(me, (uintptr_t)pc, frame);
