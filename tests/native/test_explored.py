@@ -123,6 +123,42 @@ def explored(folder, body, *options):
     return content, done.stdout
 
 
+PTHREAD_ORDER = """
+#include <pthread.h>
+static long here;
+static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER, second = PTHREAD_MUTEX_INITIALIZER;
+static void both(pthread_mutex_t *a, pthread_mutex_t *b)
+{ pthread_mutex_lock(a); pthread_mutex_lock(b); here++; pthread_mutex_unlock(b); pthread_mutex_unlock(a); }
+void left(void) { both(&first, &second); }
+void right(void) { both(&second, &first); }
+"""
+
+
+@pytest.mark.parametrize("source", [ORDER, PTHREAD_ORDER], ids=["PyMutex", "pthread_mutex"])
+def test_a_deadlock_says_who_holds_which_lock_of_c_code(tmp_path, source):
+    build(tmp_path, source)
+    _, text = explored(tmp_path, PLAIN)
+    said = [" ".join(line.split()) for line in text.splitlines()]
+    begin = said.index("deadlock: threads 1 and 2 wait for each other")
+    code = (tmp_path / "snippet.c").read_text().splitlines()
+    line = next(number for number, text in enumerate(code, 1) if re.search(r"[lL]ock\(a\)", text))
+    at = f"snippet.c:{line} in both"
+    assert said[begin + 1 : begin + 5] == [
+        f"thread 1 holds first, taken at {at}",
+        f"waits for second, held by thread 2, at {at}",
+        f"thread 2 holds second, taken at {at}",
+        f"waits for first, held by thread 1, at {at}",
+    ]
+
+
+def test_an_exchange_that_finds_another_value_has_read_it(tmp_path):
+    """PyMutex_Lock() tries to exchange the mutex' byte, where it is taken already."""
+    build(tmp_path, ORDER)
+    _, text = explored(tmp_path, PLAIN)
+    assert len(re.findall(r"(?:first|second) = 1", text)) == 2
+    assert re.search(r"(?:first|second) → 1", text)
+
+
 @pytest.mark.parametrize(
     ("source", "body", "verdict"),
     [(COUNTER, PLAIN, "data race"), (ORDER, PLAIN, "deadlock"), (DICT, COUNTED, "failure")],

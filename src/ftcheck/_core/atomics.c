@@ -196,6 +196,14 @@ ftc_acquire_at(uintptr_t address)
         ftc_byte_exchanged((it).me, (uintptr_t)variable, (int)(before), (int)(after), FTC_CALLER); \
     }
 
+#define COME_OUT(done, it, type, before, after) \
+    if (done) { \
+        NOTE_BYTE(it, type, before, after) \
+    } \
+    else if (ftc_native_exploring) { \
+        ftc_native_wrote_nothing(); \
+    }
+
 #define EXCHANGE(type) \
     { \
         type before = *expected; \
@@ -203,7 +211,7 @@ ftc_acquire_at(uintptr_t address)
         moment it = begin(variable, sizeof(type), FTC_WRITES, order, FTC_CALLER); \
         int done = __atomic_compare_exchange_n(variable, expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
         end(it, done ? order : otherwise, 1, done); \
-        if (done) NOTE_BYTE(it, type, before, value) \
+        COME_OUT(done, it, type, before, value) \
         return done; \
     }
 
@@ -244,7 +252,7 @@ ftc_acquire_at(uintptr_t address)
         moment it = begin(variable, sizeof(type), FTC_WRITES, order, FTC_CALLER); \
         int done = __atomic_compare_exchange_n(variable, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
         end(it, done ? order : otherwise, 1, done); \
-        if (done) NOTE_BYTE(it, type, expected, value) \
+        COME_OUT(done, it, type, expected, value) \
         return expected; \
     }
 

@@ -11,17 +11,10 @@
 #include <string.h>
 #include <threads.h>
 
-#define HELD 6                       /* locks at a time; what is taken besides is not named */
-
-typedef struct {
-    uintptr_t lock, key, pc;         /* key: by which it is given back */
-    int kind;
-} one_held;
-
 _Thread_local int ftc_locks_held __attribute__((tls_model("initial-exec")));
 
 static _Thread_local struct {
-    one_held all[HELD];
+    ftc_lock_held all[FTC_HELD];
     unsigned watch;                  /* in which these were taken */
     int known;                       /* `node` is that of `context` with these */
     uint32_t context, node;
@@ -53,9 +46,13 @@ ftc_lock_taken(const volatile void *lock, const volatile void *key, int kind, ui
         ftc_strict_heard((uintptr_t)lock);
     }
     keep_of_this_watch();
-    if (ftc_locks_held < HELD) {
-        here.all[ftc_locks_held++] = (one_held){(uintptr_t)lock, (uintptr_t)key, pc, kind};
+    if (ftc_locks_held < FTC_HELD) {
+        here.all[ftc_locks_held++] = (ftc_lock_held){(uintptr_t)lock, (uintptr_t)key, pc, kind};
         here.known = 0;
+    }
+    if (ftc_watcher_here != NULL) {
+        ftc_watcher_here->held = here.all;
+        ftc_watcher_here->holding = &ftc_locks_held;
     }
 }
 

@@ -17,7 +17,8 @@ PyObject *ftc_value(int site, int arg, PyCodeObject *code);          /* values.c
 void ftc_trace_switch(ftc_worker *from, int to, enum ftc_why why);
 void ftc_trace_decision(ftc_worker *me, uint64_t enabled, int chosen, enum ftc_why why);
 void ftc_trace_op(ftc_worker *me);
-void ftc_trace_value(long event, PyObject *value);     /* of an operation that is in the log already */
+/* Of an operation that is in the log already; it may have come out as one that only reads. */
+void ftc_trace_value(long event, PyObject *value, int only_read);
 PyObject *ftc_trace(PyObject *module, PyObject *ignored);
 PyObject *ftc_switches(PyObject *module, PyObject *ignored);
 PyObject *ftc_places_of_switches(PyObject *module, PyObject *ignored);

@@ -138,6 +138,9 @@ static PyMethodDef methods[] = {
     {"native_points", ftc_native_points, METH_NOARGS, "native_points()\n--\n\nHow many of these were passed."},
     {"native_module", ftc_native_module, METH_O,
      "native_module(address, /)\n--\n\n(path, offset in it) of the extension that this address belongs to; None: it is of none."},
+    {"native_stuck", ftc_native_stuck, METH_NOARGS,
+     "native_stuck()\n--\n\n(thread, address of the lock, offset, for native_place(), of where it was taken) for each lock of C code\n"
+     "that was held when the last run was given up."},
     {"native_place", ftc_native_place, METH_O,
      "native_place(offset, /)\n--\n\n(path, offset in it, function called) of an operation in the log that has no code; "
      "None: not of an extension."},

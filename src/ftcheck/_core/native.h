@@ -21,6 +21,7 @@
  *   sync.c        functions by which threads synchronise, besides locks
  *   handover.c    locks and queues of Python
  *   held.c        the locks that a thread holds
+ *   stuck.c       those that the threads of a deadlock hold
  *   blocks.c      memory that is taken and given back
  *   heap.c        that of malloc(), and of the system
  *   found.c       the races that were found, in memory that outlives a crash
@@ -131,6 +132,8 @@ typedef struct {
     uint64_t heard[FTC_WATCHED];     /* of which epoch of each thread it has heard, by atomic operations */
     ftc_frame frames[FTC_DEEP];
     pthread_t thread;
+    const struct ftc_lock_held *held;     /* so many locks: held.c.  NULL: it has taken none yet */
+    const int *holding;
     char label[FTC_LABEL_SIZE];
 } ftc_watcher;
 
@@ -154,6 +157,7 @@ ftc_watcher_me(void)
 int ftc_watchers_init(void);
 int ftc_watchers_used(void);         /* ids below this one are, or were, in use */
 const char *ftc_watcher_label(int id);
+const ftc_watcher *ftc_watcher_of(pthread_t thread);   /* NULL: it is not watched.  It must not end meanwhile */
 long ftc_unwatched(void);            /* threads there was no room for, in this watch */
 uint64_t ftc_noted(void);            /* accesses that said something new, in this watch */
 long ftc_children(void);             /* of fork(), in this watch: nobody looks at them */
@@ -223,6 +227,11 @@ enum ftc_lock_kind {
 /* Steps of a stack that are no calls: as the line of an ftc_context. */
 #define FTC_LOCK (-16)               /* `place` is the address of a lock */
 #define FTC_LOCK_TAKEN (-32)         /* less its kind: `place` is where the lock above was taken */
+#define FTC_HELD 6                   /* locks at a time; what is taken besides is not named */
+typedef struct ftc_lock_held {
+    uintptr_t lock, key, pc;         /* key: by which it is given back; pc: where it was taken */
+    int kind;
+} ftc_lock_held;
 void ftc_held_begin(void);
 /* `key`: by which it is given back. */
 void ftc_lock_taken(const volatile void *lock, const volatile void *key, int kind, uintptr_t pc);
@@ -231,6 +240,11 @@ void ftc_byte_exchanged(ftc_watcher *me, uintptr_t address, int before, int afte
 extern _Thread_local int ftc_locks_held __attribute__((tls_model("initial-exec")));         /* so many */
 uint32_t ftc_with_locks(uint32_t context);
 void *ftc_lock_wrapper_for(const char *name);          /* NULL: it takes none */
+
+/* --- stuck.c ---------------------------------------------------------------------------------- */
+
+void ftc_note_stuck(void);           /* now, when all are stopped */
+void ftc_forget_stuck(void);
 
 /* --- contexts.c ------------------------------------------------------------------------------- */
 
@@ -443,7 +457,9 @@ extern int ftc_native_exploring;     /* accesses are scheduling points */
 void ftc_native_point(uintptr_t address, size_t size, int flags, uintptr_t pc);
 extern long ftc_native_passed;       /* points in this run */
 void ftc_native_settle(void);        /* what was written last has been written by now */
+void ftc_native_wrote_nothing(void); /* the atomic operation has found another value than it was to replace */
 uint64_t ftc_place_of_offset(int offset);
+int ftc_offset_of(uintptr_t pc);     /* the other way round */
 int ftc_native_enter(void);          /* like ftc_enter(), but it neither detaches nor raises */
 void ftc_native_stop(int kind, uintptr_t object, size_t size, uintptr_t pc);         /* a point, of an operation on this */
 
@@ -571,6 +587,7 @@ PyObject *ftc_native_explore(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_points(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_module(PyObject *module, PyObject *address);
 PyObject *ftc_native_place(PyObject *module, PyObject *offset);
+PyObject *ftc_native_stuck(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_rest(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_tick(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_races(PyObject *module, PyObject *ignored);

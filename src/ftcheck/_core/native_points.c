@@ -53,6 +53,12 @@ number_of(uintptr_t pc)
     return 0;
 }
 
+int
+ftc_offset_of(uintptr_t pc)
+{
+    return FTC_NATIVE_OFFSET - (int)number_of(pc);
+}
+
 void
 ftc_heat_place(int offset)
 {
@@ -87,7 +93,7 @@ ftc_native_enter(void)
 /* --- what is read and written, for the log ---------------------------------------------------------------------------- */
 
 /* What this thread has written, or is about to: to be looked at once that is done, if nobody else has run since. */
-static _Thread_local struct { long event, switches; uintptr_t address; size_t size; } written FTC_NEAR;
+static _Thread_local struct { long event, switches; uintptr_t address; size_t size; int nothing; } written FTC_NEAR;
 
 static PyObject *
 value_at(uintptr_t address, size_t size)
@@ -110,12 +116,18 @@ ftc_native_settle(void)
     if (written.size != 0 && ftc_my.worker != NULL && ftc_my.inside == 0 && ftc_native_enter() == 0) {
         PyObject *value = written.switches == ftc_the.switches ? value_at(written.address, written.size) : NULL;
         if (value != NULL) {
-            ftc_trace_value(written.event, value);
+            ftc_trace_value(written.event, value, written.nothing);
             Py_DECREF(value);
         }
         ftc_exit();
         written.size = 0;
     }
+}
+
+void
+ftc_native_wrote_nothing(void)
+{
+    written.nothing = 1;
 }
 
 static void
@@ -128,7 +140,7 @@ note_value(ftc_worker *me, uintptr_t address, size_t size)
         if (size == 0) {
             return;
         }
-        written.address = address, written.size = size, written.switches = ftc_the.switches;
+        written.address = address, written.size = size, written.switches = ftc_the.switches, written.nothing = 0;
         ftc_events(&written.event);
     }
 }
@@ -225,6 +237,7 @@ ftc_native_explore(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         Py_RETURN_FALSE;
     }
     ftc_native_passed = 0;
+    ftc_forget_stuck();
     runs_of_search = last_search == ftc_this_search() ? runs_of_search + 1 : 1;
     last_search = ftc_this_search();
     ftc_native_calls_init();

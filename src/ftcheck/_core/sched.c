@@ -31,6 +31,11 @@ give_up(enum ftc_outcome outcome)
             w->unfinished_code = w->code;
             w->unfinished_offset = w->offset;
         }
+#ifdef FTC_NATIVE
+        if (ftc_native_exploring) {
+            ftc_note_stuck();
+        }
+#endif
     }
     return -1;
 }

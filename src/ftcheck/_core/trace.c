@@ -114,10 +114,11 @@ ftc_trace_op(ftc_worker *me)
 }
 
 void
-ftc_trace_value(long event, PyObject *value)
+ftc_trace_value(long event, PyObject *value, int only_read)
 {
     if (wanted & FTC_LOG_VALUES && event < events_used && events[event].value == NULL) {
         events[event].value = Py_NewRef(value);
+        events[event].op.kind = only_read ? FTC_READ : events[event].op.kind;
     }
 }
 

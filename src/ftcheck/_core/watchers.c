@@ -173,6 +173,20 @@ ftc_watchers_used(void)
     return atomic_load(&used);
 }
 
+/* Of the run that is under way: who is on this thread, or was the last to be; 0: nobody, or the test itself. */
+static int
+worker_on(pthread_t thread)
+{
+    int found = 0;
+    for (int i = 1; i < ftc_the.workers; i++) {
+        int is_live = (ftc_the.live & FTC_BIT(i)) != 0;
+        if (ftc_workers[i].ident == (unsigned long)thread && (found == 0 || is_live)) {
+            found = i;
+        }
+    }
+    return found;
+}
+
 const char *
 ftc_watcher_label(int id)
 {
@@ -183,12 +197,23 @@ ftc_watcher_label(int id)
             memcpy(labels[id], slot->label, FTC_LABEL_SIZE);
         }
     }
-    for (int i = 1; watcher != NULL && ftc_native_on & FTC_EXPLORES && i < ftc_the.workers; i++) {
-        if (ftc_the.live & FTC_BIT(i) && ftc_workers[i].ident == (unsigned long)watcher->thread) {
-            snprintf(labels[id], FTC_LABEL_SIZE, "thread %d", i);      /* as the story of the interleaving has it */
-        }
+    int worker = watcher != NULL && ftc_native_on & FTC_EXPLORES ? worker_on(watcher->thread) : 0;
+    if (worker > 0) {
+        snprintf(labels[id], FTC_LABEL_SIZE, "thread %d", worker);     /* as the story of the interleaving has it */
     }
     return labels[id];
+}
+
+const ftc_watcher *
+ftc_watcher_of(pthread_t thread)
+{
+    const ftc_watcher *found = NULL;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < FTC_WATCHED && found == NULL; i++) {
+        found = watchers[i] != NULL && pthread_equal(watchers[i]->thread, thread) ? watchers[i] : NULL;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
 }
 
 static uint64_t

@@ -16,7 +16,7 @@ from typing import Self
 
 from ftcheck import _core, workload
 from ftcheck.candidates import Candidates
-from ftcheck.explore import chance, pool
+from ftcheck.explore import chance, native, pool
 from ftcheck.explore import control as controlled
 from ftcheck.explore.control import Attempt, Control, Log, Run
 from ftcheck.explore.differences import what_differs
@@ -228,7 +228,7 @@ def told(control: Control, body: Callable[[], object], token: Token) -> tuple[Ru
     trace = _core.trace()
     return (
         run,
-        tell(run, trace, names=names, unfinished=_core.unfinished(), makers=_core.makers()),
+        tell(run, trace, names=names, unfinished=_core.unfinished(), makers=_core.makers(), stuck=native.stuck()),
         diverged,
         digest_of(trace[2]),
     )

@@ -71,6 +71,11 @@ def place(offset: int) -> tuple[str, int, str] | None:
     return _core.native_place(offset) if _HAS_IT and offset < -1 else None
 
 
+def stuck() -> list[tuple[int, int, int]]:
+    """The locks of C code that were held when the last run was given up: who, address, and offset of where it was taken."""
+    return _core.native_stuck() if _HAS_IT else []
+
+
 @functools.lru_cache(maxsize=256)
 def build_of(path: str) -> str:
     """A digest of an extension as it was built: offsets mean something else in another one. Empty where it is gone."""
@@ -120,7 +125,7 @@ class NativeReader:
         """What it accesses: a static variable, or one of the places in memory, which are numbered."""
         what = (one.object, 0 if one.object in self._locks else one.key)
         if what not in self._names:
-            half, eight = one.key & ~3 & _ADDRESS, one.object & _ADDRESS
+            half, eight = one.key & ~3 & ADDRESS, one.object & ADDRESS
             known = variable_at(half, 4) if half else variable_at(eight, 8)
             sort = _LOCK if one.object in self._locks else _MEMORY
             self._names[what] = known or f"{sort}{next(self._numbers[sort])}"
@@ -129,7 +134,7 @@ class NativeReader:
 
 _HEADERS = sysconfig.get_path("include") + os.sep
 _MEMORY, _LOCK = "memory#", "lock#"
-_ADDRESS = (1 << 48) - 1
+ADDRESS = (1 << 48) - 1
 """What is above is the number of the object that has this address (``_core/reborn.c``)."""
 
 

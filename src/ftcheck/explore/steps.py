@@ -25,6 +25,7 @@ class Steps:
 
     :param pending: what threads were about to do when the run was given up.
     :param orders: whether the taking or giving back of a lock, by its number in the log, has to do with other threads.
+    :param in_c: the taking of locks of C code that were held when the run was given up.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class Steps:
         pending: Sequence[Operation],
         holds: Holds,
         orders: Callable[[int], bool],
+        in_c: Sequence[Operation] = (),
     ) -> None:
         self._operations, self._pending, self._holds, self._orders = operations, pending, holds, orders
         self._reader = Reader()
-        self._native = NativeReader([*operations, *pending])
+        self._native = NativeReader([*operations, *pending, *in_c])
+        self._in_c = {one.object: one for one in in_c}
         self._contended = _contended([*operations, *pending])
         self._calls = {self.call_of(one) for one in operations if one.typed}
         self._names = Names()
@@ -143,16 +146,23 @@ class Steps:
             return Step(did, spot.text, place=place, matters=True)
         hold = self._holds.during(one.object, end)
         name = self._names.of(one.object, spot)
-        if hold is None:
-            return Step(Did.WAIT, name, place=place, matters=True)
-        return Step(Did.WAIT, name, None, place, True, hold.thread, self.lock(hold.begin)[1])
+        if hold is not None:
+            return Step(Did.WAIT, name, None, place, True, hold.thread, self.lock(hold.begin)[1])
+        taken = self._in_c.get(one.object) if one in self._pending else None
+        if taken is not None:
+            return Step(Did.WAIT, name, None, place, True, taken.thread, self.lock_of(taken)[1])
+        return Step(Did.WAIT, name, place=place, matters=True)
 
     def lock(self, number: int) -> tuple[str, int]:
-        """Name of the lock that this operation takes, and number of the place where it does."""
-        spot = self.spot(self._operations[number])
+        """Name of the lock that the operation with this number takes, and number of the place where it does."""
+        return self.lock_of(self._operations[number])
+
+    def lock_of(self, one: Operation) -> tuple[str, int]:
+        """The same of an operation."""
+        spot = self.spot(one)
         if spot is None:
             return "", -1
-        return self._names.of(self._operations[number].object, spot), self.place(spot.place)
+        return self._names.of(one.object, spot), self.place(spot.place)
 
     def made(self, where: tuple[CodeType, int] | None) -> int:
         """Number of this place, given as code and offset; -1 where there is none."""

@@ -21,7 +21,8 @@ from ftcheck.explore import known
 from ftcheck.explore.conflicts import Conflicts
 from ftcheck.explore.control import Ending, Run
 from ftcheck.explore.holding import Holds
-from ftcheck.explore.log import Kind, Operation, turns_of
+from ftcheck.explore.log import LOCKING, Kind, Operation, turns_of
+from ftcheck.explore.native import ADDRESS
 from ftcheck.explore.raising import raised_in
 from ftcheck.explore.schedule import Why
 from ftcheck.explore.steps import Steps
@@ -44,6 +45,7 @@ def tell(
     names: Mapping[int, str] | None = None,
     unfinished: Sequence[Any] = (),
     makers: Sequence[tuple[int, CodeType, int]] = (),
+    stuck: Sequence[tuple[int, int, int]] = (),
 ) -> Interleaving:
     """What happened in a run.
 
@@ -53,11 +55,13 @@ def tell(
     :param unfinished: rows like those of the log: what each thread was about to do when the run was given up. Without them
         it is not known what the threads of a deadlock wait for.
     :param makers: :func:`ftcheck._core.makers`: where locks were made.
+    :param stuck: :func:`ftcheck.explore.native.stuck`: the locks of C code that were held at the end of a deadlock.
     """
     operations = [_taken(Operation(*row)) for row in trace[2]]
     pending = [Operation(*row) for row in unfinished] if run.ending is Ending.DEADLOCK else []
     made = {lock: (code, offset) for lock, code, offset in makers}
-    return _Story(run, operations, pending, trace[1], bool(trace[3])).told(names or {}, made)
+    in_c = _in_c(stuck, pending) if run.ending is Ending.DEADLOCK else []
+    return _Story(run, operations, pending, in_c, trace[1], bool(trace[3])).told(names or {}, made)
 
 
 def _taken(one: Operation) -> Operation:
@@ -65,17 +69,33 @@ def _taken(one: Operation) -> Operation:
     return one._replace(kind=Kind.ACQUIRE, typed=0) if one.kind == Kind.TRY and one.typed else one
 
 
+def _in_c(stuck: Sequence[tuple[int, int, int]], pending: Sequence[Operation]) -> list[Operation]:
+    """As if the log had it that these locks were taken; named as by those who wait for them."""
+    named = {one.object & ADDRESS: one.object for one in pending if one.kind in LOCKING}
+    return [
+        Operation(thread, 0, Kind.ACQUIRE, 0, named.get(lock, lock), 0, 0, 0, 0, None, offset)
+        for thread, lock, offset in stuck
+    ]
+
+
 class _Story:
     def __init__(
-        self, run: Run, operations: list[Operation], pending: list[Operation], decisions: Sequence[Any], complete: bool
+        self,
+        run: Run,
+        operations: list[Operation],
+        pending: list[Operation],
+        in_c: list[Operation],
+        decisions: Sequence[Any],
+        complete: bool,
     ) -> None:
         self._run, self._operations, self._pending, self._complete = run, operations, pending, complete
+        self._in_c = in_c
         self._why = {(row[5], row[0]): Why(row[2]) for row in decisions}
         self._next = _next_of_each(operations, pending)
         self._pieces = turns_of(operations)
         self._turn_of = [number for number, (begin, end) in enumerate(self._pieces) for _ in range(begin, end)]
         self._holds = Holds(operations)
-        self._steps = Steps(operations, pending, self._holds, self._order)
+        self._steps = Steps(operations, pending, self._holds, self._order, in_c)
         self._conflicts = self._what_conflicts()
         self._waited_for = {one.object for one in self._waiters() if one.object}
         self._steps.name(self._conflicts.shared)
@@ -99,7 +119,8 @@ class _Story:
                 Held(one.thread, *self._steps.lock(one.begin), self._steps.made(made.get(one.lock)))
                 for one in held
                 if self._steps.is_named(one.begin)
-            ),
+            )
+            + tuple(Held(one.thread, *self._steps.lock_of(one)) for one in self._in_c),
             raised=tuple(raised),
             places=self._steps.places,
             preemptions=self._run.preemptions,
