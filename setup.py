@@ -57,7 +57,10 @@ setup(
         Extension(
             "ftcheck._core",
             sources=[f"src/ftcheck/_core/{name}.c" for name in (*FILES, *(WATCHING if NATIVE else ()))],
-            depends=[f"src/ftcheck/_core/{name}.h" for name in ("core", "sched", "policy", "log", "ops", "native", "wide")],
+            depends=[
+                f"src/ftcheck/_core/{name}.h"
+                for name in ("core", "sched", "policy", "log", "ops", "native", "watchers", "shadow", "wide")
+            ],
             include_dirs=[INCLUDE, f"{INCLUDE}/internal"],
             extra_compile_args=[*WARNINGS, "-Werror=implicit-function-declaration", "-fvisibility=hidden"],
         ),
