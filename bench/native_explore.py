@@ -90,7 +90,7 @@ def report_of(folder: Path, built: Path, *options: str, hash_seed: str = "") -> 
     surroundings = {
         **os.environ,
         "EXT_SAMPLES_BUILT": str(built),
-        "PYTHONPATH": str(built),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(built), os.environ.get("PYTHONPATH")))),
         **({"PYTHONHASHSEED": hash_seed} if hash_seed else {}),
     }
     words = ["-q", "--tb=no", "-p", "no:cacheprovider", "--ftcheck-classify=0", f"--ftcheck-json={report}", *options]

@@ -18,32 +18,63 @@ ftc_run ftc_the;
 ftc_worker ftc_workers[FTC_MAX_WORKERS];
 PyObject *ftc_abandoned;
 
+static void
+note_unfinished(void)
+{
+    for (int i = 0; i < ftc_the.workers; i++) {
+        ftc_worker *w = &ftc_workers[i];
+        w->unfinished = ftc_the.live & FTC_BIT(i) ? w->pending : (ftc_op){0};
+        ftc_identify(&w->unfinished);
+        w->unfinished_code = w->code;
+        w->unfinished_offset = w->offset;
+    }
+#ifdef FTC_NATIVE
+    if (ftc_native_exploring) {
+        ftc_note_stuck();
+    }
+#endif
+}
+
 static int
 give_up(enum ftc_outcome outcome)
 {
     if (!ftc_the.abandoning) {
         ftc_the.abandoning = 1;
-        ftc_the.outcome = outcome;
-        for (int i = 0; i < ftc_the.workers; i++) {
-            ftc_worker *w = &ftc_workers[i];
-            w->unfinished = ftc_the.live & FTC_BIT(i) ? w->pending : (ftc_op){0};
-            ftc_identify(&w->unfinished);
-            w->unfinished_code = w->code;
-            w->unfinished_offset = w->offset;
+        if (!ftc_the.letting_out || ftc_the.outcome != FTC_REDUNDANT) {
+            ftc_the.outcome = outcome;
+            note_unfinished();
         }
-#ifdef FTC_NATIVE
-        if (ftc_native_exploring) {
-            ftc_note_stuck();
-        }
-#endif
     }
     return -1;
+}
+
+#define LETTING_OUT 20               /* times as many points as the run was to have */
+#define SHORT_STAY 50
+
+/* A run in which there is C code cannot simply be given up: that cannot be unwound, and may wait in a loop for what another thread
+ * has not done yet.  So it goes on to its end, by turns, and nothing of that is noted.  Returns whether it does. */
+static int
+let_out(enum ftc_outcome outcome)
+{
+#ifdef FTC_NATIVE
+    if (!ftc_the.letting_out && !ftc_the.abandoning && ftc_native_passed > 0) {
+        ftc_the.letting_out = 1;
+        ftc_the.outcome = outcome;
+        note_unfinished();
+        ftc_the.limit *= LETTING_OUT;
+        ftc_the.stay_limit = ftc_the.stay_limit < SHORT_STAY ? ftc_the.stay_limit : SHORT_STAY;
+        ftc_trace_no_more();
+    }
+#endif
+    return ftc_the.letting_out;
 }
 
 void
 ftc_give_up(enum ftc_outcome outcome)
 {
-    give_up(outcome);
+    if (!let_out(outcome)) {
+        give_up(outcome);
+    }
 }
 
 static int
@@ -144,25 +175,6 @@ ftc_runnable(ftc_worker *me, int leaves)
     return ftc_the.enabled;
 }
 
-#define LETTING_OUT 20               /* times as many points as the run was to have */
-#define SHORT_STAY 50
-
-static int
-let_out(void)
-{
-#ifdef FTC_NATIVE
-    if (!ftc_the.letting_out && ftc_native_passed > 0) {
-        ftc_the.letting_out = 1;
-        ftc_the.outcome = FTC_TOO_LONG;
-        ftc_the.limit *= LETTING_OUT;
-        ftc_the.stay_limit = ftc_the.stay_limit < SHORT_STAY ? ftc_the.stay_limit : SHORT_STAY;
-        ftc_trace_no_more();
-        return 1;
-    }
-#endif
-    return 0;
-}
-
 /* Whoever comes next, if this one has had its turn. */
 static int
 by_turns(const ftc_worker *me, uint64_t enabled, enum ftc_why why)
@@ -195,6 +207,14 @@ ftc_successor(ftc_worker *me, enum ftc_why why)
     return ftc_the.letting_out ? by_turns(me, enabled, why) : ftc_decide(me, enabled, why);
 }
 
+/* No conflict was ever seen here, and only where one was a thread is to be stopped; but C code that waits in a loop for another
+ * thread cannot be given up, so it gives way as elsewhere. */
+static inline int
+goes_on(ftc_worker *me)
+{
+    return me->cold && ftc_the.only_hot && !(me->in_extension && ++me->stay > ftc_the.stay_limit);
+}
+
 /* The point alone; what is pending may not be executed yet. */
 int
 ftc_stop(ftc_worker *me, enum ftc_why why)
@@ -208,14 +228,14 @@ ftc_stop(ftc_worker *me, enum ftc_why why)
         ftc_hand_over(me, 0);
         return unwind(me);
     }
-    if (++ftc_the.steps > ftc_the.limit && !let_out()) {
+    if (++ftc_the.steps > ftc_the.limit && (ftc_the.letting_out || !let_out(FTC_TOO_LONG))) {
         give_up(FTC_TOO_LONG);
         return unwind(me);
     }
     if (ftc_the.outside != 0) {
         ftc_admit();
     }
-    uint64_t enabled = me->cold && ftc_the.only_hot && why == FTC_FREE ? FTC_BIT(me->id) : ftc_runnable(me, 0);
+    uint64_t enabled = why == FTC_FREE && goes_on(me) ? FTC_BIT(me->id) : ftc_runnable(me, 0);
     if (enabled != FTC_BIT(me->id)) {
         if (why == FTC_FREE && ++me->stay > ftc_the.stay_limit) {
             why = FTC_YIELDED;                         /* it may be waiting for somebody in a loop */

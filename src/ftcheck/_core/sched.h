@@ -151,7 +151,7 @@ typedef struct {
     int64_t clock;                   /* virtual nanoseconds since the run began */
     long deeds;                      /* operations that left something changed; see clock.c */
     long steps, limit, stay_limit;
-    int letting_out;                 /* it is too long, and goes on to its end by turns: see sched.c */
+    int letting_out;                 /* nothing more is noted, and it goes on to its end by turns: see sched.c */
     long overtime;                   /* points that daemon threads still have after the end of the test; 0: it is under way */
     int timed;                       /* somebody slept, or waited with a timeout */
     int ends_count;                  /* so is the end of each thread that somebody may ask about: see ends.c */

@@ -240,7 +240,7 @@ class Control:
                 ending, steps, decisions, switches, preemptions, threads, clock, timed, left, daemons, kept, _, outside
             ) = _core.end_run()  # fmt: skip
         points, races = native.end() if in_extensions else (0, None)
-        if ending == Ending.TOO_LONG and not isinstance(failure, KeyboardInterrupt):
+        if ending in (Ending.TOO_LONG, Ending.REDUNDANT) and not isinstance(failure, KeyboardInterrupt):
             failure = races = None  # it may have come to its end by turns that nobody can repeat
         self._executors.put_back()
         if isinstance(failure, KeyboardInterrupt):
