@@ -7,6 +7,7 @@ import ftcheck
 
 TEXTS = 4
 SIZE = 3000
+READS = SIZE // 20
 
 
 @pytest.mark.ftcheck
@@ -21,7 +22,7 @@ def test_text_is_nothing_but_x():
 
     def read():
         for text in texts:
-            for _ in range(SIZE // 20):
+            for _ in range(READS):
                 assert text.wrong() == 0
 
     ftcheck.concurrently(append, read)
