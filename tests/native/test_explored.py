@@ -69,6 +69,29 @@ void right(void)
     atomic_store(&ready, 0);
 }
 """
+FENCES = """
+#include <stdatomic.h>
+static long values[2];
+static atomic_int ready;
+void left(void)
+{
+    for (int i = 0; i < 2; i++) {
+        values[i] = 1;
+        atomic_thread_fence(memory_order_release);
+        atomic_store_explicit(&ready, i + 1, memory_order_relaxed);
+    }
+}
+void right(void)
+{
+    for (int i = 0; i < 2; i++) {
+        while (atomic_load_explicit(&ready, memory_order_relaxed) <= i) { }
+        atomic_thread_fence(memory_order_acquire);
+        if (values[i] != 1) { __builtin_trap(); }
+    }
+    atomic_store(&ready, 0);
+}
+"""
+UNFENCED = FENCES.replace("atomic_thread_fence(memory_order_release);", "")
 SECTIONS = """
 static long counter;
 static PyObject *object(void)
@@ -161,8 +184,13 @@ def test_an_exchange_that_finds_another_value_has_read_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("source", "body", "verdict"),
-    [(COUNTER, PLAIN, "data race"), (ORDER, PLAIN, "deadlock"), (DICT, COUNTED, "failure")],
-    ids=["counter", "lock_order", "dict"],
+    [
+        (COUNTER, PLAIN, "data race"),
+        (ORDER, PLAIN, "deadlock"),
+        (DICT, COUNTED, "failure"),
+        (UNFENCED, PLAIN, "data race"),
+    ],
+    ids=["counter", "lock_order", "dict", "unfenced"],
 )
 def test_found_and_found_again(tmp_path, source, body, verdict):
     build(tmp_path, source)
@@ -202,9 +230,10 @@ def test_a_race_is_told_step_by_step(tmp_path):
         (PTHREAD, PLAIN),
         (READERS, PLAIN),
         (SPINNING, PLAIN),
+        (FENCES, PLAIN),
         (SECTIONS, READY),
     ],
-    ids=["fields", "mutex", "pthread", "readers", "spinning", "sections"],
+    ids=["fields", "mutex", "pthread", "readers", "spinning", "fences", "sections"],
 )
 def test_what_is_ordered_is_not_accused(tmp_path, source, body):
     build(tmp_path, source)
