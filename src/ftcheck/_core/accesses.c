@@ -207,56 +207,70 @@ ftc_access_memory(ftc_watcher *me, uintptr_t address, size_t size, int flags, ui
 static __attribute__((noinline)) void
 note_slowly(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
 {
-    ftc_touch_cell(me, region, address, (ftc_touch){who, ftc_where(me, pc)});
-}
-
-/* Most words are noted where nobody else has been, and by an instruction that was there just before.  Here is what that needs of
- * ftc_touch_cell(), without a call. */
-void
-ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
-{
-    if (address - me->stack_low < me->stack_high - me->stack_low || me->muted) {
-        return;
-    }
     if (me->behind) {
         ftc_hear_everybody(me);
     }
-    uint32_t number = ftc_cell_number(address), where = ftc_where_at_hand(me, pc);
-    ftc_cell *cell = &region[number];
-    uint64_t first = __atomic_load_n(&cell->who[0], __ATOMIC_RELAXED), second = __atomic_load_n(&cell->who[1], __ATOMIC_RELAXED);
-    int put = 0;
-    if (__builtin_expect(where == FTC_UNKNOWN || cell->who[2] != 0, 0)) {
-        note_slowly(me, region, address, who, pc);
+    ftc_touch_cell(me, region, address, (ftc_touch){who, ftc_where(me, pc)});
+}
+
+/* A word of its own in an earlier epoch, or in this one, that adds nothing to the new one. */
+static inline int
+is_over(uint64_t own, uint64_t who)
+{
+    return is_own(own, who) && is_superfluous(own, who);
+}
+
+/* Most words are noted where nobody else has been, and by an instruction that was there just before.  Here is what that needs of
+ * ftc_touch_cell(), without a call but the last one.  It is done a few times in each call of an extension, and in order of what has
+ * to be remembered at a time: so it needs no register that it would have to put back. */
+void
+ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+{
+    if (__builtin_expect(address - me->stack_low < me->stack_high - me->stack_low || me->muted, 0)) {
         return;
     }
-    if (first != 0) {
-        if (!is_own(first, who)) {
-            note_slowly(me, region, address, who, pc);
-            return;
-        }
-        if (!is_superfluous(first, who)) {
-            put = 1;
-            if (second != 0 || !((first ^ who) & ~HOW)) {
-                note_slowly(me, region, address, who, pc);
-                return;
-            }
-        }
-        else if (second != 0) {
-            if (!is_own(second, who) || !is_superfluous(second, who)) {
-                note_slowly(me, region, address, who, pc);
-                return;
-            }
-            __atomic_store_n(&cell->who[1], 0, __ATOMIC_RELAXED);
+    uint64_t *place = region[ftc_cell_number(address)].who;
+    uint64_t first = __atomic_load_n(&place[0], __ATOMIC_RELAXED), second = __atomic_load_n(&place[1], __ATOMIC_RELAXED);
+    uint32_t put = 0;
+    if (__builtin_expect(place[2] != 0, 0)) {
+        goto slowly;
+    }
+    if (first == 0) {
+        if (second != 0 || !*ftc_page_of(region, ftc_cell_number(address))) {
+            goto slowly;
         }
     }
-    else if (second != 0 || !*ftc_page_of(region, number)) {
-        note_slowly(me, region, address, who, pc);
-        return;
+    else if (is_over(first, who)) {
+        if (second != 0) {
+            if (!is_over(second, who)) {
+                goto slowly;
+            }
+            __atomic_store_n(&place[1], 0, __ATOMIC_RELAXED);
+        }
     }
-    ftc_put_in_place(&cell->who[put], &ftc_wheres_of(region, number)[put], (ftc_touch){who, where});
+    else if (!is_own(first, who) || !((first ^ who) & ~HOW) || (second != 0 && !is_over(second, who))) {
+        goto slowly;
+    }
+    else {
+        put = 1;
+    }
+    uint32_t where = ftc_where_at_hand(me, pc);
+    if (__builtin_expect(where == FTC_UNKNOWN, 0)) {
+        goto slowly;
+    }
+    if (me->behind) {
+        if (__builtin_expect(ftc_strict, 0)) {
+            goto slowly;
+        }
+        ftc_hear_all_that_is_over(me);
+    }
+    ftc_put_in_place(&place[put], &ftc_wheres_of(region, ftc_cell_number(address))[put], (ftc_touch){who, where});
     if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
         ftc_tick();
     }
+    return;
+slowly:
+    note_slowly(me, region, address, who, pc);
 }
 
 void

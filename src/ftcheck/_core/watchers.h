@@ -157,15 +157,22 @@ PyObject *ftc_native_tell(PyObject *module, PyObject *address);
 PyObject *ftc_native_hear(PyObject *module, PyObject *address);
 PyObject *ftc_native_begins(PyObject *module, PyObject *address);
 
+/* The clock is read: from now on all that was told before it is heard. */
+static inline void
+ftc_hear_all_that_is_over(ftc_watcher *me)
+{
+    uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_ACQUIRE);
+    me->behind = 0;
+    me->since = tick > me->since ? tick : me->since;
+}
+
 static inline void
 ftc_hear_everybody(ftc_watcher *me)
 {
-    uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_ACQUIRE);
     if (__builtin_expect(ftc_strict, 0)) {
         ftc_strict_sections(0);
     }
-    me->behind = 0;
-    me->since = tick > me->since ? tick : me->since;
+    ftc_hear_all_that_is_over(me);
 }
 
 uint64_t ftc_progress_of_others(const ftc_watcher *me);               /* another number: one of them has got on */
