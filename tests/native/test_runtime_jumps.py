@@ -107,6 +107,28 @@ static void right(void) { await(1); reads(); reach(2); }
     assert "deep" not in outcome.text
 
 
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_what_was_left_is_no_caller_of_a_function_with_a_larger_frame(tmp_path, cc):
+    """On aarch64 the frame pointer leads to the lower end of a frame, so that this one's is below those that were left."""
+    source = (
+        _JUMPS.replace("other++", "")
+        + """
+static NOINLINE void large(void) { volatile char room[8192]; room[4000] = 0; shared++; }
+static NOINLINE void lands(void)
+{
+    if (setjmp(back) == 0) deep(3);
+    else large();
+}
+static void left(void) { lands(); reach(1); await(2); }
+static void right(void) { await(1); reads(); reach(2); }
+"""
+    )
+    outcome = races_of(tmp_path, source, cc=cc)
+
+    assert outcome.functions == {"large", "reads"}
+    assert "deep" not in outcome.text
+
+
 def test_functions_that_return_twice_are_called_as_they_must_be(tmp_path):
     """setjmp, sigsetjmp, getcontext and vfork, each of which needs the frame and the registers of who has called it."""
     source = """

@@ -23,6 +23,9 @@
 #  define JUMP_SLOT R_AARCH64_JUMP_SLOT
 #  define GLOB_DAT R_AARCH64_GLOB_DAT
 #endif
+#if defined(__aarch64__) && !defined(STO_AARCH64_VARIANT_PCS)
+#  define STO_AARCH64_VARIANT_PCS 0x80
+#endif
 #define VERSION_MASK 0x7fff          /* of an entry of DT_VERSYM: the rest says that it is hidden */
 
 /* --- what a module says of itself --------------------------------------------------------------------------------- */
@@ -249,6 +252,18 @@ is_of_the_compiler(const char *name)
         || strncmp(name, "__sanitizer_cov_", 16) == 0 || strncmp(name, "Annotate", 8) == 0;
 }
 
+/* It takes vectors of any width in registers, or preserves more of them, which a thunk does not (thunks.c). */
+static int
+is_called_otherwise(const ElfW(Sym) *symbol)
+{
+#if defined(__aarch64__)
+    return symbol->st_other & STO_AARCH64_VARIANT_PCS;
+#else
+    (void)symbol;
+    return 0;
+#endif
+}
+
 static void *
 instead_of(const char *name, void *real, int type, int only_taken)
 {
@@ -303,9 +318,11 @@ ftc_replace_imports(const ftc_imports *all, ftc_module *module)
                 continue;
             }
             void **entry = (void **)(all->base + one->r_offset);
+            const ElfW(Sym) *symbol = symbol_of(all, one);
             int type = (int)ELF64_R_TYPE(one->r_info), only_taken = type == GLOB_DAT && is_only_taken(&known, (uintptr_t)entry);
             void *real = target_of(all, one, &module->unknown);
-            void *other = real == NULL ? NULL : instead_of(all->names + symbol_of(all, one)->st_name, real, type, only_taken);
+            int stays = real == NULL || is_called_otherwise(symbol);
+            void *other = stays ? NULL : instead_of(all->names + symbol->st_name, real, type, only_taken);
             if (other != NULL && other != *entry) {
                 __atomic_store_n(entry, other, __ATOMIC_RELEASE);
                 module->imports++;

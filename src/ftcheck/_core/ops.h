@@ -26,7 +26,7 @@ void ftc_next_of(ftc_op *op, PyObject *iterator);
 
 /* --- returns.c -------------------------------------------------------------------------------- */
 
-void ftc_keep(const _PyInterpreterFrame *frame, const ftc_op *op);
+void ftc_keep(_PyInterpreterFrame *frame, const ftc_op *op);
 void ftc_return_to(ftc_op *op, _PyInterpreterFrame *frame, PyObject *value);
 
 #endif

@@ -19,7 +19,7 @@ kept_for(const _PyInterpreterFrame *frame)
 }
 
 void
-ftc_keep(const _PyInterpreterFrame *frame, const ftc_op *op)
+ftc_keep(_PyInterpreterFrame *frame, const ftc_op *op)
 {
     ftc_worker *me = ftc_my.worker;
     ftc_open *place = kept_for(frame);

@@ -7,6 +7,9 @@
  *
  * Arguments may be vectors as wide as this processor has (__m256, __m512): there is code for each width.  They need not be kept
  * for a border as most are (QUICKLY), which uses no vectors; and for none where nobody watches.
+ *
+ * On aarch64, functions whose arguments may be wider than 16 bytes say so, and have no thunk (imports.c).  A processor that checks
+ * where calls lead (BTI) does so in this file's code if all of _core was compiled for that, and not in thunks.
  */
 #include "native.h"
 #include <stdlib.h>
@@ -164,7 +167,12 @@ __asm__(
     ".type ftc_thunk_rest, %function\n"
     "ftc_thunk_rest:\n"
     "    .cfi_startproc\n"
-    "    stp x29, x30, [sp, #-224]!\n"
+    "    hint #34\n"                  /* bti c */
+    "    adrp x16, ftc_native_on\n"
+    "    ldr w16, [x16, #:lo12:ftc_native_on]\n"
+    "    cbnz w16, 1f\n"
+    "    br x17\n"
+    "1:  stp x29, x30, [sp, #-224]!\n"
     "    .cfi_def_cfa_offset 224\n"
     "    .cfi_offset 29, -224\n"
     "    .cfi_offset 30, -216\n"

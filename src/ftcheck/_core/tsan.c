@@ -6,6 +6,10 @@
  * The stack of calls is followed by the addresses of their frames (ftcheck-cc has them kept, and no call replaced by a jump): one
  * that was left by longjmp(), or by an exception that a compiler did not see, stands below the frame of who comes or goes next,
  * and is taken off then.  What left it was itself a call of something imported, and so a border.
+ *
+ * The address is that of what the frame pointer leads to.  On x86-64 that is the upper end of a frame, on aarch64 the lower one,
+ * or near it.  So there one that was left may stand above that of who comes next, if that has the larger frame; but not above
+ * that of who has called it, which its own leads to.
  */
 #include "native.h"
 #include <string.h>
@@ -98,10 +102,43 @@ leave_those_below(ftc_watcher *me, uintptr_t frame)
     }
 }
 
+#if defined(__aarch64__)
+#define CALLED_BY(frame) (*(const uintptr_t *)(frame))
+/* Of those that it is called within, where the last one is; what has no frame pointer leads to none of them. */
+static uintptr_t
+lowest_above(const ftc_watcher *me, uintptr_t frame)
+{
+    uintptr_t caller = CALLED_BY(frame);
+    int at = (me->depth < FTC_DEEP ? me->depth : FTC_DEEP) - 1;
+    while (at >= 0 && me->frames[at].frame < caller) {
+        at--;
+    }
+    return caller > frame && at >= 0 && me->frames[at].frame == caller ? caller : frame + 1;
+}
+
+static inline int
+is_called_by(const ftc_frame *top, uintptr_t frame)
+{
+    return top->frame > frame && top->frame == CALLED_BY(frame);
+}
+#else
+static inline uintptr_t
+lowest_above(const ftc_watcher *Py_UNUSED(me), uintptr_t frame)
+{
+    return frame + 1;
+}
+
+static inline int
+is_called_by(const ftc_frame *top, uintptr_t frame)
+{
+    return top->frame > frame;
+}
+#endif
+
 static __attribute__((noinline)) void
 enter(ftc_watcher *me, uintptr_t pc, uintptr_t frame)
 {
-    leave_those_below(me, frame + 1);
+    leave_those_below(me, lowest_above(me, frame));
     int from_outside = is_border(me, pc);
     if (me->depth < FTC_DEEP) {
         me->frames[me->depth] = (ftc_frame){frame, pc, from_outside ? ftc_python_context(me) : FTC_UNKNOWN, from_outside};
@@ -120,7 +157,7 @@ __tsan_func_entry(void *pc)
     }
     uintptr_t frame = FRAME_OF_CALLER;
     unsigned depth = (unsigned)me->depth, at = caller_at((uintptr_t)pc);
-    if (depth < FTC_DEEP && (depth == 0 || me->frames[depth - 1].frame > frame) && is_known(me, (uintptr_t)pc, at)) {
+    if (depth < FTC_DEEP && (depth == 0 || is_called_by(&me->frames[depth - 1], frame)) && is_known(me, (uintptr_t)pc, at)) {
         int from_outside = me->callers[at].border;
         uint32_t context = from_outside ? ftc_python_context(me) : FTC_UNKNOWN;
         me->frames[depth] = (ftc_frame){frame, (uintptr_t)pc, context, from_outside};

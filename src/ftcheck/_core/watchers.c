@@ -268,8 +268,9 @@ ftc_tell_all(ftc_watcher *me)
     ftc_past *mine = me->past;
     uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED), epoch = FTC_EPOCH(me->now);
     if (tick != mine->tick) {
-        mine->entries[mine->count % FTC_TICKS].tick = mine->tick;
-        mine->entries[mine->count % FTC_TICKS].told = mine->told;
+        __atomic_thread_fence(__ATOMIC_RELEASE);       /* who sees what is written here sees the count before it, too */
+        __atomic_store_n(&mine->entries[mine->count % FTC_TICKS].tick, mine->tick, __ATOMIC_RELAXED);
+        __atomic_store_n(&mine->entries[mine->count % FTC_TICKS].told, mine->told, __ATOMIC_RELAXED);
         __atomic_store_n(&mine->count, mine->count + 1, __ATOMIC_RELEASE);
         __atomic_store_n(&mine->tick, tick, __ATOMIC_RELEASE);
     }

@@ -16,15 +16,18 @@ exchange_if_wide(volatile ftc_wide *variable, ftc_wide expected, ftc_wide value)
 static ftc_wide
 exchange_if_wide(volatile ftc_wide *variable, ftc_wide expected, ftc_wide value)
 {
-    unsigned long low, high, failed;
-    do {
-        __asm__ volatile("ldaxp %0, %1, %2" : "=&r"(low), "=&r"(high) : "Q"(*variable) : "memory");
-        ftc_wide now = (ftc_wide)high << 64 | low, next = now == expected ? value : now;
-        __asm__ volatile("stlxp %w0, %2, %3, %1"
-                         : "=&r"(failed), "=Q"(*variable)
-                         : "r"((unsigned long)next), "r"((unsigned long)(next >> 64))
-                         : "memory");
-    } while (failed & 1);
+    unsigned long low, high, next_low, next_high, failed;              /* between the two, the compiler may access no memory */
+    __asm__ volatile("1:  ldaxp %0, %1, %5\n"
+                     "    cmp   %0, %6\n"
+                     "    ccmp  %1, %7, #0, eq\n"
+                     "    csel  %2, %8, %0, eq\n"
+                     "    csel  %3, %9, %1, eq\n"
+                     "    stlxp %w4, %2, %3, %5\n"
+                     "    cbnz  %w4, 1b\n"
+                     : "=&r"(low), "=&r"(high), "=&r"(next_low), "=&r"(next_high), "=&r"(failed), "+Q"(*variable)
+                     : "r"((unsigned long)expected), "r"((unsigned long)(expected >> 64)), "r"((unsigned long)value),
+                       "r"((unsigned long)(value >> 64))
+                     : "cc", "memory");
     return (ftc_wide)high << 64 | low;
 }
 #endif
