@@ -10,7 +10,7 @@ NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 """Extensions can be watched from the inside here; FTC_NATIVE in _core/core.h says the same."""
 WATCHING = (
     *("native", "tsan", "atomics", "accesses", "delays", "shadow", "watchers", "contexts"),
-    *("annotations", "modules", "imports", "indirect", "thunks", "wrapped", "held", "blocks", "heap", "found"),
+    *("annotations", "modules", "imports", "taken", "indirect", "thunks", "wrapped", "held", "blocks", "heap", "found"),
     *("native_points", "native_shared", "native_calls", "native_locks", "strict", "sync", "handover", "stuck"),
 )
 FILES = (

@@ -43,6 +43,13 @@ def test_a_function_whose_address_is_taken_too(tmp_path, cc):
     assert races_of(tmp_path, source, cc=cc).races == []
 
 
+def test_calls_through_the_entry_alone_are_borders(tmp_path):
+    """Which is what an attribute of GCC makes of them, and others do by themselves."""
+    source = "void PyErr_Clear(void) __attribute__((noplt));" + ordered("PyErr_Clear()")
+
+    assert races_of(tmp_path, source).races == []
+
+
 @pytest.mark.parametrize("cc", COMPILERS)
 def test_calls_through_pointers_to_what_is_not_ours_are_borders(tmp_path, cc):
     source = ordered("pointer()", "static void (*volatile pointer)(void) = PyErr_Clear;")

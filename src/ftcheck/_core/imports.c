@@ -8,12 +8,10 @@
  * An entry that is not bound yet (RTLD_LAZY) points into its own module.  Then the function is looked up as the linker would:
  * by name and version, in the global scope, and else in what the module itself has brought (RTLD_LOCAL).
  *
- * A function whose address is only taken keeps it: the interpreter, or the extension, may compare it.  That can be done on x86-64:
- * calls through pointers are seen there as such (indirect.c), and instructions that call through the entry can be looked for.
+ * A function whose address is only taken keeps it: the interpreter, or the extension, may compare it (taken.c).
  */
 #include "native.h"
 #include <dlfcn.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -75,8 +73,8 @@ symbol_of(const ftc_imports *all, const ElfW(Rela) *one)
     return &all->symbols[ELF64_R_SYM(one->r_info)];
 }
 
-static int
-is_import(const ElfW(Rela) *one)
+int
+ftc_is_import(const ElfW(Rela) *one)
 {
     int type = (int)ELF64_R_TYPE(one->r_info);
     return (type == JUMP_SLOT || type == GLOB_DAT) && ELF64_R_SYM(one->r_info) != 0;
@@ -88,7 +86,7 @@ ftc_imports_one(const ftc_imports *all, const char *name, size_t length)
     for (int table = 0; table < 2; table++) {
         for (size_t i = 0; i < all->sizes[table]; i++) {
             const ElfW(Rela) *one = &all->tables[table][i];
-            if (is_import(one) && strncmp(all->names + symbol_of(all, one)->st_name, name, length) == 0) {
+            if (ftc_is_import(one) && strncmp(all->names + symbol_of(all, one)->st_name, name, length) == 0) {
                 return 1;
             }
         }
@@ -102,7 +100,7 @@ ftc_import_entry(const ftc_imports *all, const char *name)
     for (int table = 0; table < 2; table++) {
         for (size_t i = 0; i < all->sizes[table]; i++) {
             const ElfW(Rela) *one = &all->tables[table][i];
-            if (is_import(one) && strcmp(all->names + symbol_of(all, one)->st_name, name) == 0) {
+            if (ftc_is_import(one) && strcmp(all->names + symbol_of(all, one)->st_name, name) == 0) {
                 return (void **)(all->base + one->r_offset);
             }
         }
@@ -163,81 +161,6 @@ is_code(void *address)
     for (int i = 0; i < file->e_phnum; i++) {
         if (parts[i].p_type == PT_LOAD && parts[i].p_flags & PF_X && (uintptr_t)address - bias - parts[i].p_vaddr < parts[i].p_memsz) {
             return 1;
-        }
-    }
-    return 0;
-}
-
-/* --- entries that some instruction calls through -------------------------------------------------------------------- */
-
-#if defined(__x86_64__)
-static int
-by_address(const void *a, const void *b)
-{
-    uintptr_t one = *(const uintptr_t *)a, other = *(const uintptr_t *)b;
-    return (one > other) - (one < other);
-}
-
-/* Of these entries, sorted, those that a `call *entry(%rip)` or `jmp *entry(%rip)` names. */
-static void
-find_called(const ftc_imports *all, const uintptr_t *entries, unsigned char *called, size_t count)
-{
-    for (uintptr_t at = all->low; at + 6 <= all->high; at++) {
-        const unsigned char *code = (const unsigned char *)at;
-        int32_t distance;
-        if (code[0] != 0xff || (code[1] != 0x15 && code[1] != 0x25)) {
-            continue;
-        }
-        memcpy(&distance, code + 2, sizeof distance);
-        uintptr_t target = at + 6 + (uintptr_t)(intptr_t)distance;
-        const uintptr_t *found = bsearch(&target, entries, count, sizeof *entries, by_address);
-        if (found != NULL) {
-            called[found - entries] = 1;
-        }
-    }
-}
-#endif
-
-typedef struct { uintptr_t *entries; unsigned char *called; size_t count; } taken;     /* addresses; none: not known */
-
-static taken
-what_is_only_taken(const ftc_imports *all)
-{
-    taken known = {NULL, NULL, 0};
-#if defined(__x86_64__)
-    known.entries = calloc(all->sizes[1] + 1, sizeof *known.entries);
-    known.called = calloc(all->sizes[1] + 1, 1);
-    for (size_t i = 0; known.entries != NULL && i < all->sizes[1]; i++) {
-        if (is_import(&all->tables[1][i])) {
-            known.entries[known.count++] = all->base + all->tables[1][i].r_offset;
-        }
-    }
-    if (known.entries != NULL && known.called != NULL) {
-        qsort(known.entries, known.count, sizeof *known.entries, by_address);
-        find_called(all, known.entries, known.called, known.count);
-    }
-    else {
-        known.count = 0;
-    }
-#else
-    (void)all;
-#endif
-    return known;
-}
-
-static int
-is_only_taken(const taken *known, uintptr_t entry)
-{
-    for (size_t low = 0, high = known->count; low < high;) {
-        size_t middle = (low + high) / 2;
-        if (known->entries[middle] == entry) {
-            return !known->called[middle];
-        }
-        if (known->entries[middle] < entry) {
-            low = middle + 1;
-        }
-        else {
-            high = middle;
         }
     }
     return 0;
@@ -310,16 +233,16 @@ target_of(const ftc_imports *all, const ElfW(Rela) *one, int *unknown)
 void
 ftc_replace_imports(const ftc_imports *all, ftc_module *module)
 {
-    taken known = what_is_only_taken(all);
+    ftc_taken known = ftc_what_is_only_taken(all);
     for (int table = 0; table < 2; table++) {
         for (size_t i = 0; i < all->sizes[table]; i++) {
             const ElfW(Rela) *one = &all->tables[table][i];
-            if (!is_import(one)) {
+            if (!ftc_is_import(one)) {
                 continue;
             }
             void **entry = (void **)(all->base + one->r_offset);
             const ElfW(Sym) *symbol = symbol_of(all, one);
-            int type = (int)ELF64_R_TYPE(one->r_info), only_taken = type == GLOB_DAT && is_only_taken(&known, (uintptr_t)entry);
+            int type = (int)ELF64_R_TYPE(one->r_info), only_taken = type == GLOB_DAT && ftc_is_only_taken(&known, (uintptr_t)entry);
             void *real = target_of(all, one, &module->unknown);
             int stays = real == NULL || is_called_otherwise(symbol);
             void *other = stays ? NULL : instead_of(all->names + symbol->st_name, real, type, only_taken);
@@ -329,6 +252,5 @@ ftc_replace_imports(const ftc_imports *all, ftc_module *module)
             }
         }
     }
-    free(known.entries);
-    free(known.called);
+    ftc_forget_taken(&known);
 }

@@ -14,6 +14,7 @@
  *   contexts.c    call stacks as numbers
  *   modules.c     finds the extensions that call us
  *   imports.c     replaces the functions that they import
+ *   taken.c       functions of which it takes the address alone
  *   indirect.c    calls through pointers
  *   thunks.c      what such a function is replaced by where nothing is known of it
  *   wrapped.c     what it is replaced by where something is
@@ -133,6 +134,16 @@ int ftc_read_imports(const struct dl_phdr_info *info, ftc_imports *found);      
 int ftc_imports_one(const ftc_imports *all, const char *name, size_t length);
 void **ftc_import_entry(const ftc_imports *all, const char *name);     /* of a function; NULL: it is not imported */
 void ftc_replace_imports(const ftc_imports *all, ftc_module *module);
+int ftc_is_import(const ElfW(Rela) *one);
+
+/* --- taken.c ---------------------------------------------------------------------------------- */
+
+/* Addresses of entries, and whether some instruction calls through each of them; `count` is 0 where that is not known. */
+typedef struct { uintptr_t *entries; unsigned char *called; size_t count; } ftc_taken;
+
+ftc_taken ftc_what_is_only_taken(const ftc_imports *all);
+int ftc_is_only_taken(const ftc_taken *known, uintptr_t entry);
+void ftc_forget_taken(ftc_taken *known);
 
 /* --- thunks.c, wrapped.c, indirect.c ---------------------------------------------------------------------- */
 
