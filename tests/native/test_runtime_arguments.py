@@ -1,6 +1,8 @@
 """What a call that is a border is given, and gives back, comes through: whatever registers it is in."""
 
+import array
 import platform
+from pathlib import Path
 
 import pytest
 
@@ -85,38 +87,45 @@ def test_vectors_come_through(tmp_path, cc):
     assert outcome.said == [87654321.0, 98765432.0], outcome.output
 
 
-_OTHER_CONVENTION = """
-__attribute__((aarch64_vector_pcs, noinline)) double twice(double a) { return a * 2; }
+_SCALABLE = """
+#include <arm_sve.h>
+__attribute__((noinline)) svfloat64_t added(svbool_t which, svfloat64_t a, svfloat64_t b)
+{ return svadd_f64_m(which, a, b); }
 """
-_USES_OTHER_CONVENTION = """
-typedef double pair __attribute__((vector_size(16)));
-__attribute__((aarch64_vector_pcs)) double twice(double);
-static volatile double from = 1;
+_USES_SCALABLE = """
+#include <arm_sve.h>
+svfloat64_t added(svbool_t, svfloat64_t, svfloat64_t);
 static volatile long shared;
 static void left(void) { shared++; }
 static void right(void) { shared++; }
 static PyObject *values(PyObject *module, PyObject *argument)
 {
     PyErr_Clear();
-    register pair kept __asm__("v20") = {from + 20, from + 30};
-    __asm__ volatile("" : "+w"(kept));
-    double two = twice(from);                          /* which preserves it, and all of it */
-    __asm__ volatile("" : "+w"(kept));
-    pair found = kept;
-    return Py_BuildValue("ddd", two, found[0], found[1]);
+    svfloat64_t all = added(svptrue_b64(), svdup_f64(1), svdup_f64(10));
+    return Py_BuildValue("dd", svaddv_f64(svptrue_b64(), all) / svcntd(), svlastb_f64(svptrue_b64(), all));
 }
 #define MORE {"values", values, METH_NOARGS, NULL},
 """
+_AT_HWCAP, _SVE = 16, 1 << 22
 
 
-@pytest.mark.skipif(platform.machine() != "aarch64", reason="it is a convention of aarch64")
+def _has_sve():
+    if platform.machine() != "aarch64":
+        return False
+    words = array.array("L", Path("/proc/self/auxv").read_bytes())
+    return bool(dict(zip(words[::2], words[1::2], strict=True)).get(_AT_HWCAP, 0) & _SVE)
+
+
+@pytest.mark.skipif(not _has_sve(), reason="this processor has no SVE")
 @pytest.mark.parametrize("cc", COMPILERS)
-def test_what_is_called_by_another_convention_is_called_by_it(tmp_path, cc):
-    library = build(tmp_path, _OTHER_CONVENTION, name="private", whole=True, instrumented=False)
-    build(tmp_path, _USES_OTHER_CONVENTION, cc=cc, link=(str(library), f"-Wl,-rpath,{tmp_path}"))
-    outcome = run(tmp_path, "def body():\n    return [snippet.values() for _ in range(1000)][-1]")
+def test_vectors_of_any_width_come_through(tmp_path, cc):
+    """Functions that take them are called by a convention of their own, and say so."""
+    sve = ("-march=armv8-a+sve",)
+    library = build(tmp_path, _SCALABLE, name="private", whole=True, instrumented=False, flags=sve)
+    build(tmp_path, _USES_SCALABLE, cc=cc, flags=sve, link=(str(library), f"-Wl,-rpath,{tmp_path}"))
+    outcome = run(tmp_path, "def body():\n    return [snippet.values() for _ in range(100)][-1]")
 
-    assert outcome.said == [2.0, 21.0, 31.0], outcome.output
+    assert outcome.said == [11.0, 11.0], outcome.output
 
 
 _VECTOR = """
