@@ -33,7 +33,8 @@ _C_LOCKS = {
         "pthread_rwlock_unlock(&lock)",
     ),
     "spin": (
-        "#include <pthread.h>\nstatic pthread_spinlock_t lock = 1;",
+        "#include <pthread.h>\nstatic pthread_spinlock_t lock;\n"
+        "__attribute__((constructor)) static void made(void) { pthread_spin_init(&lock, 0); }",
         "pthread_spin_lock(&lock)",
         "pthread_spin_unlock(&lock)",
     ),

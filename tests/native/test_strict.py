@@ -149,7 +149,8 @@ _LOCKS = {
         "pthread_rwlock_unlock(&lock)",
     ),
     "spin lock": (
-        f"{_PTHREAD}static pthread_spinlock_t lock = 1;",
+        f"{_PTHREAD}static pthread_spinlock_t lock;\n"
+        "__attribute__((constructor)) static void made(void) { pthread_spin_init(&lock, 0); }",
         "pthread_spin_lock(&lock)",
         "pthread_spin_unlock(&lock)",
     ),
