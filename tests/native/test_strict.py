@@ -149,8 +149,7 @@ _LOCKS = {
         "pthread_rwlock_unlock(&lock)",
     ),
     "spin lock": (
-        f"{_PTHREAD}static pthread_spinlock_t lock;\n"
-        "__attribute__((constructor)) static void made(void) { pthread_spin_init(&lock, 0); }",
+        f"{_PTHREAD}static pthread_spinlock_t lock;\n{_MADE} {{ pthread_spin_init(&lock, 0); }}",
         "pthread_spin_lock(&lock)",
         "pthread_spin_unlock(&lock)",
     ),
