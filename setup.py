@@ -11,7 +11,8 @@ NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 WATCHING = (
     *("native", "tsan", "atomics", "accesses", "delays", "shadow", "watchers", "contexts"),
     *("annotations", "modules", "imports", "taken", "indirect", "thunks", "wrapped", "held", "blocks", "heap", "found"),
-    *("native_points", "native_shared", "native_calls", "native_locks", "strict", "sync", "handover", "stuck"),
+    *("native_points", "native_shared", "native_calls", "native_locks", "native_waits", "native_threads"),
+    *("strict", "sync", "handover", "stuck"),
 )
 FILES = (
     *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals", "statics"),

@@ -56,6 +56,24 @@ def test_a_thread_that_waits_for_data_lets_the_one_go_on_that_sends_them(holds, 
     assert outside
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_two_threads_that_wait_for_each_other_outside_of_control_in_turns(holds, pair, policy):
+    """Who comes back finds the other one about to block, with no scheduling point before that."""
+    left, right = pair
+
+    def serve():
+        for _ in range(3):
+            right.send(right.recv(1))
+
+    def ask():
+        for _ in range(3):
+            left.send(b"?")
+            assert left.recv(1) == b"?"
+
+    runs = holds(lambda: concurrently(serve, ask), policies=[policy], schedules=5)
+    assert any(len(run.uncontrolled) > 1 for run in runs)
+
+
 def test_where_it_blocked_is_said(control, pair):
     left, right = pair
 

@@ -106,6 +106,7 @@ void ftc_report_stuck(void);     /* the same report without a signal */
 
 /* --- deadman.c -------------------------------------------------------------------------------- */
 
+int ftc_dead_man_is_there(void);      /* it is a thread */
 PyObject *ftc_dead_man(PyObject *module, PyObject *args);
 
 /* --- builtins.c ------------------------------------------------------------------------------- */

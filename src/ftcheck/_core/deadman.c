@@ -42,6 +42,12 @@ watch(void *Py_UNUSED(nothing))
     return NULL;
 }
 
+int
+ftc_dead_man_is_there(void)
+{
+    return atomic_load(&started) != 0;
+}
+
 PyObject *
 ftc_dead_man(PyObject *Py_UNUSED(module), PyObject *args)
 {

@@ -33,15 +33,21 @@ static int64_t parked_since;         /* real nanoseconds */
 /* --- seats ----------------------------------------------------------------------------------------------------------- */
 
 void
-ftc_sit(ftc_worker *me)
+ftc_sit_in_c(ftc_worker *me)
 {
     ftc_my = (ftc_seat){me, atomic_load(&era) << 8 | (unsigned long long)(me->id + FTC_PARKED + 1), 1};
-    me->tstate = PyThreadState_Get();
-    me->ident = PyThread_get_thread_ident();
+    me->ident = (unsigned long)pthread_self();
 #ifdef __linux__
     native = native ? native : (long)syscall(SYS_gettid);
     me->native = native;
 #endif
+}
+
+void
+ftc_sit(ftc_worker *me)
+{
+    ftc_sit_in_c(me);
+    me->tstate = PyThreadState_Get();
 }
 
 void
@@ -173,6 +179,15 @@ ftc_admit(void)
         w->wait = FTC_RUNS;
         w->in_lobby = 1;
     }
+}
+
+int
+ftc_anybody_back(void)
+{
+    pthread_mutex_lock(&lobby);
+    int found = returned != 0;
+    pthread_mutex_unlock(&lobby);
+    return found;
 }
 
 void

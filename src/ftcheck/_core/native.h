@@ -28,7 +28,8 @@
  *   found.c       the races that were found, in memory that outlives a crash
  *   native_shared.c  memory that several threads of a run touch
  *   native_points.c  scheduling points, for the explorer (sched.h); native_calls.c those that are calls of the interpreter,
- *                 native_locks.c waiting for locks of C code
+ *                 native_locks.c waiting for locks of C code, native_waits.c for its conditions and barriers, native_threads.c
+ *                 threads that it makes itself
  *   native.c      the names that Python sees
  *
  * What orders (the overlap rule).  The interpreter is not compiled like this, so how it orders threads cannot be seen: by the
@@ -84,6 +85,24 @@ void ftc_called(uintptr_t pc, const void *function, uintptr_t first);
 /* --- native_locks.c ---------------------------------------------------------------------------- */
 
 void *ftc_waiting_wrapper_for(const char *name, void *real);        /* of functions that may have to wait */
+
+/* --- native_waits.c ---------------------------------------------------------------------------- */
+
+/* -1: it is to be done in earnest.  `when`: NULL: as long as it takes. */
+int ftc_native_wait(void *condition, pthread_mutex_t *mutex, const struct timespec *when, clockid_t clock, const void *function, uintptr_t pc);
+void ftc_native_signal(const void *condition, int all, const void *function, uintptr_t pc);
+int ftc_native_barrier(const void *barrier, const void *function, uintptr_t pc);          /* 1: it was the last one to come */
+
+/* --- native_threads.c -------------------------------------------------------------------------- */
+
+/* A thread that C code makes in a run; `worker` is NULL where there is no run, or no room in it: then these do nothing. */
+typedef struct { struct ftc_worker *worker; long run; } ftc_c_thread;
+ftc_c_thread ftc_c_thread_comes(void);                 /* before it is made */
+void ftc_c_thread_does_not_come(ftc_c_thread mine);
+void ftc_c_thread_is(ftc_c_thread mine, pthread_t thread);
+void ftc_c_thread_begins(ftc_c_thread mine);           /* on it: waits for its turn */
+void ftc_c_thread_ends(void);
+void ftc_c_thread_join(pthread_t thread);              /* waits for its end, if it is one of these */
 
 /* --- tsan.c ----------------------------------------------------------------------------------- */
 

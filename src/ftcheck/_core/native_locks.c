@@ -74,6 +74,8 @@ is_free(const ftc_worker *who, const ftc_worker *leaver, enum ftc_native_lock ki
             return (__atomic_load_n((const int *)lock, __ATOMIC_ACQUIRE) & 3) != 1;
         case FTC_GUARD:                                /* of a static in C++: the second byte says that somebody is at it */
             return !(__atomic_load_n((const int *)lock, __ATOMIC_ACQUIRE) & 0x100);
+        case FTC_GIVEN:
+            return who->given;
         default:
             return 1;
     }

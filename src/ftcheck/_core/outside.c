@@ -68,6 +68,7 @@ who_is_in_c(int but)
 static void
 pass_over(ftc_worker *w)
 {
+    ftc_admit();
     uint64_t others = ftc_the.live & ~ftc_the.outside & ~FTC_BIT(w->id);
     atomic_fetch_add(&stalls, 1);
     ftc_the.outside |= FTC_BIT(w->id);
@@ -138,7 +139,8 @@ ftc_await_stall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         }
         id = ftc_worker_of(token);
         const ftc_worker *w = &ftc_workers[id & (FTC_MAX_WORKERS - 1)];
-        if (token <= FTC_PARKED || (ftc_the.live & ~ftc_the.outside & ~FTC_BIT(id)) == 0) {
+        int alone = (ftc_the.live & ~ftc_the.outside & ~FTC_BIT(id)) == 0;
+        if (token <= FTC_PARKED || (alone && !ftc_anybody_back())) {
             seen = 0;
             last = 0;
             continue;
@@ -185,6 +187,7 @@ ftc_hand_on(PyObject *Py_UNUSED(module), PyObject *args)
         Py_RETURN_FALSE;
     }
     ftc_worker *w = &ftc_workers[ftc_worker_of(token)];
+    ftc_admit();
     uint64_t others = ftc_the.live & ~ftc_the.outside & ~FTC_BIT(w->id);
     if (!(ftc_the.abandoning ? others : ftc_the.enabled & others) && ftc_nearest_deadline() == INT64_MAX) {
         atomic_store(&ftc_gate, token);                /* nobody could do anything with it */

@@ -79,7 +79,8 @@ enum ftc_wait {
     FTC_RUNS, FTC_WAITS_LOCK, FTC_WAITS_QUEUE, FTC_WAITS_WORKERS, FTC_WAITS_REST, FTC_SLEEPS, FTC_ENDED, FTC_OUTSIDE, FTC_WAITS_NATIVE
 };
 enum ftc_native_lock {               /* a lock of C code: see native_locks.c */
-    FTC_NO_LOCK, FTC_PYMUTEX, FTC_PTHREAD_MUTEX, FTC_READING, FTC_WRITING, FTC_SPINLOCK, FTC_SEMAPHORE, FTC_ONCE, FTC_GUARD
+    FTC_NO_LOCK, FTC_PYMUTEX, FTC_PTHREAD_MUTEX, FTC_READING, FTC_WRITING, FTC_SPINLOCK, FTC_SEMAPHORE, FTC_ONCE, FTC_GUARD,
+    FTC_GIVEN                        /* a condition or barrier: native_waits.c */
 };
 
 #define FTC_OPEN 16
@@ -89,7 +90,7 @@ typedef struct {                     /* an operation of a call that may still be
     ftc_op op;
 } ftc_open;
 
-typedef struct {
+typedef struct ftc_worker {
     int id;
     enum ftc_wait wait;
     const void *waits_on;            /* the lock or queue */
@@ -110,6 +111,10 @@ typedef struct {
     long native;
     enum ftc_native_lock native_lock;                  /* what it waits for is one */
     int in_extension;                /* stopped within C code: stays attached, and cannot be unwound */
+    const void *awaits;              /* a condition or barrier, since that one came; it was given to it */
+    long since;
+    int given;
+    int c_thread;                    /* C code has made it: native_threads.c */
     int in_lobby;                    /* it has come back from outside, and waits there, not for `go` */
     const PyObject *handle;          /* the _ThreadHandle of a thread that the code under test started; not owned */
     ftc_open open[FTC_OPEN];
@@ -185,6 +190,7 @@ extern atomic_ullong ftc_gate;       /* a token, or one of: */
 enum { FTC_NOBODY, FTC_BUSY, FTC_PARKED };
 
 void ftc_sit(ftc_worker *me);        /* the calling thread is this worker from now on, and in the scheduler */
+void ftc_sit_in_c(ftc_worker *me);    /* the same on a thread that the interpreter does not know */
 void ftc_stand_up(void);
 int ftc_come_back(ftc_seat *my);
 int ftc_come_back_as_is(ftc_seat *my);                /* neither detaches nor raises: for C code */
@@ -218,6 +224,7 @@ ftc_exit(void)
 }
 
 void ftc_admit(void);                /* those who have come back from outside can run */
+int ftc_anybody_back(void);          /* somebody has come back and was not admitted yet */
 void ftc_wake(int to);               /* hands it the token */
 void ftc_park(void);                 /* there is nobody to hand it to but those who are outside */
 void ftc_let_real_time_pass(void);

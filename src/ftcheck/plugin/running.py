@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import inspect
 import sys
+import traceback
 import types
 import unittest
 import zlib
@@ -245,7 +246,11 @@ class ConcurrentRun:
             assert self.coverage is not None
             where = "" if group.phase == "body" else f" in {group.phase}"
             chain.append((blank, None, f"--- {how_often((group,), self.coverage)}{where} ---"))
-            rendered = render(pytest.ExceptionInfo.from_exception(failure.exception))
+            rendered: str | TerminalRepr
+            if failure.exception.__traceback__ is None:  # a builtin was the body of a thread, and has raised it
+                rendered = "".join(traceback.format_exception(failure.exception)).rstrip()
+            else:
+                rendered = render(pytest.ExceptionInfo.from_exception(failure.exception))
             if isinstance(rendered, ExceptionChainRepr):
                 chain.extend(rendered.chain)
             else:

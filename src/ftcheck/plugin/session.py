@@ -306,7 +306,7 @@ class SessionPlugin:
         whole, concurrent = call.excinfo, node.stash.get(_RUN, None)
         found = concurrent is not None and concurrent.finding is not None and call.when == "call"
         if found and whole is not None and isinstance(whole.value, BaseExceptionGroup):
-            call.excinfo = pytest.ExceptionInfo.from_exception(whole.value.exceptions[0])
+            call.excinfo = _info_of(whole.value.exceptions[0])
         try:
             return (yield)
         finally:
@@ -355,6 +355,16 @@ def _module_of(item: pytest.Item) -> str:
     return item.nodeid if module is None else module.nodeid
 
 
+def _info_of(exception: BaseException) -> pytest.ExceptionInfo[BaseException]:
+    """Also of what has no traceback: a builtin was the body of a thread, and has raised it."""
+    if exception.__traceback__ is None:
+        try:
+            raise exception
+        except BaseException:  # it has one now
+            pass
+    return pytest.ExceptionInfo.from_exception(exception)
+
+
 def _unwrap_for_xfail(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """``xfail(raises=X)`` looks at the exception's type: a group whose every leaf is an X is an X to it."""
     if call.excinfo is None or not isinstance(call.excinfo.value, BaseExceptionGroup):
@@ -363,7 +373,7 @@ def _unwrap_for_xfail(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         raises = mark.kwargs.get("raises")
         leaves = leaves_of(call.excinfo.value)
         if isinstance(raises, (type, tuple)) and all(isinstance(leaf, raises) for leaf in leaves):
-            call.excinfo = pytest.ExceptionInfo.from_exception(leaves[0])
+            call.excinfo = _info_of(leaves[0])
             return
 
 
