@@ -10,7 +10,7 @@
  * in a round.  When the next random one is, is drawn when the last one was.  The distance is uniform, from one to twice its mean.
  *
  * A *hold* is as long as what the others do.  What is done once a round only, at its beginning say, has one chance in each; and
- * what it has to overlap with may come milliseconds later.  So in every other round half of the threads are drawn to be slow.  A
+ * what it has to overlap with may come milliseconds later.  So in every other round one half of the threads is drawn to be slow.  A
  * slow one stops once, where it comes to a place for the first time in the round: at the very first such place, or at any of
  * them.  It goes on when no other thread has got on for a while, or when it has waited for very long; one in four goes on
  * earlier, after a number of borders of the others that is drawn.  So a round takes at most as long as if its threads ran one
@@ -54,12 +54,37 @@ ftc_set_delays(double rate, long longest, uint64_t with_seed)
 }
 
 static uint64_t
-draw(ftc_watcher *me)                                  /* splitmix64, as in policy.c */
+mix(uint64_t z)                                        /* splitmix64, as in policy.c */
 {
-    uint64_t z = me->random += 0x9E3779B97F4A7C15u;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);
+}
+
+static uint64_t
+draw(ftc_watcher *me)
+{
+    return mix(me->random += 0x9E3779B97F4A7C15u);
+}
+
+/* Which half that is, is drawn for the round, by the numbers at the ends of the labels: two threads with numbers that follow each
+ * other are never both slow, nor both fast.  Who has no number draws for itself. */
+static int
+is_of_the_slow_half(const char *label, uint64_t round, uint64_t drawn)
+{
+    size_t length = strlen(label), digits = length;
+    unsigned number = 0;
+    while (digits > 0 && label[digits - 1] >= '0' && label[digits - 1] <= '9') {
+        digits--;
+    }
+    if (digits == length) {
+        return drawn & 1;
+    }
+    for (size_t i = digits; i < length; i++) {
+        number = number * 10 + (unsigned)(label[i] - '0');
+    }
+    uint64_t half = mix(seed + (round + 1) * 0x9E3779B97F4A7C15u);
+    return (__builtin_popcount(number & (1 | (half >> 1 & 6))) ^ (int)half) & 1;
 }
 
 /* Threads that are not ours are all called the same, and know of no round: those are numbered. */
@@ -79,7 +104,8 @@ ftc_seed_watcher(ftc_watcher *me)
     me->firsts = 0;
     uint64_t how = draw(me);
     uint32_t most = __atomic_load_n(&most_firsts, __ATOMIC_RELAXED);
-    me->stops_at = !(how & round & 1) ? UINT32_MAX : how & 2 || most == 0 ? 0 : (uint32_t)((how >> 32) % most);
+    int is_slow = round & 1 && is_of_the_slow_half(me->label, round, how);
+    me->stops_at = !is_slow ? UINT32_MAX : how & 2 || most == 0 ? 0 : (uint32_t)((how >> 32) % most);
 }
 
 void
