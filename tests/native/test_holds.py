@@ -1,0 +1,55 @@
+"""Threads are held, so that a race shows that can happen once in a round."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.native.snippets import COMPILERS, build, watched_here
+
+pytestmark = watched_here
+
+ROUNDS = 80
+"""Every other one holds one of the two threads, where it first comes or, as often, at one of a few places. In the first of
+these it is found: so the probability that it is not, is below 2 ** -40."""
+ONCE = """
+static PyObject *volatile made;
+static PyObject *make(void)
+{
+    PyObject *list = PyList_New(0);
+    for (int i = 0; list != NULL && i < 200; i++) { PyList_Append(list, Py_None); }
+    return list;
+}
+static void once(void) { if (made == NULL) { made = make(); } }
+static void left(void) { once(); }
+static void right(void) { once(); }
+#define MORE {"forget", call_forget, METH_NOARGS, NULL},
+static PyObject *call_forget(PyObject *module, PyObject *none)
+{ PyObject *old = made; made = NULL; Py_XDECREF(old); Py_RETURN_NONE; }
+"""
+TEST = f"""
+import ftcheck, pytest, snippet
+
+@pytest.mark.ftcheck(rounds={ROUNDS})
+def test_it():
+    snippet.forget()
+    ftcheck.concurrently(snippet.left, snippet.right)
+"""
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_what_is_made_once_a_round_is_made_twice(tmp_path, cc):
+    build(tmp_path, ONCE, cc=cc)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_it.py").write_text(TEST)
+    words = ["-n0", "-q", "-p", "no:cacheprovider", "--ftcheck", "--ftcheck-seed=1", "--ftcheck-json=report.json"]
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    subprocess.run(
+        [sys.executable, "-m", "pytest", *words], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
+        capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [one["verdict"] for one in report["findings"]] == ["data race"], report
+    assert "data race of made" in report["findings"][0]["detail"]
