@@ -10,7 +10,7 @@
  *   accesses.c    the detector: two accesses, one of them writes, and nothing has ordered them
  *   delays.c      who waits before an access, and how long
  *   shadow.c      its memory: the last accesses to each eight bytes
- *   watchers.c    threads that access, and the order of what they do: vector clocks
+ *   watchers.c    threads that access, and the order of what they do; vectors.c the clocks of atomic variables
  *   contexts.c    call stacks as numbers
  *   modules.c     finds the extensions that call us
  *   imports.c     replaces the functions that they import
@@ -20,6 +20,8 @@
  *   wrapped.c     what it is replaced by where something is
  *   strict.c      the strict rule, by which borders order nothing
  *   sync.c        functions by which threads synchronise, besides locks
+ *   begun.c       those that begin threads, and join them
+ *   taking.c      those that take memory
  *   handover.c    locks and queues of Python
  *   held.c        the locks that a thread holds
  *   stuck.c       those that the threads of a deadlock hold
@@ -167,7 +169,12 @@ void ftc_forget_taken(ftc_taken *known);
 /* --- thunks.c, wrapped.c, indirect.c ---------------------------------------------------------------------- */
 
 void *ftc_thunk_for(void *function);                   /* NULL: no memory */
+/* What stands in for a function of this name.  `real`: where the function is kept, which comes with who needs it. */
+typedef struct { const char *name; void (*wrapper)(void); void **real; } ftc_wrapper;
+void *ftc_wrapper_in(const ftc_wrapper *table, size_t count, const char *name, void *real);      /* NULL: nothing does */
 void *ftc_sync_wrapper_for(const char *name, void *real);            /* sync.c; NULL: it orders nothing by itself */
+void *ftc_begun_wrapper_for(const char *name, void *real);           /* begun.c */
+void *ftc_taking_wrapper_for(const char *name, void *real);          /* taking.c */
 int ftc_is_thunk(const void *address);
 void ftc_close_thunks(void);         /* they can be called now */
 void *ftc_wrapper_for(const char *name, void *real);   /* NULL: there is none */

@@ -187,6 +187,23 @@ static const struct { const char *name; function wrapper; } wrappers[] = {
     {"PyBytes_FromString", (function)bytes_of}, {"PyBytes_FromStringAndSize", (function)bytes_of_size},
 };
 
+/* Where there are two functions of a name, the other one is a border only. */
+void *
+ftc_wrapper_in(const ftc_wrapper *table, size_t count, const char *name, void *real)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            void *wrapper = (void *)table[i].wrapper, **kept = table[i].real;
+            if (kept == NULL || real == wrapper) {
+                return wrapper;
+            }
+            *kept = *kept == NULL ? real : *kept;
+            return *kept == real ? wrapper : NULL;
+        }
+    }
+    return NULL;
+}
+
 void *
 ftc_wrapper_for(const char *name, void *real)
 {
@@ -201,7 +218,9 @@ ftc_wrapper_for(const char *name, void *real)
     void *waiting = ftc_waiting_wrapper_for(name, real);
     void *lock = waiting != NULL ? waiting : ftc_lock_wrapper_for(name);
     void *sync = lock != NULL ? lock : ftc_sync_wrapper_for(name, real);
-    return sync != NULL ? sync : ftc_heap_wrapper_for(name, real);
+    void *begun = sync != NULL ? sync : ftc_begun_wrapper_for(name, real);
+    void *taking = begun != NULL ? begun : ftc_taking_wrapper_for(name, real);
+    return taking != NULL ? taking : ftc_heap_wrapper_for(name, real);
 }
 
 /* Pure functions (_ZGV...: those of vectors), and what the compiler calls in a way of its own.  What leaves a function by an
