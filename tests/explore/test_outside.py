@@ -220,7 +220,11 @@ def test_a_daemon_that_stays_outside_is_left_behind(control, pair):
     for run in runs:
         if run.uncontrolled:
             ended.acquire()
-    assert with_control.run(program, Attempt("plan", [])).ending is Ending.COMPLETE
+    last = with_control.run(program, Attempt("plan", []))
+    assert last.ending is Ending.COMPLETE
+    right.send(b"x" * 5)
+    if last.uncontrolled:
+        ended.acquire()
 
 
 def test_a_body_that_stays_outside_is_given_up_with_the_run(control, pair):

@@ -186,7 +186,8 @@ ftc_native_stop(int kind, uintptr_t address, size_t size, uintptr_t pc)
     if (ftc_native_enter() == 0) {
         uint32_t number = number_of(pc);
         uintptr_t last = address + size - 1;
-        ftc_op op = {.kind = kind, .object = address & ~(uintptr_t)7, .key = FTC_WHOLE, .place = (uintptr_t)places[number].place};
+        ftc_op op = {.kind = kind, .object = address & ~(uintptr_t)7, .key = FTC_WHOLE, .also_key = address,
+                     .place = (uintptr_t)places[number].place};
         if (size > 0 && size <= 4 && (address & ~(uintptr_t)3) == (last & ~(uintptr_t)3)) {
             op.key = (address & ~(uintptr_t)3) | 1;    /* one half of these eight bytes: many fields are that large */
         }

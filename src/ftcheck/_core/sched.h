@@ -66,7 +66,8 @@ typedef struct {
     int typed;                       /* one call of a builtin, which is atomic: list.append(x); 2: it tells nothing back */
     uintptr_t object;                /* its address */
     uintptr_t key;                   /* an attribute's name, the hash of an item's key; FTC_WHOLE: all of the object */
-    uintptr_t also, also_key;        /* something that is read besides: the class on which an attribute was found, the
+    uintptr_t also, also_key;        /* (in C code, where `also` is 0: the address itself)
+                                      * something that is read besides: the class on which an attribute was found, the
                                       * container that an iterator walks, another argument of a call */
     int also_writes;                 /* it is not only read */
     uintptr_t item;                  /* obj[key]: the hash of the key, also where `key` has to be FTC_WHOLE; 0: not known */

@@ -105,7 +105,11 @@ ftc_await_strangers(void)
     PyObject *raised = PyErr_GetRaisedException();
     int64_t began = ftc_now(), nearest = ftc_nearest_deadline();
     int found = let_go_on();
-    while (!found && ask()) {
+    while (!found) {
+        if (!ask()) {
+            found = let_go_on();                       /* who was there has given it back in between, and gone */
+            break;
+        }
         int64_t patience = vain > 0 || nearest != INT64_MAX ? LESS : PATIENCE;
         if (ftc_now() - began > patience * 1000000) {
             vain++;

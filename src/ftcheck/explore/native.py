@@ -98,7 +98,7 @@ class NativeReader:
         for path, offset, _ in self._places.values():
             wanted.setdefault(path, set()).add(offset)
         self._lines = {path: symbols.lines(path, offsets) for path, offsets in wanted.items()}
-        self._locks = {one.object for one in operations if one.code is None and one.kind in LOCKING}
+        self._locks = {one.object & ADDRESS for one in operations if one.code is None and one.kind in LOCKING}
         self._names: dict[tuple[int, int], str] = {}
         self._spots: dict[tuple[int, int, int, int], Spot] = {}
         self._numbers = {sort: itertools.count(1) for sort in (_MEMORY, _LOCK)}
@@ -108,7 +108,7 @@ class NativeReader:
         at = self._places.get(one.offset) if one.code is None else None
         if at is None:
             return None
-        asked = (one.offset, one.object, one.key, one.kind)
+        asked = (one.offset, one.object, one.also_key, one.kind)
         if asked not in self._spots:
             self._spots[asked] = self._read(one, at)
         return self._spots[asked]
@@ -123,25 +123,22 @@ class NativeReader:
 
     def _name(self, one: Operation) -> str:
         """What it accesses: a static variable, or one of the places in memory, which are numbered."""
-        what = (one.object, 0 if one.object in self._locks else one.key)
+        exact = one.object if one.kind in LOCKING else one.also_key
+        what = (one.object >> _BITS, exact & ADDRESS)
         if what not in self._names:
-            half, eight = one.key & ~3 & ADDRESS, one.object & ADDRESS
-            known = variable_at(half, 4) if half else variable_at(eight, 8)
-            sort = _LOCK if one.object in self._locks else _MEMORY
-            self._names[what] = known or f"{sort}{next(self._numbers[sort])}"
+            sort = _LOCK if what[1] in self._locks else _MEMORY
+            self._names[what] = variable_at(what[1]) or f"{sort}{next(self._numbers[sort])}"
         return self._names[what]
 
 
 _HEADERS = sysconfig.get_path("include") + os.sep
 _MEMORY, _LOCK = "memory#", "lock#"
-ADDRESS = (1 << 48) - 1
+_BITS = 48
+ADDRESS = (1 << _BITS) - 1
 """What is above is the number of the object that has this address (``_core/reborn.c``)."""
 
 
-def variable_at(address: int, size: int) -> str:
-    """The static variable of an extension that lies within so many bytes from this address on; empty: none."""
+def variable_at(address: int) -> str:
+    """The static variable of an extension in which this address lies; empty: none."""
     module = _core.native_module(address)
-    if module is None:
-        return ""
-    path, offset = module
-    return next(filter(None, (symbols.variable(path, offset + byte) for byte in range(size))), "")
+    return "" if module is None else symbols.variable(*module)
