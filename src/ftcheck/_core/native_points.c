@@ -22,6 +22,8 @@
 #define PLACES 16384                 /* instructions that are told apart; those beyond are one */
 #define IDLE 200                     /* relaxed loads without anything else, and it is taken for a loop that waits */
 
+#define AWAITED 16                   /* variables that are waited for in a loop, and known */
+
 int ftc_native_exploring;
 static struct { uintptr_t pc; uint32_t number; } slots[2 * PLACES];
 static struct { uint64_t place; uint32_t hot; const void *function; } places[PLACES]; /* 0: those beyond; what is called there */
@@ -31,6 +33,8 @@ long ftc_native_passed;
 static long runs_of_search;          /* in the first one it is not known yet what is shared: all is noted */
 static uint32_t last_search;
 static _Thread_local int idle FTC_NEAR;
+static uintptr_t awaited[AWAITED];   /* the last ones, in this run */
+static unsigned awaited_next;
 
 /* Touched by who has the token only. */
 static uint32_t
@@ -196,6 +200,26 @@ ftc_native_stop(int kind, uintptr_t address, size_t size, uintptr_t pc)
     }
 }
 
+/* What somebody has waited for in a loop of relaxed loads: there to write it is a point as well. */
+static int
+is_awaited(uintptr_t address)
+{
+    for (int i = 0; i < AWAITED; i++) {
+        if (awaited[i] == address) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void
+note_awaited(uintptr_t address)
+{
+    if (!is_awaited(address)) {
+        awaited[awaited_next++ % AWAITED] = address;
+    }
+}
+
 void
 ftc_native_point(uintptr_t address, size_t size, int flags, uintptr_t pc)
 {
@@ -204,9 +228,10 @@ ftc_native_point(uintptr_t address, size_t size, int flags, uintptr_t pc)
         return;
     }
     if (flags & FTC_RELAXED) {
-        if (flags & FTC_WRITES || ++idle < IDLE) {
+        if (flags & FTC_WRITES ? !is_awaited(address) : ++idle < IDLE) {
             return;
         }
+        note_awaited(address);
     }
     idle = 0;
     int before = errno;
@@ -239,6 +264,8 @@ ftc_native_explore(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     }
     ftc_native_passed = 0;
     ftc_forget_stuck();
+    memset(awaited, 0, sizeof awaited);                /* a replay has to find the same points */
+    awaited_next = 0;
     runs_of_search = last_search == ftc_this_search() ? runs_of_search + 1 : 1;
     last_search = ftc_this_search();
     ftc_native_calls_init();
