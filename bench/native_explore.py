@@ -124,13 +124,17 @@ def schedules(finding: dict[str, Any]) -> int | None:
     return int(match[1]) if match else None
 
 
+def scope_of(verdict: str, names: Iterable[str]) -> list[str]:
+    """The option for samples that are Python modules beside their extension: these are no part of the test's folder."""
+    in_python = [f"{verdict}_{name}" for name in names if (SAMPLES / verdict / name / f"{verdict}_{name}.py").exists()]
+    return [f"--ftcheck-scope={','.join(in_python)}"] if in_python else []
+
+
 def explore(built: Path, verdict: str, names: Iterable[str], seed: int) -> dict[str, dict[str, Any]]:
     """Explore samples once; the findings by name."""
     with tempfile.TemporaryDirectory() as work:
         write_tests(Path(work), verdict, names, None)
-        in_python = [f"{verdict}_{name}" for name in names if (SAMPLES / verdict / name / f"{verdict}_{name}.py").exists()]
-        scope = [f"--ftcheck-scope={','.join(in_python)}"] if in_python else []
-        return findings(report_of(Path(work), built, "--ftcheck", f"--ftcheck-seed={seed}", *scope))
+        return findings(report_of(Path(work), built, "--ftcheck", f"--ftcheck-seed={seed}", *scope_of(verdict, names)))
 
 
 def replay(folder: Path, built: Path, hash_seed: int) -> dict[str, str]:
@@ -138,7 +142,8 @@ def replay(folder: Path, built: Path, hash_seed: int) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as work:
         for file in folder.iterdir():
             (Path(work) / file.name).write_bytes(file.read_bytes())
-        report = report_of(Path(work), built, "--ftcheck-marked", "-n", "1", hash_seed=str(hash_seed))
+        scope = scope_of("unsafe", (file.stem.removeprefix("test_unsafe_") for file in folder.glob("test_*.py")))
+        report = report_of(Path(work), built, "--ftcheck-marked", "-n", "1", *scope, hash_seed=str(hash_seed))
     return {name: one["headline"] for name, one in findings(report).items()}
 
 
