@@ -74,6 +74,7 @@ void ftc_native_settle(void);        /* what was written last has been written b
 void ftc_native_wrote_nothing(void); /* the atomic operation has found another value than it was to replace */
 uint64_t ftc_place_of_offset(int offset);
 int ftc_offset_of(uintptr_t pc);     /* the other way round */
+int ftc_native_is_managed(void);     /* the calling thread is a worker of a run that looks into extensions, and not in the scheduler */
 int ftc_native_enter(void);          /* like ftc_enter(), but it neither detaches nor raises */
 void ftc_native_stop(int kind, uintptr_t object, size_t size, uintptr_t pc);         /* a point, of an operation on this */
 

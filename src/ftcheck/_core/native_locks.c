@@ -117,16 +117,10 @@ ftc_native_refresh(ftc_worker *me, int leaves)
 
 /* --- waiting --------------------------------------------------------------------------------------------------------- */
 
-static int
-is_managed(void)
-{
-    return ftc_native_exploring && ftc_my.worker != NULL && ftc_my.inside == 0;
-}
-
 int
 ftc_native_await(enum ftc_native_lock kind, void *lock, const void *function, uintptr_t pc)
 {
-    if (!is_managed()) {
+    if (!ftc_native_is_managed()) {
         return 1;
     }
     int before = errno;

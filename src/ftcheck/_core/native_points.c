@@ -80,6 +80,12 @@ ftc_place_of_offset(int offset)
     return number > 0 && number < PLACES ? places[number].place : 0;
 }
 
+int
+ftc_native_is_managed(void)
+{
+    return ftc_native_exploring && ftc_my.worker != NULL && ftc_my.inside == 0;
+}
+
 /* Like ftc_enter(), but it stays attached, or detached, as it is. */
 int
 ftc_native_enter(void)

@@ -1,7 +1,7 @@
 /* Threads that C code makes itself, under the explorer.
  *
  * Who makes one, with pthread_create(), thrd_create() or std::thread, and who joins it, calls what stands in for these functions
- * (sync.c).  The thread is one of the run's then, as if Python had started it: it waits for its first turn before it does anything,
+ * (begun.c).  The thread is one of the run's then, as if Python had started it: it waits for its first turn before it does anything,
  * stops at its accesses, and hands the token on at its end.  It has no thread state of the interpreter.
  *
  * Nobody waits for its end when the test is over, as for a daemon thread: it may serve for ever.  Where it then waits outside of control,
@@ -10,15 +10,13 @@
 #include "native.h"
 #include "sched.h"
 #include <errno.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 ftc_c_thread
 ftc_c_thread_comes(void)
 {
     ftc_c_thread mine = {0};
     int before = errno;
-    if (ftc_native_exploring && ftc_my.worker != NULL && ftc_my.inside == 0 && ftc_native_enter() == 0) {
+    if (ftc_native_is_managed() && ftc_native_enter() == 0) {
         if (!ftc_the.abandoning && ftc_the.workers < FTC_MAX_WORKERS) {
             mine = (ftc_c_thread){ftc_new_worker(ftc_my.worker), ftc_the.number};
             mine.worker->background = 1;
@@ -109,7 +107,7 @@ ftc_c_thread_join(pthread_t thread)
 {
     ftc_worker *me = ftc_my.worker;
     int before = errno;
-    if (!ftc_native_exploring || me == NULL || ftc_my.inside > 0) {
+    if (!ftc_native_is_managed()) {
         return;
     }
     ftc_native_settle();

@@ -54,12 +54,6 @@ known_threads(void)
     return count + ftc_dead_man_is_there();
 }
 
-static int
-is_managed(void)
-{
-    return ftc_native_exploring && ftc_my.worker != NULL && ftc_my.inside == 0;
-}
-
 /* Those who wait for this and were not told to go on. */
 static uint64_t
 waiting_for(const void *what)
@@ -114,7 +108,7 @@ await(ftc_worker *me, int64_t deadline)
 static ftc_worker *
 who_waits(const void *what, const void *function, uintptr_t pc)
 {
-    if (!is_managed() || ftc_the.abandoning || tasks() > known_threads()) {
+    if (!ftc_native_is_managed() || ftc_the.abandoning || tasks() > known_threads()) {
         return NULL;
     }
     ftc_native_call(FTC_WRITE, (uintptr_t)what, function, pc);
@@ -128,7 +122,7 @@ ftc_native_wait(void *condition, pthread_mutex_t *mutex, const struct timespec *
     ftc_worker *me = who_waits(condition, function, pc);
     if (me == NULL) {
         errno = before;
-        return is_managed() && ftc_the.abandoning && ++spurious <= SPURIOUS ? 0 : -1;
+        return ftc_native_is_managed() && ftc_the.abandoning && ++spurious <= SPURIOUS ? 0 : -1;
     }
     spurious = 0;
     int64_t deadline = -1;
@@ -155,7 +149,7 @@ void
 ftc_native_signal(const void *condition, int all, const void *function, uintptr_t pc)
 {
     int before = errno;
-    if (is_managed() && !ftc_the.abandoning) {
+    if (ftc_native_is_managed() && !ftc_the.abandoning) {
         ftc_native_call(FTC_WRITE, (uintptr_t)condition, function, pc);
         if (ftc_my.worker != NULL && ftc_native_enter() == 0) {
             uint64_t left = waiting_for(condition);
@@ -179,7 +173,7 @@ ftc_native_barrier(const void *barrier, const void *function, uintptr_t pc)
 {
     ftc_worker *me = who_waits(barrier, function, pc);
     if (me == NULL) {
-        return is_managed() && ftc_the.abandoning && ++spurious <= SPURIOUS ? 0 : -1;
+        return ftc_native_is_managed() && ftc_the.abandoning && ++spurious <= SPURIOUS ? 0 : -1;
     }
     spurious = 0;
     uint64_t others = waiting_for(barrier);
