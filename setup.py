@@ -15,7 +15,7 @@ WATCHING = (
     *("strict", "sync", "begun", "taking", "handover", "stuck"),
 )
 FILES = (
-    *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals", "statics"),
+    *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals", "statics", "gil"),
     *(
         "sched",
         "turn",

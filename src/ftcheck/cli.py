@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 
 import ftcheck
-from ftcheck import interpreter
+from ftcheck import guard_command
 from ftcheck.native import build_command, tsan_command
 
 _DESCRIPTION = """\
@@ -38,11 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"ftcheck {ftcheck.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser(
+    doctor = commands.add_parser(
         "doctor",
-        help="say what this interpreter is, and whether it can run without the GIL",
-        description="Print the facts about this interpreter that matter here. Exit status 3: it is not free-threaded.",
+        help="say what this interpreter is, whether it can run without the GIL, and what works here",
+        description="Print the facts about this interpreter and this machine that matter here, and what to do next. "
+        "Exit status 3: the interpreter is not free-threaded.",
     )
+    doctor.add_argument("--json", action="store_true", help="print JSON instead of text")
+    guard_command.add_to(commands)
     tsan_command.add_to(commands)
     build_command.add_to(commands)
     chosen = parser.parse_args(words)
@@ -53,19 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return tsan_command.run(chosen.files, as_json=chosen.json, brief=chosen.brief, folder=chosen.modules)
     if chosen.command == "build":
         return build_command.run(chosen.what, into=chosen.into, compiler=chosen.compiler, pip_options=behind)
-    return _doctor()
+    if chosen.command == "guard":
+        return guard_command.run(chosen.action, enable=chosen.enable, disable=chosen.disable, command=behind)
+    from ftcheck import doctor as doctors  # each command imports what it needs, so that the others are quick
 
-
-def _doctor() -> int:
-    print(f"interpreter          {interpreter.describe()}")
-    print(f"executable           {sys.executable}")
-    for name in ("pytest-ftcheck", "pytest", "pytest-xdist", "hypothesis", "pytest-run-parallel"):
-        try:
-            print(f"{name:<20} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            print(f"{name:<20} not installed")
-    if not interpreter.free_threaded_build():
-        print("\nThis is a build with the GIL: Python 3.14 is not 3.14t. Code that breaks only without the GIL passes here.")
-        print("Install the free-threaded build (for example `uv python install 3.14t`) and run pytest with it.")
-        return 3
-    return 0
+    return doctors.run(chosen.json)

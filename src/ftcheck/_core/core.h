@@ -10,6 +10,7 @@
  *   builtins.c   calls something before a function that is written in C
  *   globals.c    notices that a module's function is replaced
  *   statics.c    compares static memory of other modules with what it was
+ *   gil.c        whether a module asks for the GIL
  */
 #ifndef FTCHECK_CORE_H
 #define FTCHECK_CORE_H
@@ -118,6 +119,10 @@ PyObject *ftc_before_call(PyObject *module, PyObject *args);
 PyObject *ftc_watch_globals(PyObject *module, PyObject *args);
 PyObject *ftc_unwatch_globals(PyObject *module, PyObject *dict);
 PyObject *ftc_take_replaced(PyObject *module, PyObject *ignored);
+
+/* --- gil.c ------------------------------------------------------------------------------------ */
+
+PyObject *ftc_requires_gil(PyObject *module, PyObject *other);
 
 /* --- statics.c: Linux only -------------------------------------------------------------------- */
 

@@ -27,6 +27,9 @@ static PyMethodDef methods[] = {
     {"take_replaced", ftc_take_replaced, METH_NOARGS,
      "take_replaced()\n--\n\n(dict, name, what was there) of each replacement since the last call, the oldest first;\n"
      "(dict, name) of each name that is new."},
+    {"requires_gil", ftc_requires_gil, METH_O,
+     "requires_gil(module, /)\n--\n\nWhether this module, when it is loaded, makes the interpreter turn the GIL on.\n"
+     "None: this build cannot be asked."},
     {"unwatch_fatal_signals", ftc_unwatch_fatal_signals, METH_NOARGS,
      "unwatch_fatal_signals()\n--\n\nPut the handlers back that were there before."},
     {"watch_code", ftc_watch_code, METH_VARARGS,

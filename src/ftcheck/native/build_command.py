@@ -52,8 +52,8 @@ def add_to(commands: _Commands) -> None:
 
 
 def apart(words: list[str]) -> tuple[list[str], list[str]]:
-    """What is for us, and what is behind ``--`` and for pip."""
-    if words[:1] != ["build"] or "--" not in words:
+    """What is for us, and what is behind ``--`` and for another program: pip, or the one that is to be run."""
+    if words[:1] not in (["build"], ["guard"], ["select"]) or "--" not in words:
         return words, []
     at = words.index("--")
     return words[:at], words[at + 1 :]

@@ -75,7 +75,7 @@ class SessionPlugin:
         """Look at how things stand before the first test: threads, and the GIL."""
         if interpreter.free_threaded_build() and interpreter.gil_enabled() and not interpreter.gil_forced():
             # Before any test file: a plugin, a conftest.py, or a module that was imported at the start.
-            self._gil_at_collection[""] = self._gil.take() or GilEvent(interpreter.who_needs_the_gil())
+            self._gil_at_collection[""] = self._gil.take() or GilEvent(interpreter.asking())
         self._gil.install()
         watch.begin(self._guard.races_file if self._guard is not None else None)
         if self._guard is not None:
