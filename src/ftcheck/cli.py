@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import ftcheck
-from ftcheck import guard_command
+from ftcheck import guard_command, select_command
 from ftcheck.native import build_command, tsan_command
 
 _DESCRIPTION = """\
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     doctor.add_argument("--json", action="store_true", help="print JSON instead of text")
     guard_command.add_to(commands)
+    select_command.add_to(commands)
     tsan_command.add_to(commands)
     build_command.add_to(commands)
     chosen = parser.parse_args(words)
@@ -57,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return build_command.run(chosen.what, into=chosen.into, compiler=chosen.compiler, pip_options=behind)
     if chosen.command == "guard":
         return guard_command.run(chosen.action, enable=chosen.enable, disable=chosen.disable, command=behind)
+    if chosen.command == "select":
+        wanted = [chosen.prefer, *(chosen.fallback or ["3.14"])]
+        return select_command.run(wanted, timeout=chosen.timeout, json_file=chosen.json, command=behind)
     from ftcheck import doctor as doctors  # each command imports what it needs, so that the others are quick
 
     return doctors.run(chosen.json)

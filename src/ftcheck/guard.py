@@ -30,8 +30,8 @@ VARIABLE = "FTCHECK_GUARD"
 EXIT_STATUS = 3
 """Of a program that ``exit`` has ended."""
 _FORCED: dict[int, str] = {
-    "1": "PYTHON_GIL=1 (or -X gil=1) has the GIL on all the time",
-    "0": "PYTHON_GIL=0 (or -X gil=0) keeps the GIL off",
+    1: "PYTHON_GIL=1 (or -X gil=1) has the GIL on all the time",
+    0: "PYTHON_GIL=0 (or -X gil=0) keeps the GIL off",
 }
 
 
