@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import ftcheck
 from ftcheck import guard_command, select_command
+from ftcheck.audit import record_command
 from ftcheck.native import build_command, tsan_command
 
 _DESCRIPTION = """\
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor.add_argument("--json", action="store_true", help="print JSON instead of text")
     guard_command.add_to(commands)
     select_command.add_to(commands)
+    record_command.add_to(commands)
     tsan_command.add_to(commands)
     build_command.add_to(commands)
     chosen = parser.parse_args(words)
@@ -61,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "select":
         wanted = [chosen.prefer, *(chosen.fallback or ["3.14"])]
         return select_command.run(wanted, timeout=chosen.timeout, json_file=chosen.json, command=behind)
+    if chosen.command == "record":
+        return record_command.run_record(chosen.file, chosen.python, chosen.probe)
+    if chosen.command == "diff":
+        return record_command.run_diff(chosen.a, chosen.b, chosen.json)
     from ftcheck import doctor as doctors  # each command imports what it needs, so that the others are quick
 
     return doctors.run(chosen.json)
