@@ -63,6 +63,7 @@ class Coverage:
     :param gil: whether the GIL was on at the end, so that bodies took turns instead of running in parallel.
     :param interleavings: of the controlled engine, whose rounds are schedules; None: the threads ran really in parallel.
     :param watched: what was looked at within extensions, and what was not, in words; empty: there was none to look at.
+    :param interpreters: that ran the test at the same time, in place of threads; 0: threads did.
     :param possible: what the strict rule has found in extensions besides data races; None: it was not asked for, or there
         was no extension to look at.
     """
@@ -77,6 +78,7 @@ class Coverage:
     gil: bool = False
     interleavings: Interleavings | None = None
     watched: tuple[str, ...] = ()
+    interpreters: int = 0
     possible: PossibleRaces | None = None
 
     @property
@@ -88,7 +90,8 @@ class Coverage:
     def _run(self) -> str:
         if self.interleavings is not None:
             return self._explored(self.interleavings)
-        parts = [counted(self.threads, "thread"), counted(self.rounds, "round"), f"{self.overlapped} overlapped"]
+        who = counted(self.interpreters, "interpreter") if self.interpreters else counted(self.threads, "thread")
+        parts = [who, counted(self.rounds, "round"), f"{self.overlapped} overlapped"]
         if self.limit == "seconds":
             parts.append("time budget reached")
         if self.gil:

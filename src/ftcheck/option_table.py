@@ -60,6 +60,13 @@ def _whole(value: Any) -> int:
         raise ValueError("a whole number") from None
 
 
+def _interpreters(value: Any) -> int:
+    number = _whole(value)
+    if not 2 <= number <= 64:
+        raise ValueError("a whole number from 2 to 64")
+    return number
+
+
 def _rounds(value: Any) -> int:
     number = _whole(value)
     if number < 1:
@@ -185,6 +192,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("races", "yes|no", False, "explore, and list the pairs of accesses that nothing orders (candidates for races), "
            "and whether reversing them broke the test's check", _flag, flag=True),
     Option("replay", "TOKEN", None, "run the one interleaving that this token stands for", _token),
+    Option("interpreters", "N", None, "run the test in N interpreters of one process at the same time, instead of in "
+           "threads: which modules refuse, what leaks from one to another, what crashes", _interpreters),
     Option("native", "|".join(NATIVE), "overlap", "extensions built with ftcheck-cc: report accesses that nothing can have "
            "ordered (overlap), list besides as possible what no explicit synchronisation orders (strict; with explore: as "
            "overlap), or do not look (off)", _native),
@@ -230,6 +239,13 @@ def refuse_contradictions(values: Mapping[str, Any], where: str) -> None:
         raise SettingsError(f"{where}: races contradicts replay: one interleaving shows one order of each pair. Explore.")
     if values.get("races") and values.get("points") == "lines":
         raise SettingsError(f"{where}: races contradicts points=lines: accesses are not seen there. Use points=accesses.")
+    if values.get("interpreters"):
+        wrong = [name for name in ("explore", "races", "replay", "threads", "share", "noise") if values.get(name)]
+        if wrong:
+            raise SettingsError(
+                f"{where}: interpreters contradicts {', '.join(wrong)}: in each interpreter one thread runs the test, and "
+                "they share no Python object."
+            )
     controlled = next((name for name in ("explore", "races", "replay") if values.get(name)), "")
     if controlled and values.get("noise"):
         raise SettingsError(f"{where}: {controlled} contradicts noise: a controlled interleaving has no random delays.")

@@ -33,6 +33,7 @@ class Settings:
     :param scope: installed packages whose code is explored as well as the project's own.
     :param races: with explore: list the pairs of accesses that nothing orders.
     :param replay: the token of the one interleaving to run, or None.
+    :param interpreters: run it in so many interpreters at the same time, instead of in threads; None: in threads.
     :param native: by which rule accesses in extensions are ordered: ``"overlap"`` or ``"strict"``; ``"off"``: they are not
         looked at.
     """
@@ -51,6 +52,7 @@ class Settings:
     scope: tuple[str, ...] = ()
     races: bool = False
     replay: str | None = None
+    interpreters: int | None = None
     native: str = "overlap"
 
     def shares(self, fixture: str) -> bool:
@@ -105,6 +107,8 @@ def command_line(settings: Settings, untyped: Settings | None = None) -> list[st
         words.append("--ftcheck-scope=" + ",".join(settings.scope))
     if settings.explore and (settings.races or plain.races):
         words.append("--ftcheck-races" if settings.races else "--ftcheck-races=no")
+    if settings.interpreters is not None and settings.interpreters != plain.interpreters:
+        words.append(f"--ftcheck-interpreters={settings.interpreters}")
     if settings.noise or plain.noise:
         words.append(f"--ftcheck-noise={_number(settings.noise)}")
     if settings.native != plain.native:

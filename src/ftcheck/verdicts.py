@@ -191,6 +191,8 @@ class Finding:
         """Whether it makes sense to run the test again to see if this relies on the GIL."""
         if self.coverage is not None and self.coverage.interleavings is not None:
             return False  # found under control, where it does not matter
+        if self.coverage is not None and self.coverage.interpreters:
+            return False  # each interpreter has a GIL of its own: with or without, they run in parallel
         return len(self.tests) == 1 and self.verdict.rank <= Verdict.ERROR.rank and self.phase not in ("start", "collection")
 
     @property

@@ -78,10 +78,14 @@ class StaticWatch:
 
     :param names: names and patterns of the modules (:mod:`ftcheck.native.chosen`).
     :param process: a name of this process that is its own.
+    :param loaded: in place of :func:`ftcheck.native.chosen.loaded`: which of them are in this process, where that is not
+        known to this interpreter.
     """
 
-    def __init__(self, names: Sequence[str], process: str) -> None:
-        self._names, self._process = names, process
+    def __init__(
+        self, names: Sequence[str], process: str, loaded: Callable[[Sequence[str], object], dict[str, str]] | None = None
+    ) -> None:
+        self._names, self._process, self._loaded = names, process, loaded
         self._lock = threading.RLock()
         self._known: dict[str, tuple[str, ...]] = {}
         self._seen_modules: frozenset[str] = frozenset()
@@ -118,10 +122,10 @@ class StaticWatch:
         :param finished: a module whose import is all but over; of the others that are being imported, it is not.
         """
         with self._lock:
-            if finished is None and len(sys.modules) == self._modules:
+            if finished is None and self._loaded is None and len(sys.modules) == self._modules:
                 return  # an import in between has told us itself
             self._modules = len(sys.modules)
-            wanted = chosen.loaded(self._names, finished)
+            wanted = (self._loaded or chosen.loaded)(self._names, finished)
             if wanted.keys() <= self._seen_modules:
                 return
             self._seen_modules = frozenset(wanted)

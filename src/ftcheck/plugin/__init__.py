@@ -18,6 +18,7 @@ A run has one process that prints and one or more that run tests. Without isolat
 ``exploring.py``        one test, explored
 ``exploring_skips.py``  skips and other ends that are no failures, in one that is explored
 ``exploring_given.py``  Hypothesis tests, explored
+``interpreting.py``     one test, in several interpreters
 ``given.py``            Hypothesis tests: what is found once is found
 ``drawn.py``            Hypothesis tests that draw interleavings
 ``watches.py``          what must not be done by two threads at a time, watched

@@ -96,6 +96,9 @@ class ConcurrentRun:
         if parameters.why_alone:
             self._run_alone(subject, parameters.why_alone)
             return
+        if self.settings.interpreters is not None:
+            self._in_interpreters(subject)
+            return
         if self.settings.explore or self.settings.replay:
             self._explore(subject, output)
             return
@@ -170,6 +173,25 @@ class ConcurrentRun:
                 )
                 self.finding = self._with_races(self.finding)
 
+    def _in_interpreters(self, subject: ItemWorkload) -> None:
+        __tracebackhide__ = True
+        from ftcheck.plugin import interpreting
+
+        seen = interpreting.run(self.item, self.settings, self._surroundings.heartbeat)
+        if seen.output:
+            self.item.add_report_section("call", "output of the interpreters", seen.output)
+        if seen.alone:
+            self._run_alone(subject, seen.alone)
+            return
+        if seen.own_fault:
+            self._surroundings.heartbeat(0)
+            subject.run_alone()  # it may fail in this one as well: then that is what there is to say, with its whole report
+        self.coverage, self.finding, self.not_checked = seen.coverage, seen.finding, seen.not_checked
+        if self.finding is not None:
+            raise InterpretersError(self.finding.headline)
+        if seen.skipped:
+            raise Skipped(seen.skipped)
+
     def _run_alone(self, subject: ItemWorkload, reason: str) -> None:
         __tracebackhide__ = True
         self.not_checked = reason
@@ -235,7 +257,7 @@ class ConcurrentRun:
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> str | TerminalRepr:
         """Each kind of failure with pytest's own rendering, under a line that counts it."""
         render = types.MethodType(type(self.item).repr_failure, self.item)
-        if isinstance(excinfo.value, (DataRaceError, DeadlockError, NotRunError, StalledError)) and self.finding is not None:
+        if isinstance(excinfo.value, _TOLD) and self.finding is not None:
             return "\n\n".join(filter(None, [self.finding.headline, self.finding.detail]))
         if self.finding is None or not isinstance(excinfo.value, BaseExceptionGroup):
             plain: str | TerminalRepr = render(excinfo)
@@ -298,12 +320,20 @@ class DeadlockError(Exception):
     """An interleaving ends in a deadlock; its threads were let go."""
 
 
+class InterpretersError(Exception):
+    """In several interpreters a test does not do what it does in one."""
+
+
 class NotRunError(Exception):
     """Nothing was run, though it was asked for: a token does not fit."""
 
 
 class StalledError(Exception):
     """A round did not end, and the test could not be ended by ending its process."""
+
+
+_TOLD = (DataRaceError, DeadlockError, InterpretersError, NotRunError, StalledError)
+"""What has no traceback worth showing: the finding says what there is to say."""
 
 
 def stall_finding(nodeid: str, stall: stress.Stall, coverage: Coverage | None) -> Finding:

@@ -66,6 +66,9 @@ def plan(item: pytest.Item, run: RunOptions) -> Plan:
         return Plan(None)
     if chosen.skip is not None:
         return Plan(None, f"skip: {chosen.skip}")
+    if chosen.interpreters is not None:
+        reason = _cannot_in_interpreters(item)
+        return Plan(None, reason) if reason else Plan(chosen)
     reason = _cannot(item, run) or (theirs.why_alone if chosen.threads == 1 else "")
     if not reason and (chosen.explore or chosen.replay) and isinstance(item, Function):
         reason = asynchronous.cannot_be_explored(item)
@@ -126,6 +129,14 @@ def _parsed(mark: pytest.Mark, nodeid: str) -> dict[str, Any]:
     for package in parsed.get("scope", ()):
         folder_of(package, where)
     return parsed
+
+
+def _cannot_in_interpreters(item: pytest.Item) -> str:
+    if not isinstance(item, Function):
+        return f"items of type {type(item).__name__} cannot be run in other interpreters"
+    from ftcheck.plugin import interpreting  # only where it is asked for
+
+    return interpreting.why_not(item)
 
 
 def _cannot(item: pytest.Item, run: RunOptions) -> str:

@@ -49,9 +49,12 @@ class SummaryPlugin:
         if chosen.explore:
             number = exploring_database.schedules(self._config, chosen, exploring_database.profile(load=False))
             work = f"up to {number} controlled interleavings per test"
+        who = f"{chosen.threads} threads"
+        if chosen.interpreters is not None:
+            who = f"{chosen.interpreters} interpreters"
         if chosen.replay is not None:
             work = "one interleaving again"
-        lines.append(f"ftcheck: {chosen.threads} threads, {work}, timeout {chosen.timeout:g} s, seed {run.seed}, {where}")
+        lines.append(f"ftcheck: {who}, {work}, timeout {chosen.timeout:g} s, seed {run.seed}, {where}")
         return lines
 
     @pytest.hookimpl(optionalhook=True)

@@ -103,19 +103,27 @@ def _counts(report: RunReport) -> Table:
 
 def _coverage_of(report: RunReport) -> str:
     every = [test.coverage for test in report.tests if test.verdict is Verdict.PASSED and test.coverage]
-    explored = _explored([coverage for coverage in every if coverage.interleavings is not None])
-    passed = [coverage for coverage in every if coverage.interleavings is None]
+    parallel = [coverage for coverage in every if coverage.interleavings is None]
+    texts = [
+        _ran([coverage for coverage in parallel if not coverage.interpreters], "threads"),
+        _ran([coverage for coverage in parallel if coverage.interpreters], "interpreters"),
+        _explored([coverage for coverage in every if coverage.interleavings is not None]),
+    ]
+    return "\n".join(filter(None, texts)) or _MEANING[Verdict.PASSED]
+
+
+def _ran(passed: Sequence[Coverage], who: str) -> str:
+    """What ran really in parallel."""
     if not passed:
-        return explored or _MEANING[Verdict.PASSED]
+        return ""
     threads = Counter(coverage.threads for coverage in passed).most_common(1)[0][0]
     rounds = sum(coverage.rounds for coverage in passed)
     overlapped = sum(coverage.overlapped for coverage in passed)
     cut = sum(coverage.limit == "seconds" for coverage in passed)
     share = overlapped / max(1, rounds)
     percent = "<1%" if 0 < share < 0.01 else f"{share:.0%}"
-    text = f"nothing found in {rounds:,} rounds of {threads} threads, {percent} overlapped"
-    text = f"{text}\n({cut} of them ended by the time limit)" if cut else text
-    return f"{text}\n{explored}" if explored else text
+    text = f"nothing found in {rounds:,} rounds of {threads} {who}, {percent} overlapped"
+    return f"{text}\n({cut} of them ended by the time limit)" if cut else text
 
 
 def _explored(coverages: Sequence[Coverage]) -> str:
