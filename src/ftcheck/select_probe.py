@@ -143,7 +143,7 @@ class Walk:
             if found.origin and found.origin.endswith((".py", ".pyw")):
                 package = whole if found.submodule_search_locations is not None else whole.rpartition(".")[0]
                 self.file(found.origin, package, required)
-            path = found.submodule_search_locations
+            path = _folders(found)
             if path is None and number < len(parts):
                 return False
         return True
@@ -164,15 +164,15 @@ class Walk:
                 found = importlib.machinery.PathFinder.find_spec(".".join(parts[:number]), path)
             except Exception:
                 return False
-            if found is None or (found.submodule_search_locations is None and number < len(parts)):
+            path = _folders(found) if found is not None else None
+            if found is None or (path is None and number < len(parts)):
                 return False
-            path = found.submodule_search_locations
         return found is not None
 
     def _is_own(self, spec: Any) -> bool:
         if isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
             return False
-        where = spec.origin if spec.has_location else next(iter(spec.submodule_search_locations or ()), "")
+        where = spec.origin if spec.has_location else next(iter(_folders(spec) or ()), "")
         whole = os.path.realpath(where) + os.sep if where else ""
         return bool(where) and not any(whole.startswith(folder) for folder in self._not_own)
 
@@ -182,6 +182,17 @@ class Walk:
             self.wanted[one.module] = one
         elif one.required and not known.required:
             known.required, known.place = True, one.place
+
+
+def _folders(spec: Any) -> list[str] | None:
+    """Where the modules of a package are. One without __init__.py looks for its parent in sys.modules, to keep up to date."""
+    found = spec.submodule_search_locations
+    if found is None:
+        return None
+    try:
+        return list(found)
+    except KeyError:
+        return list(found._path)
 
 
 def main() -> None:
@@ -235,7 +246,7 @@ def _main_of(package: str) -> str:
     path: Any = None
     for number in range(1, package.count(".") + 2):
         spec = importlib.machinery.PathFinder.find_spec(".".join(package.split(".")[:number]), path)
-        path = spec.submodule_search_locations if spec is not None else None
+        path = _folders(spec) if spec is not None else None
     for folder in path or ():
         file = os.path.join(folder, "__main__.py")
         if os.path.isfile(file):
