@@ -16,9 +16,9 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.machinery
-import importlib.util
 import json
 import os
+import pkgutil
 import sys
 import sysconfig
 from typing import Any
@@ -134,7 +134,7 @@ class Walk:
         for number in range(1, len(parts) + 1):
             whole = ".".join(parts[:number])
             try:
-                found = None if whole in sys.builtin_module_names else importlib.machinery.PathFinder.find_spec(whole, path)
+                found = None if whole in sys.builtin_module_names else find(whole, path)
             except Exception:
                 found = None
             if found is None or not self._is_own(found):
@@ -143,7 +143,7 @@ class Walk:
             if found.origin and found.origin.endswith((".py", ".pyw")):
                 package = whole if found.submodule_search_locations is not None else whole.rpartition(".")[0]
                 self.file(found.origin, package, required)
-            path = _folders(found)
+            path = found.submodule_search_locations
             if path is None and number < len(parts):
                 return False
         return True
@@ -161,10 +161,10 @@ class Walk:
         parts = name.split(".")
         for number in range(1, len(parts) + 1):
             try:
-                found = importlib.machinery.PathFinder.find_spec(".".join(parts[:number]), path)
+                found = find(".".join(parts[:number]), path)
             except Exception:
                 return False
-            path = _folders(found) if found is not None else None
+            path = found.submodule_search_locations if found is not None else None
             if found is None or (path is None and number < len(parts)):
                 return False
         return found is not None
@@ -172,7 +172,7 @@ class Walk:
     def _is_own(self, spec: Any) -> bool:
         if isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
             return False
-        where = spec.origin if spec.has_location else next(iter(_folders(spec) or ()), "")
+        where = spec.origin if spec.has_location else next(iter(spec.submodule_search_locations or ()), "")
         whole = os.path.realpath(where) + os.sep if where else ""
         return bool(where) and not any(whole.startswith(folder) for folder in self._not_own)
 
@@ -184,15 +184,23 @@ class Walk:
             known.required, known.place = True, one.place
 
 
-def _folders(spec: Any) -> list[str] | None:
-    """Where the modules of a package are. One without __init__.py looks for its parent in sys.modules, to keep up to date."""
-    found = spec.submodule_search_locations
-    if found is None:
+def find(name: str, path: list[str] | None) -> Any:
+    """Where a module would be loaded from, as the importer for folders has it; None: it is in none of these.
+
+    Not PathFinder's own method: for a package without ``__init__.py`` that asks for the parent, which is not imported.
+    """
+    portions: list[str] = []
+    for folder in sys.path if path is None else path:
+        finder = pkgutil.get_importer(folder)
+        spec = finder.find_spec(name) if finder is not None else None
+        if spec is not None and spec.loader is not None:
+            return spec
+        portions += list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not portions:
         return None
-    try:
-        return list(found)
-    except KeyError:
-        return list(found._path)
+    spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = portions
+    return spec
 
 
 def main() -> None:
@@ -245,8 +253,8 @@ def main() -> None:
 def _main_of(package: str) -> str:
     path: Any = None
     for number in range(1, package.count(".") + 2):
-        spec = importlib.machinery.PathFinder.find_spec(".".join(package.split(".")[:number]), path)
-        path = _folders(spec) if spec is not None else None
+        spec = find(".".join(package.split(".")[:number]), path)
+        path = spec.submodule_search_locations if spec is not None else None
     for folder in path or ():
         file = os.path.join(folder, "__main__.py")
         if os.path.isfile(file):
