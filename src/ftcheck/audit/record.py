@@ -129,7 +129,10 @@ class Record:
         )
         if unread:
             text += f", {unread} files that cannot be read"
-        return f"{text}; {'imports probed' if self.probed else 'GIL behaviour not probed (--probe imports each module)'}"
+        if not self.interpreter.free_threaded:
+            return f"{text}; a build with the GIL"
+        probed = "each was imported" if self.probed else "not known: what an import does to the GIL (--probe imports each)"
+        return f"{text}; {probed}"
 
 
 def record(python: Path | None = None, *, probe: bool = False, say: Callable[[str], object] = lambda text: None) -> Record:
