@@ -54,6 +54,8 @@ class TestValues:
             ("share", "", ()),
             ("share", "queue, table", ("queue", "table")),
             ("share", ["queue"], ("queue",)),
+            ("interpreters", 2, 2),
+            ("interpreters", "64", 64),
             ("skip", "drives a global logger", "drives a global logger"),
         ],
     )
@@ -69,6 +71,7 @@ class TestValues:
             *((name, bad) for name in ("seconds", "timeout") for bad in (0, -1, "x", True, None, math.nan, math.inf)),
             *(("noise", bad) for bad in (-0.1, 1.1, "x", True, None, math.nan)),
             *(("share", bad) for bad in (1, None, ["not a name"], [1], {"a": 1}, b"x", "a-b")),
+            *(("interpreters", bad) for bad in (0, 1, 65, "auto", True, 2.5)),
             *(("skip", bad) for bad in (True, "", "  ", 1, None)),
         ],
     )
@@ -151,6 +154,11 @@ class TestCommandLine:
         found = resolve([{"threads": 2}, ini, {"noise": 0.0, "timeout": 60.0, "rounds": 200, "seconds": 1.0}])
         words = "threads=2 rounds=200 seconds=1 noise=0 timeout=60"
         assert settings.command_line(found, resolve([ini])) == [f"--ftcheck-{word}" for word in words.split()]
+
+    def test_interpreters(self):
+        found = resolve([{"interpreters": 4, "rounds": 5}])
+        assert "--ftcheck-interpreters=4" in settings.command_line(found)
+        assert settings.command_line(found, found).count("--ftcheck-interpreters=4") == 0
 
     def test_says_nothing_that_need_not_be_said(self):
         found = resolve([{"threads": 2, "rounds": 5}])

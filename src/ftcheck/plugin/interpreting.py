@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from _pytest.compat import get_real_func
-from _pytest.python import Function
+from _pytest.python import Function, get_direct_param_fixture_func
 
 from ftcheck import interpreter
 from ftcheck.coverage import Coverage, counted
@@ -66,8 +66,9 @@ def _fixtures(item: Function) -> Iterator[str]:
 
     Those that an installed plugin has every test use are the plugin's matter.
     """
-    given = {*getattr(getattr(item, "callspec", None), "params", {}), *FOLDERS}
     info = item._fixtureinfo
+    given = {name for name, found in info.name2fixturedefs.items() if found[-1].func is get_direct_param_fixture_func}
+    given |= set(FOLDERS)
     named = [*info.argnames, *(name for mark in item.iter_markers("usefixtures") for name in mark.args)]
     yield from (name for name in named if name not in given)
     for name in info.initialnames:

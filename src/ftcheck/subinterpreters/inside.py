@@ -25,6 +25,9 @@ _ftcheck_task = json.loads(task)
 _ftcheck_extensions = {}
 _ftcheck_refused = []
 _ftcheck_call = None
+# The second one: of a module with single-phase initialisation, which the interpreter first tries in the main one, that
+# raises there (Python/import.c, import_run_extension).
+_ftcheck_refusals = ("does not support loading in subinterpreters", "failed to import from subinterpreter")
 
 
 def _ftcheck_watch_loader():
@@ -36,7 +39,7 @@ def _ftcheck_watch_loader():
             try:
                 result = original(self, subject)
             except ImportError as error:
-                if "does not support loading in subinterpreters" in str(error):
+                if any(text in str(error) for text in _ftcheck_refusals):
                     _ftcheck_refused.append(self.name)
                 raise
             _ftcheck_extensions[self.name] = self.path
