@@ -15,10 +15,11 @@ from __future__ import annotations
 import _thread
 import importlib
 import sys
+from collections import namedtuple
 from collections.abc import Callable
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from types import CodeType, FrameType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 _IMPORTLIB = "<frozen importlib"
 _OURS = "ftcheck._core"
@@ -48,7 +49,11 @@ def asking() -> tuple[str, ...]:
     )
 
 
-class GilEvent(NamedTuple):
+_Event = namedtuple("_Event", "modules importer chain first", defaults=("", (), True))
+"""Neither a dataclass nor typing's kind of it: these load a dozen modules, which every watched program would pay for."""
+
+
+class GilEvent(_Event):
     """The GIL came on, or a module asked for it when it was on already.
 
     :param modules: the extension modules that asked for it; empty where none was found.
@@ -57,10 +62,11 @@ class GilEvent(NamedTuple):
     :param first: the GIL was off before.
     """
 
+    __slots__ = ()
     modules: tuple[str, ...]
-    importer: str = ""
-    chain: tuple[str, ...] = ()
-    first: bool = True
+    importer: str
+    chain: tuple[str, ...]
+    first: bool
 
     @property
     def text(self) -> str:

@@ -82,7 +82,8 @@ WRONG = {
     "test_positional.py": "4",
 }
 ALL = (
-    "threads, rounds, seconds, timeout, share, noise, allow, explore, schedules, points, scope, races, replay, native, skip"
+    "threads, rounds, seconds, timeout, share, noise, allow, explore, schedules, points, scope, races, replay, "
+    "interpreters, native, skip"
 )
 COMPLAINTS = {
     "test_unknown.py": [f"there is no option 'threds'. Did you mean 'threads'? The options are: {ALL}."],
