@@ -30,6 +30,12 @@ def test_exit():
     if leaky.hit() > 2:
         os._exit(3)
 
+@pytest.mark.ftcheck(timeout=15)
+def test_hangs():
+    import time
+    if leaky.hit() > 2:
+        time.sleep(600)
+
 def test_main_only():
     import signal
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -112,6 +118,7 @@ class TestVerdicts:
             ("test_together", "failure"),
             ("test_crash", "crash"),
             ("test_exit", "crash"),
+            ("test_hangs", "hang"),
             ("test_main_only", "failure"),
             ("test_fails_anyway", "failure"),
             ("test_skips", "skipped"),
@@ -135,6 +142,7 @@ class TestVerdicts:
             ("test_together", "3 of 3 rounds in 2 interpreters at once: AssertionError: "),
             ("test_crash", "SIGSEGV in round 1 of 2 interpreters"),
             ("test_exit", "the process ended with status 3 in round 1 of 2 interpreters"),
+            ("test_hangs", "round 1 of 2 interpreters was not over after 15 s"),
             ("test_main_only", "fails in every one of 2 interpreters, each alone: ValueError: signal only works in"),
         ],
     )

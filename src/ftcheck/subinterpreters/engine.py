@@ -47,7 +47,7 @@ class _Run:
         self._task, self._folder, self._heartbeat = task, folder, heartbeat
         self._results, self._stderr, self._stdout = folder / "results", folder / "stderr", folder / "stdout"
         self._lines: list[dict[str, Any]] = []
-        self._read = 0
+        self._read = self._current = 0
 
     def follow(self) -> Outcome:
         """Start the child and wait for its end."""
@@ -86,6 +86,7 @@ class _Run:
             if self._take():
                 sign = time.monotonic()
             elif time.monotonic() - sign > self._task.timeout:
+                self._heartbeat(max(1, self._current))  # whoever watches this process is told that it is at work
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGUSR1)  # it writes its stacks
                     time.sleep(_LAST_WORDS)
@@ -100,15 +101,13 @@ class _Run:
             whole = data[: data.rfind(b"\n") + 1]
             self._read += len(whole)
             new = [json.loads(line) for line in whole.splitlines()]
-            self._lines += new
             for line in new:
-                if "round" in line or "during" in line:
-                    self._heartbeat(line.get("round", max(1, self._round())))
+                self._lines.append(line)
+                self._current = line.get("round", self._current)
+                if "during" in line:
+                    self._heartbeat(max(1, self._current))
             return bool(new)
         return False
-
-    def _round(self) -> int:
-        return max((line["round"] for line in self._lines if "round" in line), default=0)
 
     def _outcome(self, status: int | None) -> Outcome:
         """:param status: of the child; None: it was ended, because it hung."""
@@ -134,7 +133,7 @@ class _Run:
             trouble, died = f"{during}: {_last_line(stderr)}", ""
         return Outcome(
             interpreters=self._task.interpreters,
-            rounds=max(len(ended), self._round()),
+            rounds=self._current,
             overlapped=sum(line["overlapped"] for line in ended),
             calls=last.get("calls", 0),
             seconds=limits[-1]["seconds"] if limits else 0.0,
