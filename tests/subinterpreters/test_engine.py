@@ -1,6 +1,8 @@
 """The engine on its own: what comes of a test in several interpreters of a child process."""
 
+import os
 import pickle
+import subprocess
 import sys
 import textwrap
 import time
@@ -273,6 +275,31 @@ def _alive(pid):
             return stat.read().rpartition(") ")[2][0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_it_ends_when_its_parent_is_killed(tmp_path):
+    """However that ends: no process stays, and no folder."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "test_it.py").write_text(
+        f"import os, time\ndef test():\n  open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n  time.sleep(600)\n"
+    )
+    program = f"""
+        import sys
+        from ftcheck.subinterpreters import Task, run
+        run(Task(2, {str(tmp_path / "test_it.py")!r}, "test_it", "test", {{}}, (), tuple(sys.path), 3, None, 600))
+        """
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], env=environment)
+    until = time.monotonic() + 60
+    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    pid = int((tmp_path / "pid").read_text())
+    while (_alive(pid) or list((tmp_path / "tmp").iterdir())) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _alive(pid)
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_heartbeats_are_the_rounds(tmp_path):

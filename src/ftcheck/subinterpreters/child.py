@@ -18,6 +18,7 @@ import faulthandler
 import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -212,10 +213,25 @@ def _overlapped(said: list[dict[str, Any]]) -> bool:
     return any(later[0] < earlier[1] for earlier, later in itertools.pairwise(spans))
 
 
+def _end_with(parent: int, folder: str) -> None:
+    """End this process, and those that the test has started, when the other end of a pipe is closed."""
+
+    def wait() -> None:
+        try:
+            os.read(parent, 1)
+        except OSError:
+            return  # the test has closed it
+        shutil.rmtree(folder, ignore_errors=True)  # nobody else is left to do it
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, name="ftcheck-parent", daemon=True).start()
+
+
 def main(file: str) -> None:
     """Do what this file says."""
     with open(file, encoding="utf-8") as stream:
         task = json.load(stream)
+    _end_with(task["parent"], os.path.dirname(file))
     faulthandler.enable(sys.stderr)
     faulthandler.register(signal.SIGUSR1, sys.stderr, all_threads=True)
     Child(task).run()

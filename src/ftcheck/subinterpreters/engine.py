@@ -52,12 +52,14 @@ class _Run:
     def follow(self) -> Outcome:
         """Start the child and wait for its end."""
         file = self._folder / "task.json"
-        file.write_text(json.dumps(self._plain()), encoding="utf-8")
+        theirs, ours = os.pipe()  # nobody writes: the child ends when this process does, however that ends
+        file.write_text(json.dumps({**self._plain(), "parent": theirs}), encoding="utf-8")
         with open(self._stdout, "wb") as stdout, open(self._stderr, "wb") as stderr:
             child = subprocess.Popen(
                 [sys.executable, *subprocess._args_from_interpreter_flags(), "-c", _PROGRAM, str(file)],  # type: ignore[attr-defined]
-                stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True, pass_fds=(theirs,),
             )  # fmt: skip
+            os.close(theirs)
             hung = False
             try:
                 hung = self._wait(child)
@@ -65,6 +67,7 @@ class _Run:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)  # and what the test has started
                 child.wait()
+                os.close(ours)
         self._take()
         return self._outcome(None if hung else child.returncode)
 
