@@ -177,7 +177,8 @@ def compile_all(folder: Path) -> dict[tuple[str, str], dict[str, str]]:
                 command += ["-fsanitize=thread", *(["-shared-libsan"] if compiler == "clang" else [])]
             command += [f"-I{sysconfig.get_path('include')}", "-o", str(target / "native_work.so")]
             subprocess.run(command, check=True, env={**os.environ, "FTCHECK_CC": real})
-            environment = {**os.environ, "PYTHONPATH": str(target)}
+            path = os.pathsep.join([str(target), *filter(None, [os.environ.get("PYTHONPATH")])])
+            environment = {**os.environ, "PYTHONPATH": path}
             if build == "TSan":
                 environment |= {"LD_PRELOAD": runtime, "TSAN_OPTIONS": OPTIONS}
             environments[compiler, build] = environment

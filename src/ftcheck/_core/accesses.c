@@ -14,6 +14,7 @@ ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc)
     if (me == NULL || address - me->stack_low < me->stack_high - me->stack_low || me->muted) {
         return NULL;
     }
+    ftc_look_closely(me);
     if (me->behind) {
         ftc_hear_everybody(me);
     }
@@ -66,7 +67,6 @@ meet(ftc_watcher *me, ftc_touch mine, uint64_t other, const uint64_t *place, con
     return !(FTC_FLAGS(other) & FTC_FREES) && ftc_is_before(me, FTC_ID(other), FTC_EPOCH(other));
 }
 
-#define OWN (FTC_NOW(0, 0xff) | FTC_FREES << 8)
 #define BYTES (uint64_t)0xff
 #define HOW (uint64_t)0x3fff
 #define TURNS 1000                   /* then who has taken the place is gone, and will not fill it */
@@ -74,7 +74,7 @@ meet(ftc_watcher *me, ftc_touch mine, uint64_t other, const uint64_t *place, con
 static inline int
 is_own(uint64_t other, uint64_t who)
 {
-    return ((other ^ who) & OWN) == 0;
+    return ((other ^ who) & FTC_OWN) == 0;
 }
 
 static inline int
@@ -220,6 +220,55 @@ is_over(uint64_t own, uint64_t who)
     return is_own(own, who) && is_superfluous(own, who);
 }
 
+/* What a thread does that does not look closely is over as soon as it is noted: so it says only whose it is, for who comes next to
+ * look closely, and not where.  Here is what that needs where nobody else is near; else it looks closely itself.  Then what the
+ * other has noted is forgotten, so that he, too, finds that he is not alone when he comes again. */
+static inline int
+noted_in_passing(uint64_t *place, const uint8_t *page, uint64_t who)
+{
+    uint64_t first = __atomic_load_n(&place[0], __ATOMIC_RELAXED), second = __atomic_load_n(&place[1], __ATOMIC_RELAXED);
+    uint64_t third = __atomic_load_n(&place[2], __ATOMIC_RELAXED);
+    uint64_t others = (first == 0 ? 0 : first ^ who) | (second == 0 ? 0 : second ^ who) | (third == 0 ? 0 : third ^ who);
+    if ((others & FTC_OWN) != 0 || (first == 0 && !*page)) {
+        return 0;
+    }
+    if (is_superfluous(first, who)) {
+        __atomic_store_n(&place[0], who, __ATOMIC_RELAXED);
+    }
+    else if (is_superfluous(second, who)) {
+        __atomic_store_n(&place[1], who, __ATOMIC_RELAXED);
+    }
+    return 1;
+}
+
+static inline int
+conflict(uint64_t one, uint64_t other)
+{
+    int flags = FTC_FLAGS(one) | FTC_FLAGS(other);
+    return (flags & FTC_WRITES) && !(FTC_FLAGS(one) & FTC_FLAGS(other) & FTC_ATOMIC) && FTC_BYTES(one) & FTC_BYTES(other);
+}
+
+/* Returns the new word. */
+static __attribute__((noinline)) uint64_t
+look_at_others(ftc_watcher *me, uint64_t *place, uint64_t who)
+{
+    for (int i = 0; i < FTC_TOUCHES; i++) {
+        uint64_t other = __atomic_load_n(&place[i], __ATOMIC_RELAXED);
+        if (other == 0 || is_own(other, who) || FTC_FLAGS(other) & FTC_FREES || !conflict(other, who)) {
+            continue;
+        }
+        who += me->passing > 0 ? FTC_STEP : 0;
+        ftc_look_closely(me);
+        if (me->behind) {
+            ftc_hear_everybody(me);
+        }
+        if (ftc_is_before(me, FTC_ID(other), FTC_EPOCH(other))) {
+            __atomic_compare_exchange_n(&place[i], &other, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        }
+    }
+    return who;
+}
+
 /* Most words are noted where nobody else has been, and by an instruction that was there just before.  Here is what that needs of
  * ftc_touch_cell(), without a call but the last one.  It is done a few times in each call of an extension, and in order of what has
  * to be remembered at a time: so it needs no register that it would have to put back. */
@@ -230,6 +279,16 @@ ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uin
         return;
     }
     uint64_t *place = region[ftc_cell_number(address)].who;
+    if (me->passing > 0) {
+        if (__builtin_expect(noted_in_passing(place, ftc_page_of(region, ftc_cell_number(address)), who), 1)) {
+            if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
+                ftc_look_closely(me);
+                ftc_tick();
+            }
+            return;
+        }
+        who = look_at_others(me, place, who);
+    }
     uint64_t first = __atomic_load_n(&place[0], __ATOMIC_RELAXED), second = __atomic_load_n(&place[1], __ATOMIC_RELAXED);
     uint32_t put = 0;
     if (__builtin_expect(place[2] != 0, 0)) {

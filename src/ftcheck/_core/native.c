@@ -61,7 +61,7 @@ ftc_native_watch(PyObject *Py_UNUSED(module), PyObject *args)
     }
     ftc_strict = strict;
     ftc_set_delays(rate, longest < 1 ? 1 : longest, seed);
-    ftc_native_begin_watching(rate > 0 ? FTC_DELAYS : 0);
+    ftc_native_begin_watching((rate > 0 ? FTC_DELAYS : 0) | (strict ? FTC_STRICTLY : 0));
     Py_RETURN_TRUE;
 }
 

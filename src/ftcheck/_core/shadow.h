@@ -146,6 +146,9 @@ ftc_access(uintptr_t address, unsigned size, int flags, uintptr_t pc)
             }
             return;
         }
+        if (me != NULL && address - me->stack_low < me->stack_high - me->stack_low) {
+            return;
+        }
     }
     else if (mode == FTC_RESTS) {
         return;

@@ -81,22 +81,19 @@ border(ftc_watcher *me)
     if (__builtin_expect(ftc_strict, 0)) {
         ftc_strict_sections(1);
     }
-    if (!ftc_told_quickly(me)) {
-        ftc_tell_all(me);
-    }
-    me->behind = 1;
+    ftc_tell_at_border(me);
 }
 
 /* Those whose frames lie below this address are over. */
 static inline void
 leave_those_below(ftc_watcher *me, uintptr_t frame)
 {
-    if (__builtin_expect(me->depth > FTC_DEEP && me->frames[FTC_DEEP - 1].frame < frame, 0)) {
-        me->depth = FTC_DEEP;
+    if (me->top->frame < frame) {
+        me->deeper = 0;
     }
-    while (me->depth > 0 && me->depth <= FTC_DEEP && me->frames[me->depth - 1].frame < frame) {
-        me->depth--;
-        if (me->frames[me->depth].border) {
+    while (me->top->frame < frame) {
+        me->top--;
+        if (me->top[1].border) {
             border(me);
         }
     }
@@ -109,11 +106,11 @@ static uintptr_t
 lowest_above(const ftc_watcher *me, uintptr_t frame)
 {
     uintptr_t caller = CALLED_BY(frame);
-    int at = (me->depth < FTC_DEEP ? me->depth : FTC_DEEP) - 1;
-    while (at >= 0 && me->frames[at].frame < caller) {
+    const ftc_frame *at = me->top;
+    while (at->frame < caller) {
         at--;
     }
-    return caller > frame && at >= 0 && me->frames[at].frame == caller ? caller : frame + 1;
+    return caller > frame && at->frame == caller ? caller : frame + 1;
 }
 
 static inline int
@@ -139,29 +136,48 @@ static __attribute__((noinline)) void
 enter(ftc_watcher *me, uintptr_t pc, uintptr_t frame)
 {
     leave_those_below(me, lowest_above(me, frame));
-    int from_outside = is_border(me, pc);
-    if (me->depth < FTC_DEEP) {
-        me->frames[me->depth] = (ftc_frame){frame, pc, from_outside ? ftc_python_context(me) : FTC_UNKNOWN, from_outside};
+    int from_outside = me->top == me->frames || is_border(me, pc);
+    if (me->top < me->frames + FTC_DEEP) {
+        *++me->top = (ftc_frame){frame, pc, FTC_UNKNOWN, from_outside};
     }
-    me->depth++;
+    else {
+        me->deeper++;
+    }
     me->behind |= from_outside;
 }
 
-/* Most come from a place that is known: from an extension, within the one that came last, or from elsewhere, as the first. */
+static __attribute__((noinline)) void
+enter_newly(uintptr_t pc, uintptr_t frame)
+{
+    ftc_watcher *me = watching();
+    if (me != NULL) {
+        enter(me, pc, frame);
+    }
+}
+
+/* Who is watched once has its calls noted ever after: so here is one thing less to ask.  The first call comes from elsewhere: of
+ * that frames[1] says what there is to say already, but for these two. */
 void
 __tsan_func_entry(void *pc)
 {
-    ftc_watcher *me = watching();
-    if (me == NULL) {
+    ftc_watcher *me = ftc_watcher_here;
+    uintptr_t frame = FRAME_OF_CALLER;
+    if (__builtin_expect(me == NULL, 0)) {
+        enter_newly((uintptr_t)pc, frame);
         return;
     }
-    uintptr_t frame = FRAME_OF_CALLER;
-    unsigned depth = (unsigned)me->depth, at = caller_at((uintptr_t)pc);
-    if (depth < FTC_DEEP && (depth == 0 || is_called_by(&me->frames[depth - 1], frame)) && is_known(me, (uintptr_t)pc, at)) {
+    ftc_frame *top = me->top;
+    if (__builtin_expect(top == me->frames, 1)) {
+        top[1].frame = frame;
+        top[1].context = FTC_UNKNOWN;
+        me->top = top + 1;
+        return;
+    }
+    unsigned at = caller_at((uintptr_t)pc);
+    if (top < me->frames + FTC_DEEP && is_called_by(top, frame) && is_known(me, (uintptr_t)pc, at)) {
         int from_outside = me->callers[at].border;
-        uint32_t context = from_outside ? ftc_python_context(me) : FTC_UNKNOWN;
-        me->frames[depth] = (ftc_frame){frame, (uintptr_t)pc, context, from_outside};
-        me->depth++;
+        top[1] = (ftc_frame){frame, (uintptr_t)pc, FTC_UNKNOWN, from_outside};
+        me->top = top + 1;
         me->behind |= from_outside;
         return;
     }
@@ -171,43 +187,60 @@ __tsan_func_entry(void *pc)
 /* Who returns is mostly who came last.  Where it is not, because it came before anybody watched, or stands deeper than is noted,
  * or on another stack, nobody knows where it returns to: that is a border, then. */
 static __attribute__((noinline)) void
-leave(ftc_watcher *me, uintptr_t frame)
+leave(uintptr_t frame)
 {
+    ftc_watcher *me = watching();
+    if (me == NULL) {
+        return;
+    }
     leave_those_below(me, frame);
-    if (me->depth == 0 || me->depth > FTC_DEEP || me->frames[me->depth - 1].frame != frame) {
-        me->depth -= me->depth > FTC_DEEP;
+    if (me->top->frame != frame) {
+        me->deeper -= me->deeper > 0;
         border(me);
         return;
     }
     if (ftc_native_exploring) {
         ftc_native_settle();
     }
-    if (me->frames[--me->depth].border) {
+    me->deeper = 0;
+    me->top--;
+    if (me->top[1].border) {
         border(me);
     }
+}
+
+static __attribute__((noinline)) void
+leave_to_outside(ftc_watcher *me)
+{
+    border(me);
 }
 
 void
 __tsan_func_exit(void)
 {
-    ftc_watcher *me = watching();
-    if (me == NULL) {
+    ftc_watcher *me = ftc_watcher_here;
+    uintptr_t frame = FRAME_OF_CALLER;
+    if (__builtin_expect(me == NULL, 0)) {
+        leave(frame);
         return;
     }
-    uintptr_t frame = FRAME_OF_CALLER;
-    unsigned top = (unsigned)me->depth - 1;
-    if (top < FTC_DEEP && me->frames[top].frame == frame && !ftc_native_exploring) {
-        if (!me->frames[top].border) {
-            me->depth--;
+    ftc_frame *top = me->top;
+    if (__builtin_expect(top->frame == frame, 1)) {
+        if (__builtin_expect(me->passing > 0, 1)) {
+            me->passing -= top->border;
+            me->behind |= top->border;
+            me->top = top - 1;
             return;
         }
-        if (!ftc_strict && ftc_told_quickly(me)) {
-            me->depth--;
-            me->behind = 1;
+        if (!(ftc_native_on & (FTC_EXPLORES | FTC_STRICTLY))) {
+            me->top = top - 1;
+            if (top->border) {
+                leave_to_outside(me);
+            }
             return;
         }
     }
-    leave(me, frame);
+    leave(frame);
 }
 
 void

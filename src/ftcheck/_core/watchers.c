@@ -10,6 +10,12 @@
  * the other thread came back.  Within one tick all that is over is taken to have come first.  Ticks are made where threads wait
  * for a while, which is where stretches of C code overlap, and every so many borders and accesses.
  *
+ * A thread that has come to very many borders in a round, without delays, no longer looks closely at each stretch between two:
+ * only at some of them, and wherever it comes to memory that another thread has been at, of which one writes (after Marino et
+ * al., LiteRace, PLDI 2009: what is hot is sampled).  In the others its epoch stays the same, is over already, and so is what it
+ * notes.  What it does then is missed where another thread comes to it for the first time, and only there: both look closely after
+ * that.
+ *
  * Nothing that was ordered is taken for a race: who ends an epoch reads the clock before it lets anybody go on, who was let go
  * on reads it after that, and it does not go back.  A race is missed where both stretches have met within one tick, and one
  * was over before the other one came to the same memory.
@@ -31,7 +37,7 @@ static char labels[FTC_WATCHED][FTC_LABEL_SIZE];
 static atomic_int used;
 static atomic_long unwatched, children;
 static uint64_t noted_before;        /* by those who are gone, less what was noted before this watch */
-static unsigned watch;
+static unsigned watch;               /* this one has this number */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t at_exit;
 static _Thread_local unsigned refused __attribute__((tls_model("initial-exec")));
@@ -136,6 +142,9 @@ ftc_new_announced_watcher(void)
         return NULL;
     }
     me->id = id;
+    me->top = me->frames;
+    me->frames[0] = (ftc_frame){UINTPTR_MAX, 0, 0, 0};
+    me->frames[1].border = 1;
     me->past = &pasts[id];
     me->now = FTC_NOW(__atomic_load_n(&me->past->told, __ATOMIC_ACQUIRE) + 1, id);
     me->thread = pthread_self();
@@ -151,6 +160,7 @@ ftc_new_announced_watcher(void)
         pthread_attr_destroy(&attributes);
     }
     me->behind = 1;
+    ftc_begin_afresh(me);
     pthread_setspecific(at_exit, me);
     ftc_watcher_here = me;
     return me;
@@ -243,6 +253,7 @@ ftc_watchers_begin(void)
     unwatched = children = 0;
     noted_before -= noted();
     pthread_mutex_unlock(&lock);
+    ftc_tick();                      /* so all notice at their next border */
 }
 
 long
@@ -259,14 +270,34 @@ ftc_unwatched(void)
 
 /* --- borders ------------------------------------------------------------------------------------------------------- */
 
+#define WARM 8                       /* times FTC_PROGRESS borders that are all looked at closely */
+#define CLOSE 16                     /* borders for which a thread looks closely again after that */
+#define PASSING 1008                 /* and for which it does not */
+
 void
-ftc_tell_all(ftc_watcher *me)
+ftc_begin_afresh(ftc_watcher *me)
 {
-    if (ftc_told_quickly(me)) {
-        return;
+    me->watch = __atomic_load_n(&watch, __ATOMIC_RELAXED);
+    me->stretches = 0;
+    ftc_look_closely(me);
+    me->left = FTC_PROGRESS;
+}
+
+void
+ftc_look_closely(ftc_watcher *me)
+{
+    if (me->passing > 0) {
+        me->now += FTC_STEP;
+        me->passing = 0;
+        me->left = CLOSE;
     }
+}
+
+static void
+tell(ftc_watcher *me)
+{
     ftc_past *mine = me->past;
-    uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED), epoch = FTC_EPOCH(me->now);
+    uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED);
     if (tick != mine->tick) {
         __atomic_thread_fence(__ATOMIC_RELEASE);       /* who sees what is written here sees the count before it, too */
         __atomic_store_n(&mine->entries[mine->count % FTC_TICKS].tick, mine->tick, __ATOMIC_RELAXED);
@@ -274,11 +305,38 @@ ftc_tell_all(ftc_watcher *me)
         __atomic_store_n(&mine->count, mine->count + 1, __ATOMIC_RELEASE);
         __atomic_store_n(&mine->tick, tick, __ATOMIC_RELEASE);
     }
-    __atomic_store_n(&mine->told, epoch, __ATOMIC_RELEASE);
-    me->now += FTC_NOW(1, 0);
-    if (epoch % FTC_PROGRESS == 0) {
-        ftc_tick();
+    __atomic_store_n(&mine->told, FTC_EPOCH(me->now), __ATOMIC_RELEASE);
+}
+
+void
+ftc_tell_all(ftc_watcher *me)
+{
+    tell(me);
+    if (me->passing > 0) {
+        ftc_look_closely(me);
     }
+    else {
+        me->now += FTC_STEP;
+    }
+}
+
+void
+ftc_tell_slowly(ftc_watcher *me)
+{
+    tell(me);
+    if (me->watch != __atomic_load_n(&watch, __ATOMIC_RELAXED)) {
+        ftc_begin_afresh(me);
+    }
+    if (me->left <= 0) {
+        ftc_tick();
+        me->left = FTC_PROGRESS;
+        if (++me->stretches >= WARM && ftc_native_on == FTC_WATCHES) {
+            me->left = CLOSE;
+            me->passing = PASSING;
+            return;
+        }
+    }
+    me->now += FTC_STEP;
 }
 
 void
