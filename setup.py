@@ -11,7 +11,7 @@ NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 WATCHING = (
     *("native", "tsan", "atomics", "accesses", "delays", "shadow", "watchers", "vectors", "contexts"),
     *("annotations", "modules", "imports", "taken", "indirect", "thunks", "wrapped", "held", "blocks", "heap", "found"),
-    *("native_points", "native_shared", "native_calls", "native_locks", "native_waits", "native_threads"),
+    *("native_points", "native_shared", "native_calls", "native_locks", "native_taking", "native_waits", "native_threads"),
     *("strict", "sync", "begun", "taking", "handover", "stuck"),
 )
 FILES = (

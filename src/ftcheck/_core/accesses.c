@@ -14,6 +14,7 @@ ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc)
     if (me == NULL || address - me->stack_low < me->stack_high - me->stack_low || me->muted) {
         return NULL;
     }
+    ftc_know_the_watch(me);
     ftc_look_closely(me);
     if (me->behind) {
         ftc_hear_everybody(me);
@@ -153,6 +154,13 @@ touch_again(ftc_watcher *me, uint64_t *places, uint32_t *wheres, uintptr_t addre
     }
 }
 
+static void
+time_goes_on(ftc_watcher *me)
+{
+    me->quick = me->undelayed;
+    ftc_tick();
+}
+
 void
 ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch mine)
 {
@@ -163,7 +171,7 @@ ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch m
         __atomic_store_n(page, 1, __ATOMIC_RELAXED);
     }
     if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
-        ftc_tick();
+        time_goes_on(me);
     }
     if (__builtin_expect(!touch_once(me, region[number].who, wheres, address, mine, met, 0), 0)) {
         touch_again(me, region[number].who, wheres, address, mine, met);
@@ -220,6 +228,27 @@ is_over(uint64_t own, uint64_t who)
     return is_own(own, who) && is_superfluous(own, who);
 }
 
+static __attribute__((noinline)) uint64_t
+look_closely(ftc_watcher *me, uint64_t who)
+{
+    who += me->passing > 0 ? FTC_STEP : 0;
+    ftc_look_closely(me);
+    if (me->behind) {
+        ftc_hear_everybody(me);
+    }
+    return who;
+}
+
+/* Returns the new word, as all of these do. */
+static __attribute__((noinline)) uint64_t
+wait_first(ftc_watcher *me, uint64_t who, uintptr_t pc)
+{
+    me->quick = 0;
+    who = look_closely(me, who);
+    ftc_delay(me, pc);
+    return who;
+}
+
 /* What a thread does that does not look closely is over as soon as it is noted: so it says only whose it is, for who comes next to
  * look closely, and not where.  Here is what that needs where nobody else is near; else it looks closely itself.  Then what the
  * other has noted is forgotten, so that he, too, finds that he is not alone when he comes again. */
@@ -248,7 +277,6 @@ conflict(uint64_t one, uint64_t other)
     return (flags & FTC_WRITES) && !(FTC_FLAGS(one) & FTC_FLAGS(other) & FTC_ATOMIC) && FTC_BYTES(one) & FTC_BYTES(other);
 }
 
-/* Returns the new word. */
 static __attribute__((noinline)) uint64_t
 look_at_others(ftc_watcher *me, uint64_t *place, uint64_t who)
 {
@@ -257,11 +285,7 @@ look_at_others(ftc_watcher *me, uint64_t *place, uint64_t who)
         if (other == 0 || is_own(other, who) || FTC_FLAGS(other) & FTC_FREES || !conflict(other, who)) {
             continue;
         }
-        who += me->passing > 0 ? FTC_STEP : 0;
-        ftc_look_closely(me);
-        if (me->behind) {
-            ftc_hear_everybody(me);
-        }
+        who = look_closely(me, who);
         if (ftc_is_before(me, FTC_ID(other), FTC_EPOCH(other))) {
             __atomic_compare_exchange_n(&place[i], &other, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         }
@@ -278,12 +302,15 @@ ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uin
     if (__builtin_expect(address - me->stack_low < me->stack_high - me->stack_low || me->muted, 0)) {
         return;
     }
+    if (__builtin_expect(ftc_native_on & FTC_DELAYS, 0) && ftc_may_wait(me, pc)) {
+        who = wait_first(me, who, pc);
+    }
     uint64_t *place = region[ftc_cell_number(address)].who;
     if (me->passing > 0) {
         if (__builtin_expect(noted_in_passing(place, ftc_page_of(region, ftc_cell_number(address)), who), 1)) {
             if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
                 ftc_look_closely(me);
-                ftc_tick();
+                time_goes_on(me);
             }
             return;
         }
@@ -318,14 +345,11 @@ ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uin
         goto slowly;
     }
     if (me->behind) {
-        if (__builtin_expect(ftc_strict, 0)) {
-            goto slowly;
-        }
         ftc_hear_all_that_is_over(me);
     }
     ftc_put_in_place(&place[put], &ftc_wheres_of(region, ftc_cell_number(address))[put], (ftc_touch){who, where});
     if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
-        ftc_tick();
+        time_goes_on(me);
     }
     return;
 slowly:

@@ -26,6 +26,7 @@
 
 #define FIRST 8                      /* comings to a place that always pause */
 #define HALF 16                      /* pauses at a place after which the chance of another one is half of what it was */
+#define ENOUGH 64                    /* pauses at a place, after which a thread that comes there is quick */
 #define SELDOM 4                     /* one in so many first comings of a round pauses, and fewer where there are many places */
 #define LOOKS 50000                  /* nanoseconds between two looks at the others */
 #define PATIENCE 1000000             /* nanoseconds in which nobody gets on; twice that in one of two, and so on */
@@ -199,14 +200,37 @@ come_first(ftc_watcher *me, uint32_t place)
     }
 }
 
+static inline uint32_t
+place_of(uintptr_t pc)
+{
+    return (uint32_t)(pc * 0x9E3779B97F4A7C15u >> 40) % FTC_PLACES;
+}
+
+static inline int
+is_first(const ftc_watcher *me, uint32_t place)
+{
+    return !(me->been[place / 64] >> place % 64 & 1);
+}
+
+int
+ftc_may_wait(const ftc_watcher *me, uintptr_t pc)
+{
+    uint32_t place = place_of(pc);
+    return is_first(me, place) || __atomic_load_n(&pauses[place], __ATOMIC_RELAXED) < (me->passing > 0 ? FIRST : ENOUGH);
+}
+
 void
 ftc_delay(ftc_watcher *me, uintptr_t pc)
 {
-    uint32_t place = (uint32_t)(pc * 0x9E3779B97F4A7C15u >> 40) % FTC_PLACES;
-    if (__builtin_expect(!(me->been[place / 64] >> place % 64 & 1), 0)) {
+    uint32_t place = place_of(pc);
+    unsigned so_far = __atomic_load_n(&pauses[place], __ATOMIC_RELAXED);
+    if (__builtin_expect(is_first(me, place), 0)) {
         come_first(me, place);
     }
-    else if (__atomic_load_n(&pauses[place], __ATOMIC_RELAXED) < FIRST || --me->until == 0) {
+    else if (so_far < FIRST || --me->until == 0) {
         pause_perhaps(me, &pauses[place]);
+    }
+    if (so_far >= ENOUGH) {
+        ftc_be_quick(me);
     }
 }

@@ -69,6 +69,7 @@ PyObject *
 ftc_native_rest(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     __atomic_store_n(&ftc_native_on, FTC_RESTS, __ATOMIC_SEQ_CST);
+    ftc_nobody_is_quick();
     ftc_native_exploring = ftc_strict = 0;
     if (ftc_watch_handovers(0) < 0) {
         return NULL;

@@ -30,8 +30,8 @@
  *   found.c       the races that were found, in memory that outlives a crash
  *   native_shared.c  memory that several threads of a run touch
  *   native_points.c  scheduling points, for the explorer (sched.h); native_calls.c those that are calls of the interpreter,
- *                 native_locks.c waiting for locks of C code, native_waits.c for its conditions and barriers, native_threads.c
- *                 threads that it makes itself
+ *                 native_locks.c waiting for locks of C code, native_taking.c the functions that do, native_waits.c for its
+ *                 conditions and barriers, native_threads.c threads that it makes itself
  *   native.c      the names that Python sees
  *
  * What orders (the overlap rule).  The interpreter is not compiled like this, so how it orders threads cannot be seen: by the
@@ -63,6 +63,7 @@ void ftc_set_delays(double rate, long longest, uint64_t seed);         /* nanose
 void ftc_seed_watcher(ftc_watcher *me);                /* at its beginning, and that of each round */
 void ftc_begin_round(void);          /* on each thread of it, which has its number in its slot */
 void ftc_delay(ftc_watcher *me, uintptr_t pc);
+int ftc_may_wait(const ftc_watcher *me, uintptr_t pc);               /* who is quick has to be so no more for this place */
 
 /* --- native_points.c -------------------------------------------------------------------------- */
 
@@ -85,8 +86,13 @@ void ftc_native_call(int kind, uintptr_t object, const void *function, uintptr_t
 void ftc_native_calls_init(void);
 void ftc_called(uintptr_t pc, const void *function, uintptr_t first);
 
-/* --- native_locks.c ---------------------------------------------------------------------------- */
+/* --- native_locks.c, native_taking.c ------------------------------------------------------------ */
 
+/* Who waits in C code is detached from the interpreter meanwhile, and in the scheduler, unless the run is over. */
+typedef struct { PyThreadState *tstate; int is_inside; } ftc_stay;
+struct ftc_worker;
+ftc_stay ftc_stay_begins(struct ftc_worker *me);
+void ftc_stay_ends(struct ftc_worker *me, ftc_stay stay);
 void *ftc_waiting_wrapper_for(const char *name, void *real);        /* of functions that may have to wait */
 
 /* --- native_waits.c ---------------------------------------------------------------------------- */

@@ -274,6 +274,7 @@ int64_t ftc_nearest_deadline(void);                  /* INT64_MAX: there is none
 /* native_locks.c: who waits for a lock in C code that is free by now is enabled.  Those who are enabled, and would have to wait. */
 uint64_t ftc_native_refresh(ftc_worker *me, int leaves);
 /* To be called before such a lock is taken by this function.  0: the run is given up; do as if. */
+int ftc_native_block(ftc_worker *me, enum ftc_native_lock kind, const void *what, int64_t deadline);      /* once; 1: it is late */
 int ftc_native_await(enum ftc_native_lock kind, void *lock, const void *function, uintptr_t pc);
 uint64_t ftc_runnable(ftc_worker *me, int leaves);     /* of the enabled; `leaves`: it cannot go on itself */
 void ftc_let_time_pass(void);                        /* until then */

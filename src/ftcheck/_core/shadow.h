@@ -134,23 +134,22 @@ void ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_to
 static inline __attribute__((always_inline)) void
 ftc_access(uintptr_t address, unsigned size, int flags, uintptr_t pc)
 {
-    int mode = __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED);
     unsigned low = (unsigned)(address & 7);
-    if (__builtin_expect(mode == FTC_WATCHES && low + size <= 8, 1)) {
-        ftc_watcher *me = ftc_watcher_here;
+    ftc_watcher *me = ftc_watcher_here;
+    if (__builtin_expect(me != NULL && me->quick && low + size <= 8, 1)) {
         ftc_cell *region = ftc_region_at(address);
-        if (__builtin_expect(me != NULL && region != NULL, 1)) {
+        if (__builtin_expect(region != NULL, 1)) {
             uint64_t who = me->now | FTC_HOW(flags & ~FTC_RELAXED, FTC_BYTES_OF(low, size));
             if (!ftc_nothing_new(&region[ftc_cell_number(address)], who)) {
                 ftc_note(me, region, address, who, pc);
             }
             return;
         }
-        if (me != NULL && address - me->stack_low < me->stack_high - me->stack_low) {
+        if (address - me->stack_low < me->stack_high - me->stack_low) {
             return;
         }
     }
-    else if (mode == FTC_RESTS) {
+    else if (__atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) == FTC_RESTS) {
         return;
     }
     ftc_access_slowly(address, size, flags, pc);

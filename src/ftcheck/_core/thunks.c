@@ -23,8 +23,8 @@
 /* ftc_call_out(), where it has nothing to do but to note the border (ftc_told_quickly): with two registers, and no call.  Else it
  * goes on at 3, with all as it was. */
 _Static_assert(offsetof(ftc_watcher, now) == 0 && offsetof(ftc_watcher, past) == 8 && offsetof(ftc_watcher, called_from) == 16
-               && offsetof(ftc_watcher, behind) == 24 && offsetof(ftc_watcher, passing) == 28 && offsetof(ftc_watcher, left) == 32,
-               "as the code below has it");
+               && offsetof(ftc_watcher, behind) == 24 && offsetof(ftc_watcher, passing) == 28 && offsetof(ftc_watcher, left) == 32
+               && offsetof(ftc_watcher, quick) == 36 && offsetof(ftc_watcher, undelayed) == 40, "as the code below has it");
 _Static_assert(offsetof(ftc_past, told) == 0 && offsetof(ftc_past, tick) == 8, "as the code below has it");
 _Static_assert(FTC_EPOCH(FTC_STEP) == 1 && FTC_STEP == 1 << 22 && (FTC_EXPLORES | FTC_STRICTLY) == 12, "as the code below has it");
 #define QUICKLY \
@@ -57,6 +57,8 @@ _Static_assert(FTC_EPOCH(FTC_STEP) == 1 && FTC_STEP == 1 << 22 && (FTC_EXPLORES 
     "    shrq $22, %rax\n" \
     "    movq %rax, (%rcx)\n" \
     "    addq $(1 << 22), (%r10)\n" \
+    "    movl 40(%r10), %eax\n" \
+    "    movl %eax, 36(%r10)\n" \
     "    movq 16(%rsp), %rax\n" \
     "    movq %rax, 16(%r10)\n" \
     "    movl $1, 24(%r10)\n" \

@@ -43,6 +43,14 @@ static pthread_key_t at_exit;
 static _Thread_local unsigned refused __attribute__((tls_model("initial-exec")));
 
 static void
+slow_down(ftc_watcher *one)
+{
+    __atomic_store_n(&one->undelayed, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&one->quick, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&one->passing, 0, __ATOMIC_RELAXED);              /* or a few more: then its next access finds out */
+}
+
+static void
 leave(void *watcher)
 {
     ftc_watcher *me = watcher;
@@ -66,6 +74,9 @@ in_child(void)
     ftc_modules_in_child();
     for (int i = 0; i < FTC_WATCHED; i++) {
         watchers[i] = watchers[i] == ftc_watcher_here ? watchers[i] : NULL;
+    }
+    if (ftc_watcher_here != NULL) {
+        slow_down(ftc_watcher_here);
     }
 }
 
@@ -274,13 +285,40 @@ ftc_unwatched(void)
 #define CLOSE 16                     /* borders for which a thread looks closely again after that */
 #define PASSING 1008                 /* and for which it does not */
 
+/* Who is quick does not ask whether anybody watches.  So when the watch ends all are told, and who has not heard asks here. */
+void
+ftc_be_quick(ftc_watcher *me)
+{
+    __atomic_store_n(&me->quick, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&ftc_native_on, __ATOMIC_SEQ_CST) == FTC_RESTS) {
+        me->quick = me->undelayed = 0;
+    }
+}
+
+void
+ftc_nobody_is_quick(void)
+{
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < FTC_WATCHED; i++) {
+        if (watchers[i] != NULL) {
+            slow_down(watchers[i]);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 void
 ftc_begin_afresh(ftc_watcher *me)
 {
     me->watch = __atomic_load_n(&watch, __ATOMIC_RELAXED);
+    me->now += FTC_STEP;
+    me->passing = me->quick = 0;
     me->stretches = 0;
-    ftc_look_closely(me);
     me->left = FTC_PROGRESS;
+    me->undelayed = ftc_native_on == FTC_WATCHES;
+    if (me->undelayed) {
+        ftc_be_quick(me);
+    }
 }
 
 void
@@ -290,6 +328,15 @@ ftc_look_closely(ftc_watcher *me)
         me->now += FTC_STEP;
         me->passing = 0;
         me->left = CLOSE;
+        me->quick = me->undelayed;
+    }
+}
+
+void
+ftc_know_the_watch(ftc_watcher *me)
+{
+    if (me->watch != __atomic_load_n(&watch, __ATOMIC_RELAXED)) {
+        ftc_begin_afresh(me);
     }
 }
 
@@ -324,19 +371,18 @@ void
 ftc_tell_slowly(ftc_watcher *me)
 {
     tell(me);
-    if (me->watch != __atomic_load_n(&watch, __ATOMIC_RELAXED)) {
-        ftc_begin_afresh(me);
-    }
+    ftc_know_the_watch(me);
     if (me->left <= 0) {
         ftc_tick();
         me->left = FTC_PROGRESS;
-        if (++me->stretches >= WARM && ftc_native_on == FTC_WATCHES) {
+        if (++me->stretches >= WARM && me->quick && !(ftc_native_on & (FTC_EXPLORES | FTC_STRICTLY))) {
             me->left = CLOSE;
             me->passing = PASSING;
             return;
         }
     }
     me->now += FTC_STEP;
+    me->quick = me->undelayed;
 }
 
 void

@@ -77,6 +77,8 @@ typedef struct {
     int behind;                      /* it has been elsewhere: its next access is after all that others have told */
     int passing;                     /* borders until it looks closely again (watchers.c) */
     int left;                        /* until it has to look at the time */
+    int quick;                       /* its accesses need not be waited at, for now: the fast path is open to it */
+    int undelayed;                   /* what `quick` is after a border */
     int id;
     ftc_frame *top;                  /* the call that it is in; frames[0] is none, and above all of them */
     uint64_t since;                  /* the tick at which that was so the last time */
@@ -143,7 +145,10 @@ ftc_tick(void)
 void ftc_tell_all(ftc_watcher *me);
 void ftc_tell_slowly(ftc_watcher *me);                 /* the same at a border: no new epoch may have to begin */
 void ftc_begin_afresh(ftc_watcher *me);                /* a round */
+void ftc_know_the_watch(ftc_watcher *me);              /* it may be another one than at its last access */
 void ftc_look_closely(ftc_watcher *me);                /* so that what it does now is noted as exactly as can be */
+void ftc_be_quick(ftc_watcher *me);  /* until the next border, or until it has noted much */
+void ftc_nobody_is_quick(void);
 
 /* At a border where there is no new tick to be noted or made.  Returns whether it was done. */
 static inline __attribute__((always_inline)) int
@@ -158,6 +163,7 @@ ftc_told_quickly(ftc_watcher *me)
     }
     __atomic_store_n(&me->past->told, FTC_EPOCH(me->now), __ATOMIC_RELEASE);
     me->now += FTC_STEP;
+    me->quick = me->undelayed;
     return 1;
 }
 
