@@ -18,6 +18,7 @@ FILES = (
     *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals", "statics"),
     *(
         "sched",
+        "giveup",
         "turn",
         "gate",
         "outside",

@@ -1,6 +1,7 @@
 /* The controlled scheduler: real threads, one of which runs at a time.
  *
  *   sched.c    the token: who may run, who is blocked on what, deadlocks, the virtual clock
+ *   giveup.c   runs that are given up, and how their threads get out of them
  *   turn.c     handing the token over, and waiting for it
  *   gate.c     how a worker enters the scheduler and leaves it; workers that block outside of control
  *   outside.c  the watchdog that notices them
@@ -157,7 +158,7 @@ typedef struct {
     int64_t clock;                   /* virtual nanoseconds since the run began */
     long deeds;                      /* operations that left something changed; see clock.c */
     long steps, limit, stay_limit;
-    int letting_out;                 /* nothing more is noted, and it goes on to its end by turns: see sched.c */
+    int letting_out;                 /* nothing more is noted, and it goes on to its end by turns: see giveup.c */
     long overtime;                   /* points that daemon threads still have after the end of the test; 0: it is under way */
     int timed;                       /* somebody slept, or waited with a timeout */
     int ends_count;                  /* so is the end of each thread that somebody may ask about: see ends.c */
@@ -265,6 +266,9 @@ void ftc_wait_for_turn(ftc_worker *me);              /* turn.c, as are these */
 void ftc_hand_over(ftc_worker *me, int to);
 void ftc_pass_on_to(int next);       /* who is to be woken by ftc_pass_on() */
 void ftc_pass_on(void);
+int ftc_let_out(enum ftc_outcome outcome);             /* giveup.c; returns whether the run goes on to its end */
+int ftc_really_give_up(enum ftc_outcome outcome);      /* now; -1 */
+int ftc_unwind(ftc_worker *me);      /* with an exception, if it can be: -1 */
 int ftc_first_to_unwind(uint64_t set);
 void ftc_let_unwind(ftc_worker *me, int who);        /* in a run that is given up: another one first */
 int ftc_successor(ftc_worker *me, enum ftc_why why); /* who goes on, now that `me` cannot; -1: nobody can */
