@@ -100,9 +100,9 @@ touch_once(ftc_watcher *me, uint64_t *places, uint32_t *wheres, uintptr_t addres
         if (other == 0) {
             empty = empty < 0 ? i : empty;
         }
-        else if (__builtin_expect(other == FTC_TAKEN, 0)) {
-            if (!busy) {
-                return 0;
+        else if (__builtin_expect(FTC_IS_TAKEN(other), 0)) {
+            if (!busy && other != FTC_TAKEN_BY(mine.who)) {
+                return 0;                              /* by this thread: this is a signal handler, which has come in between */
             }
             over = i;
         }
@@ -128,11 +128,11 @@ touch_once(ftc_watcher *me, uint64_t *places, uint32_t *wheres, uintptr_t addres
     }
     if (put < 0) {
         put = empty >= 0 ? empty : over >= 0 ? over : (int)(me->turn % FTC_TOUCHES);
-        if (__builtin_expect(empty < 0 && seen[put] != FTC_TAKEN && FTC_FLAGS(seen[put]) & FTC_FREES, 0)) {
+        if (__builtin_expect(empty < 0 && !FTC_IS_TAKEN(seen[put]) && FTC_FLAGS(seen[put]) & FTC_FREES, 0)) {
             put = (put + 1) % FTC_TOUCHES;             /* what is gone stays so */
         }
     }
-    if (__builtin_expect(!ftc_take_place(&places[put], seen[put]), 0)) {
+    if (__builtin_expect(!ftc_take_place(&places[put], seen[put], mine.who), 0)) {
         return 0;
     }
     ftc_fill_place(&places[put], &wheres[put], (ftc_touch){who, mine.where});

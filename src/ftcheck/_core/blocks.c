@@ -110,18 +110,18 @@ static inline int
 is_mine(const ftc_cell *cell, uint64_t now)
 {
     uint64_t first = cell->who[0], second = cell->who[1], third = cell->who[2];
-    /* FTC_TAKEN is another's: it has FTC_FREES */
+    /* FTC_TAKEN_BY is another's: it has FTC_FREES */
     return (first == 0 || !((first ^ now) & FTC_OWN)) && ((second | third) == 0
         || ((second == 0 || !((second ^ now) & FTC_OWN)) && (third == 0 || !((third ^ now) & FTC_OWN))));
 }
 
 /* Another thread is at it: what that notes now is not to be mixed with what is noted here. */
 static void
-take_first(ftc_cell *cell)
+take_first(ftc_cell *cell, uint64_t now)
 {
     for (int turn = 0; turn < 1000; turn++) {
         uint64_t seen = __atomic_load_n(&cell->who[0], __ATOMIC_RELAXED);
-        if (seen != FTC_TAKEN && ftc_take_place(&cell->who[0], seen)) {
+        if (!FTC_IS_TAKEN(seen) && ftc_take_place(&cell->who[0], seen, now)) {
             return;
         }
         if (turn > 100) {
@@ -154,11 +154,11 @@ ftc_block_given_back(void *block)
         uint32_t *wheres = cells == NULL ? NULL : ftc_wheres_of(region, ftc_cell_number(at));
         for (size_t i = 0; cells != NULL && i < count; i++) {
             if (__builtin_expect(!is_mine(&cells[i], me->now), 0)) {
-                if (cells[i].who[0] != 0 && cells[i].who[0] != FTC_TAKEN && FTC_FLAGS(cells[i].who[0]) & FTC_FREES) {
+                if (cells[i].who[0] != 0 && !FTC_IS_TAKEN(cells[i].who[0]) && FTC_FLAGS(cells[i].who[0]) & FTC_FREES) {
                     continue;                          /* that is said already */
                 }
                 ftc_touch_cell(me, region, at + i * 8, (ftc_touch){gone, where});
-                take_first(&cells[i]);
+                take_first(&cells[i], me->now);
             }
             __atomic_store_n(&wheres[i * FTC_TOUCHES], where, __ATOMIC_RELEASE);
             set(&cells[i], gone);

@@ -78,15 +78,15 @@ ftc_unlock_cell(ftc_cell *cell)
 /* Who puts a touch in a place of a cell takes that place first; 0: it is no more as it was seen to be.  Then the node goes there,
  * and then the word: who finds the same word before it reads the node and after it has them both of one touch. */
 static inline int
-ftc_take_place(uint64_t *place, uint64_t seen)
+ftc_take_place(uint64_t *place, uint64_t seen, uint64_t who)
 {
-    return __atomic_compare_exchange_n(place, &seen, FTC_TAKEN, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(place, &seen, FTC_TAKEN_BY(who), 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static inline void
 ftc_fill_place(uint64_t *place, uint32_t *where, ftc_touch touch)
 {
-    __atomic_store_n(where, touch.where, __ATOMIC_RELEASE);            /* after FTC_TAKEN */
+    __atomic_store_n(where, touch.where, __ATOMIC_RELEASE);            /* after FTC_TAKEN_BY */
     __atomic_store_n(place, touch.who, __ATOMIC_RELEASE);
 }
 
@@ -95,7 +95,7 @@ ftc_fill_place(uint64_t *place, uint32_t *where, ftc_touch touch)
 static inline void
 ftc_put_in_place(uint64_t *place, uint32_t *where, ftc_touch touch)
 {
-    __atomic_store_n(place, FTC_TAKEN, __ATOMIC_RELAXED);
+    __atomic_store_n(place, FTC_TAKEN_BY(touch.who), __ATOMIC_RELAXED);
     ftc_fill_place(place, where, touch);
 }
 

@@ -32,7 +32,9 @@ typedef struct {
 #define FTC_ID(who) ((int)((who) >> 14 & 0xff))
 #define FTC_FLAGS(who) ((int)((who) >> 8 & 7) ^ FTC_ATOMIC)
 #define FTC_BYTES(who) ((unsigned)((who) & 0xff))
-#define FTC_TAKEN ((uint64_t)FTC_FREES << 8 | 1u << 13)  /* in place of a word: somebody is about to put another one there */
+/* In place of a word: this thread is about to put another one there. */
+#define FTC_TAKEN_BY(who) ((uint64_t)FTC_FREES << 8 | 1u << 13 | ((who) & FTC_NOW(0, 0xff)))
+#define FTC_IS_TAKEN(word) (((word) & ~FTC_NOW(0, 0xff)) == FTC_TAKEN_BY(0))
 #define FTC_OWN (FTC_NOW(0, 0xff) | FTC_FREES << 8)    /* what two words of one thread that does not free have in common */
 #define FTC_SAME (~(uint64_t)0x3fff | FTC_FREES << 8)  /* what must be equal: epoch, thread, and that it frees */
 
