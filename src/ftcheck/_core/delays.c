@@ -6,8 +6,9 @@
  * correct.  There are two kinds.
  *
  * A *pause* is short, of a random length: at the first few comings to each place in the code, and then at random, ever more
- * seldom, so that a long loop takes no longer than it must (and not while another thread holds); and now and then where a thread comes to a place for the first time
- * in a round.  When the next random one is, is drawn when the last one was.  The distance is uniform, from one to twice its mean.
+ * seldom, so that a long loop takes no longer than it must (and not while another thread holds); and now and then where a thread
+ * comes to a place for the first time in a round.  When the next random one is, is drawn when the last one was.  The distance is
+ * uniform, from one to twice its mean.
  *
  * A *hold* is as long as what the others do.  What is done once a round only, at its beginning say, has one chance in each; and
  * what it has to overlap with may come milliseconds later.  So in every other round one half of the threads is drawn to be slow.  A
@@ -16,6 +17,9 @@
  * earlier, after a number of borders of the others that is drawn.  So a round takes at most as long as if its threads ran one
  * after the other, and a while.  (The lazy initialisation `if (x == NULL) x = make();` races with itself only if one thread is
  * stopped before its `if` while another one makes x.)  In the rounds between, nobody is slow, so that what is long overlaps.
+ *
+ * Where a place has had many pauses, who comes there is let go on quickly until its next border, or until it has noted much: its
+ * accesses take the fast path of the callbacks (shadow.h), and none of them pauses, unless it comes to another place.
  *
  * What a thread draws depends on the seed, its label and the number of the round.
  */
