@@ -13,7 +13,8 @@
  * A *hold* is as long as what the others do.  What is done once a round only, at its beginning say, has one chance in each; and
  * what it has to overlap with may come milliseconds later.  So in every other round one half of the threads is drawn to be slow.  A
  * slow one stops once, where it comes to a place for the first time in the round: at the very first such place, or at any of
- * them.  It goes on when no other thread has got on for a while, or when it has waited for very long; one in four goes on
+ * them.  It goes on when no other thread has got on for a while, though it had a CPU or could not run, or when it has waited for
+ * very long; one in four goes on
  * earlier, after a number of borders of the others that is drawn.  So a round takes at most as long as if its threads ran one
  * after the other, and a while.  (The lazy initialisation `if (x == NULL) x = make();` races with itself only if one thread is
  * stopped before its `if` while another one makes x.)  In the rounds between, nobody is slow, so that what is long overlaps.
@@ -30,7 +31,7 @@
 
 #define FIRST 8                      /* comings to a place that always pause */
 #define HALF 16                      /* pauses at a place after which the chance of another one is half of what it was */
-#define ENOUGH 64                    /* pauses at a place, after which a thread that comes there is quick */
+#define ENOUGH 128                   /* pauses at a place, after which a thread that comes there is quick */
 #define SELDOM 4                     /* one in so many first comings of a round pauses, and fewer where there are many places */
 #define LOOKS 50000                  /* nanoseconds between two looks at the others */
 #define PATIENCE 1000000             /* nanoseconds in which nobody gets on; twice that in one of two, and so on */
@@ -158,24 +159,39 @@ pause_perhaps(ftc_watcher *me, uint8_t *times)
     pause_once(drawn >> 32);
 }
 
+static int64_t
+cpu_time(void)                       /* of all threads, in nanoseconds */
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return time.tv_sec * 1000000000L + time.tv_nsec;
+}
+
 static void
 hold(ftc_watcher *me)
 {
     int before = errno;
-    uint64_t drawn = draw(me), patience = PATIENCE;
+    uint64_t drawn = draw(me);
+    int64_t patience = PATIENCE;
     for (int i = 0; i < DOUBLINGS && drawn >> i & 1; i++) {
         patience *= 2;
     }
     __atomic_add_fetch(&holding, 1, __ATOMIC_RELAXED);
     ftc_tick();
-    int64_t begin = ftc_now(), since = begin, now = begin;
+    int64_t begin = ftc_now(), since = begin, now = begin, used = cpu_time();
     uint64_t last = ftc_progress_of_others(me), enough = last + (drawn >> 32 & 3 ? UINT32_MAX : 1u << (drawn >> 40) % BORDERS);
-    while ((uint64_t)(now - since) < patience && now - begin < LONGEST && last < enough) {
+    while (now - begin < LONGEST && last < enough) {
         sleep_for(LOOKS);
         uint64_t next = ftc_progress_of_others(me);
         now = ftc_now();
-        since = next == last ? since : now;
-        last = next;
+        if (next != last) {
+            last = next;
+            since = now;
+            used = cpu_time();
+        }
+        else if (now - since >= patience && (cpu_time() - used >= patience || !ftc_somebody_can_run())) {
+            break;
+        }
     }
     __atomic_sub_fetch(&holding, 1, __ATOMIC_RELAXED);
     ftc_tick();

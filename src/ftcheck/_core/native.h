@@ -8,7 +8,7 @@
  *   atomics.c     those for C11 and C++ atomics, which are operations of their own
  *   annotations.c what code says to ThreadSanitizer by itself, and atomics of sixteen bytes (wide.h)
  *   accesses.c    the detector: two accesses, one of them writes, and nothing has ordered them
- *   delays.c      who waits before an access, and how long
+ *   delays.c      who waits before an access, and how long; runnable.c whether others could go on
  *   shadow.c      its memory: the last accesses to each eight bytes
  *   watchers.c    threads that access, and the order of what they do; vectors.c the clocks of atomic variables
  *   contexts.c    call stacks as numbers
@@ -64,6 +64,8 @@ void ftc_seed_watcher(ftc_watcher *me);                /* at its beginning, and 
 void ftc_begin_round(void);          /* on each thread of it, which has its number in its slot */
 void ftc_delay(ftc_watcher *me, uintptr_t pc);
 int ftc_may_wait(const ftc_watcher *me, uintptr_t pc);               /* who is quick has to be so no more for this place */
+
+int ftc_somebody_can_run(void);      /* runnable.c */
 
 /* --- native_points.c -------------------------------------------------------------------------- */
 
