@@ -355,7 +355,9 @@ def test_what_is_reported_of_who_does_not_look_closely_is_a_race(player, seed):
 def test_threads_look_closely_again(player, borders, seed):
     first = MEET if borders == PASSING else []
     program = [*first, *any_program(random.Random(3000 + seed), cells=6, length=SITES - len(MEET), most=4)]
-    expected, reported = ({(a, b) for a, b in races if a >= len(first)} for races in (modelled(program), player.run(program, borders)))
+    expected, reported = (
+        {(a, b) for a, b in races if a >= len(first)} for races in (modelled(program), player.run(program, borders))
+    )
     assert reported <= expected
     assert meetings(program, reported) == meetings(program, expected), program
 

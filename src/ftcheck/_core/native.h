@@ -4,13 +4,13 @@
  * are the callbacks of -fsanitize=thread (LLVM's and GCC's ThreadSanitizer); its own runtime is not used, because it has to
  * see all synchronisation, and an interpreter that was not built for it shows it none.
  *
- *   tsan.c        the callbacks for plain accesses, functions and C++ objects
+ *   tsan.c        the callbacks for plain accesses and C++ objects; stacks.c those at the beginning and the end of functions
  *   atomics.c     those for C11 and C++ atomics, which are operations of their own
  *   annotations.c what code says to ThreadSanitizer by itself, and atomics of sixteen bytes (wide.h)
- *   accesses.c    the detector: two accesses, one of them writes, and nothing has ordered them
+ *   accesses.c    the detector: two accesses, one of them writes, and nothing has ordered them; notes.c its fast path
  *   delays.c      who waits before an access, and how long; runnable.c whether others could go on
  *   shadow.c      its memory: the last accesses to each eight bytes
- *   watchers.c    threads that access, and the order of what they do; vectors.c the clocks of atomic variables
+ *   watchers.c    threads that access; borders.c the order of what they do; vectors.c the clocks of atomic variables
  *   contexts.c    call stacks as numbers
  *   modules.c     finds the extensions that call us
  *   imports.c     replaces the functions that they import

@@ -118,12 +118,26 @@ ftc_nothing_new(const ftc_cell *cell, uint64_t who)
         || (__atomic_load_n(&cell->who[2], __ATOMIC_RELAXED) & asked) == who;
 }
 
+#define FTC_HOW_BITS (uint64_t)0x3fff
+static inline int
+ftc_is_own(uint64_t other, uint64_t who)
+{
+    return ((other ^ who) & FTC_OWN) == 0;
+}
+
+static inline int
+ftc_is_superfluous(uint64_t own, uint64_t who)
+{
+    return (own & FTC_HOW_BITS & ~who) == 0;
+}
+
 /* --- accesses.c ------------------------------------------------------------------------------- */
 
 /* From a callback: all that there is to do at an access; and where this thread is watched and does not wait, and has not noted
  * this word already. */
 void ftc_access_slowly(uintptr_t address, size_t size, int flags, uintptr_t pc);
-void ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc);
+void ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc);               /* notes.c */
+void ftc_time_goes_on(ftc_watcher *me);
 /* The thread that comes to an access: NULL if nobody watches it, or it is its own stack.  It has waited if it had to. */
 ftc_watcher *ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc);
 void ftc_access_memory(ftc_watcher *me, uintptr_t address, size_t size, int flags, uintptr_t pc);

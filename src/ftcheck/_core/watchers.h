@@ -77,7 +77,7 @@ typedef struct {
     ftc_past *past;
     uintptr_t called_from;           /* where the extension last called something that is not compiled like it */
     int behind;                      /* it has been elsewhere: its next access is after all that others have told */
-    int passing;                     /* borders until it looks closely again (watchers.c) */
+    int passing;                     /* borders until it looks closely again (borders.c) */
     int left;                        /* until it has to look at the time */
     int quick;                       /* its accesses need not be waited at, for now: the fast path is open to it */
     int undelayed;                   /* what `quick` is after a border */
@@ -125,7 +125,14 @@ ftc_watcher_me(void)
     return me != NULL ? me : ftc_new_watcher();
 }
 
+static inline ftc_watcher *
+ftc_watching(void)                   /* NULL: nobody watches */
+{
+    return __builtin_expect(ftc_native_on, 0) ? ftc_watcher_me() : NULL;
+}
+
 int ftc_watchers_init(void);
+extern unsigned ftc_watch;           /* this one has this number */
 int ftc_watchers_used(void);         /* ids below this one are, or were, in use */
 const char *ftc_watcher_label(int id);
 const ftc_watcher *ftc_watcher_of(pthread_t thread);   /* NULL: it is not watched.  It must not end meanwhile */
@@ -134,8 +141,9 @@ uint64_t ftc_noted(void);            /* accesses that said something new, in thi
 long ftc_children(void);             /* of fork(), in this watch: nobody looks at them */
 void ftc_watchers_begin(void);       /* a new watch */
 
-/* Borders.  Time goes in ticks: whoever waits, or has got on a good way, makes a new one (watchers.c). */
+/* Borders.  Time goes in ticks: whoever waits, or has got on a good way, makes a new one (borders.c). */
 extern uint64_t ftc_ticks;
+extern ftc_past ftc_pasts[FTC_WATCHED];
 #define FTC_PROGRESS 256             /* so many borders, or accesses that are noted, of a thread: time has gone on */
 /* To be called where a thread is made to wait while another one goes on, and again when it does itself. */
 static inline void
