@@ -77,7 +77,14 @@ ftc_native_rest(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* native_tick(): time goes on (watchers.c). */
+/* native_runnable(): what a hold asks (runnable.c). */
+PyObject *
+ftc_native_runnable(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(ftc_somebody_can_run());
+}
+
+/* native_tick(): time goes on (borders.c). */
 PyObject *
 ftc_native_tick(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {

@@ -245,6 +245,7 @@ PyObject *ftc_native_module(PyObject *module, PyObject *address);
 PyObject *ftc_native_place(PyObject *module, PyObject *offset);
 PyObject *ftc_native_stuck(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_rest(PyObject *module, PyObject *ignored);
+PyObject *ftc_native_runnable(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_tick(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_races(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_state(PyObject *module, PyObject *ignored);
