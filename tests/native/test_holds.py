@@ -84,5 +84,7 @@ print("all of them")
 
 def test_who_waits_for_a_cpu_is_told_from_who_waits_for_something_else():
     """In a process of its own, which has no threads but these. Where the answer stays wrong, the time runs out."""
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(RUNNABLE)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(RUNNABLE)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.stdout == "all of them\n", done.stderr
