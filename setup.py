@@ -9,15 +9,17 @@ from setuptools import Extension, setup
 NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64") and platform.libc_ver()[0] == "glibc"
 """Extensions can be watched from the inside here; FTC_NATIVE in _core/core.h says the same."""
 WATCHING = (
-    *("native", "tsan", "atomics", "accesses", "delays", "shadow", "watchers", "vectors", "contexts"),
+    *("native", "tsan", "stacks", "atomics", "accesses", "notes", "delays", "runnable", "shadow", "watchers", "borders"),
+    *("vectors", "contexts"),
     *("annotations", "modules", "imports", "taken", "indirect", "thunks", "wrapped", "held", "blocks", "heap", "found"),
-    *("native_points", "native_shared", "native_calls", "native_locks", "native_waits", "native_threads"),
+    *("native_points", "native_shared", "native_calls", "native_locks", "native_taking", "native_waits", "native_threads"),
     *("strict", "sync", "begun", "taking", "handover", "stuck"),
 )
 FILES = (
     *("module", "startline", "spin", "slots", "frames", "crash", "deadman", "builtins", "globals", "statics", "gil"),
     *(
         "sched",
+        "giveup",
         "turn",
         "gate",
         "outside",

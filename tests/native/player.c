@@ -77,6 +77,16 @@ play(int what, unsigned char *at, int size, int order)
 #define SITES(n) SITE(n##0) SITE(n##1) SITE(n##2) SITE(n##3) SITE(n##4) SITE(n##5) SITE(n##6) SITE(n##7) SITE(n##8) SITE(n##9)
 SITES(1) SITES(2) SITES(3) SITES(4)
 
+/* So many borders, and nothing between them. */
+__attribute__((noinline, used)) void
+player_borders(int times)
+{
+    for (int i = 0; i < times; i++) {
+        getppid();
+    }
+    __asm__ volatile("");
+}
+
 /* Many threads at one cell, as fast as they can: each access is in an epoch of its own, so each is noted; and all race. */
 __attribute__((noinline, used)) void
 player_hammer(int times, unsigned char *at, int writes, volatile uint64_t *own)

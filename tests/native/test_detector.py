@@ -186,12 +186,16 @@ class Player:
         else:
             self.call(number, step.what, self.memory + step.offset, step.size, step.order)
 
-    def run(self, program):
-        """The pairs of steps that race, the earlier one first."""
+    def run(self, program, borders=0):
+        """The pairs of steps that race, the earlier one first.
+
+        :param borders: that each thread has come to before.
+        """
         assert _core.native_watch(0.0, 1, 1)
         try:
             for thread in range(THREADS):
                 self.in_thread(thread, lambda: self.step(0, Step(thread, BORDER)))  # noqa: B023  # it is done by then
+                self.in_thread(thread, lambda: self.library.player_borders(ctypes.c_int(borders)))
             for number, step in enumerate(program):
                 _core.native_tick()
                 self.in_thread(step.thread, lambda: self.step(number, step))  # noqa: B023
@@ -260,6 +264,12 @@ def modelled(program):
     return model.races
 
 
+def meetings(program, races):
+    """Which threads met where."""
+    cells = {(a, b): {byte // 8 for byte in {*program[a].bytes} & {*program[b].bytes}} for a, b in races}
+    return {(frozenset((program[a].thread, program[b].thread)), cell) for (a, b), all_ in cells.items() for cell in all_}
+
+
 @pytest.mark.parametrize("seed", range(200))
 def test_what_is_reported_is_a_race(player, seed):
     program = any_program(random.Random(seed), cells=3, length=SITES, most=1000)
@@ -271,13 +281,7 @@ def test_a_race_is_reported_where_nothing_has_to_be_forgotten(player, seed):
     program = any_program(random.Random(1000 + seed), cells=6, length=SITES, most=4)
     expected, reported = modelled(program), player.run(program)
     assert reported <= expected, program
-
-    def meetings(races):
-        """Which threads met where."""
-        cells = {(a, b): {byte // 8 for byte in {*program[a].bytes} & {*program[b].bytes}} for a, b in races}
-        return {(frozenset((program[a].thread, program[b].thread)), cell) for (a, b), all_ in cells.items() for cell in all_}
-
-    assert meetings(reported) == meetings(expected), program
+    assert meetings(program, reported) == meetings(program, expected), program
 
 
 def test_programs_have_races_and_pairs_that_are_ordered():
@@ -328,6 +332,50 @@ def test_epochs_that_are_long_over_are_still_told_apart(player):
     assert player.run(program) == modelled(program) == {(6, 27)}
     program = [Step(1, READ, 16), Step(0, WRITE), Step(0, BORDER), *itertools.repeat(Step(1, BORDER), 20), Step(1, WRITE)]
     assert player.run(program) == modelled(program) == set()
+
+
+# --- threads that do not look closely ------------------------------------------------------------------------------------
+
+PASSING = 2_100
+"""Borders after which a thread has long come to enough of them to note what it does in passing (_core/watchers.c)."""
+CLOSELY = 3_068
+"""Those after which it looks closely again, for a while."""
+MEET = [Step(thread, WRITE, 8 * 300) for thread in (0, 1, 2, 3, 0)]
+"""Each comes to memory where another one has been: then it looks closely."""
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_what_is_reported_of_who_does_not_look_closely_is_a_race(player, seed):
+    program = any_program(random.Random(2000 + seed), cells=3, length=SITES, most=1000)
+    assert player.run(program, PASSING) <= modelled(program), program
+
+
+@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("borders", [PASSING, CLOSELY], ids=["because they meet", "by themselves"])
+def test_threads_look_closely_again(player, borders, seed):
+    first = MEET if borders == PASSING else []
+    program = [*first, *any_program(random.Random(3000 + seed), cells=6, length=SITES - len(MEET), most=4)]
+    expected, reported = (
+        {(a, b) for a, b in races if a >= len(first)} for races in (modelled(program), player.run(program, borders))
+    )
+    assert reported <= expected
+    assert meetings(program, reported) == meetings(program, expected), program
+
+
+@pytest.mark.parametrize("second", [READ, WRITE])
+def test_only_what_comes_first_is_missed_where_nobody_looks_closely(player, second):
+    program = [Step(0, WRITE), Step(1, second), Step(0, WRITE)]
+    assert modelled(program) == {(0, 1), (1, 2)}
+    assert player.run(program) == {(0, 1)}, "the second write adds nothing to the first one"
+    assert player.run(program, PASSING) == {(1, 2)}
+
+
+def test_readers_do_not_disturb_each_other(player):
+    """They go on in passing: what they have read before is over when somebody writes to it, and is no race."""
+    program = [Step(0, READ), Step(1, READ), Step(0, READ), Step(2, WRITE)]
+    assert modelled(program) == {(0, 3), (1, 3), (2, 3)}
+    assert player.run(program) == {(0, 3), (1, 3)}
+    assert player.run(program, PASSING) == set()
 
 
 def hammered(player):

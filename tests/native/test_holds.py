@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -53,3 +54,37 @@ def test_what_is_made_once_a_round_is_made_twice(tmp_path, cc):
     report = json.loads((tmp_path / "report.json").read_text())
     assert [one["verdict"] for one in report["findings"]] == ["data race"], report
     assert "data race of made" in report["findings"][0]["detail"]
+
+
+RUNNABLE = """
+import threading, time
+from ftcheck import _core
+
+def until(expected):
+    while _core.native_runnable() is not expected:
+        time.sleep(0.001)
+
+until(False)                       # this thread does not count
+lock, stop = threading.Lock(), False
+lock.acquire()
+waits = threading.Thread(target=lock.acquire)
+waits.start()
+until(False)                       # who waits for a lock cannot run
+spins = threading.Thread(target=lambda: [None for _ in iter(lambda: stop, True)], name="has (a) R name) R")
+spins.start()
+until(True)
+stop = True
+spins.join()
+until(False)
+lock.release()
+waits.join()
+print("all of them")
+"""
+
+
+def test_who_waits_for_a_cpu_is_told_from_who_waits_for_something_else():
+    """In a process of its own, which has no threads but these. Where the answer stays wrong, the time runs out."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(RUNNABLE)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "all of them\n", done.stderr

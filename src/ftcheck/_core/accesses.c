@@ -14,6 +14,8 @@ ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc)
     if (me == NULL || address - me->stack_low < me->stack_high - me->stack_low || me->muted) {
         return NULL;
     }
+    ftc_know_the_watch(me);
+    ftc_look_closely(me);
     if (me->behind) {
         ftc_hear_everybody(me);
     }
@@ -66,22 +68,8 @@ meet(ftc_watcher *me, ftc_touch mine, uint64_t other, const uint64_t *place, con
     return !(FTC_FLAGS(other) & FTC_FREES) && ftc_is_before(me, FTC_ID(other), FTC_EPOCH(other));
 }
 
-#define OWN (FTC_NOW(0, 0xff) | FTC_FREES << 8)
 #define BYTES (uint64_t)0xff
-#define HOW (uint64_t)0x3fff
 #define TURNS 1000                   /* then who has taken the place is gone, and will not fill it */
-
-static inline int
-is_own(uint64_t other, uint64_t who)
-{
-    return ((other ^ who) & OWN) == 0;
-}
-
-static inline int
-is_superfluous(uint64_t own, uint64_t who)
-{
-    return (own & HOW & ~who) == 0;
-}
 
 /* A word of one's own that adds nothing to the new one is replaced by it; and words that differ only in their bytes are one:
  * so a loop over bytes takes one of the places.
@@ -99,13 +87,13 @@ touch_once(ftc_watcher *me, uint64_t *places, uint32_t *wheres, uintptr_t addres
         if (other == 0) {
             empty = empty < 0 ? i : empty;
         }
-        else if (__builtin_expect(other == FTC_TAKEN, 0)) {
-            if (!busy) {
-                return 0;
+        else if (__builtin_expect(FTC_IS_TAKEN(other), 0)) {
+            if (!busy && other != FTC_TAKEN_BY(mine.who)) {
+                return 0;                              /* by this thread: this is a signal handler, which has come in between */
             }
             over = i;
         }
-        else if (__builtin_expect(!is_own(other, mine.who), 0)) {
+        else if (__builtin_expect(!ftc_is_own(other, mine.who), 0)) {
             int before = other == met[i] ? 0 : meet(me, mine, other, &places[i], &wheres[i], address);
             if (before < 0) {
                 return 0;
@@ -114,24 +102,24 @@ touch_once(ftc_watcher *me, uint64_t *places, uint32_t *wheres, uintptr_t addres
             over = before ? i : over;
         }
         else {
-            int superfluous = is_superfluous(other, mine.who);
+            int superfluous = ftc_is_superfluous(other, mine.who);
             if (superfluous || (((other ^ mine.who) & ~BYTES) == 0 && wheres[i] == mine.where)) {
                 who |= superfluous ? 0 : other;
                 spare |= put >= 0 ? 1u << i : 0;
                 put = put >= 0 ? put : i;
             }
-            else if ((other ^ mine.who) & ~HOW) {
+            else if ((other ^ mine.who) & ~FTC_HOW_BITS) {
                 over = i;                              /* of an earlier epoch */
             }
         }
     }
     if (put < 0) {
         put = empty >= 0 ? empty : over >= 0 ? over : (int)(me->turn % FTC_TOUCHES);
-        if (__builtin_expect(empty < 0 && seen[put] != FTC_TAKEN && FTC_FLAGS(seen[put]) & FTC_FREES, 0)) {
+        if (__builtin_expect(empty < 0 && !FTC_IS_TAKEN(seen[put]) && FTC_FLAGS(seen[put]) & FTC_FREES, 0)) {
             put = (put + 1) % FTC_TOUCHES;             /* what is gone stays so */
         }
     }
-    if (__builtin_expect(!ftc_take_place(&places[put], seen[put]), 0)) {
+    if (__builtin_expect(!ftc_take_place(&places[put], seen[put], mine.who), 0)) {
         return 0;
     }
     ftc_fill_place(&places[put], &wheres[put], (ftc_touch){who, mine.where});
@@ -154,6 +142,13 @@ touch_again(ftc_watcher *me, uint64_t *places, uint32_t *wheres, uintptr_t addre
 }
 
 void
+ftc_time_goes_on(ftc_watcher *me)
+{
+    me->quick = me->undelayed;
+    ftc_tick();
+}
+
+void
 ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch mine)
 {
     uint32_t number = ftc_cell_number(address), *wheres = ftc_wheres_of(region, number);
@@ -163,7 +158,7 @@ ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_touch m
         __atomic_store_n(page, 1, __ATOMIC_RELAXED);
     }
     if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
-        ftc_tick();
+        ftc_time_goes_on(me);
     }
     if (__builtin_expect(!touch_once(me, region[number].who, wheres, address, mine, met, 0), 0)) {
         touch_again(me, region[number].who, wheres, address, mine, met);
@@ -202,75 +197,6 @@ ftc_access_memory(ftc_watcher *me, uintptr_t address, size_t size, int flags, ui
         address += part;
         size -= part;
     }
-}
-
-static __attribute__((noinline)) void
-note_slowly(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
-{
-    if (me->behind) {
-        ftc_hear_everybody(me);
-    }
-    ftc_touch_cell(me, region, address, (ftc_touch){who, ftc_where(me, pc)});
-}
-
-/* A word of its own in an earlier epoch, or in this one, that adds nothing to the new one. */
-static inline int
-is_over(uint64_t own, uint64_t who)
-{
-    return is_own(own, who) && is_superfluous(own, who);
-}
-
-/* Most words are noted where nobody else has been, and by an instruction that was there just before.  Here is what that needs of
- * ftc_touch_cell(), without a call but the last one.  It is done a few times in each call of an extension, and in order of what has
- * to be remembered at a time: so it needs no register that it would have to put back. */
-void
-ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
-{
-    if (__builtin_expect(address - me->stack_low < me->stack_high - me->stack_low || me->muted, 0)) {
-        return;
-    }
-    uint64_t *place = region[ftc_cell_number(address)].who;
-    uint64_t first = __atomic_load_n(&place[0], __ATOMIC_RELAXED), second = __atomic_load_n(&place[1], __ATOMIC_RELAXED);
-    uint32_t put = 0;
-    if (__builtin_expect(place[2] != 0, 0)) {
-        goto slowly;
-    }
-    if (first == 0) {
-        if (second != 0 || !*ftc_page_of(region, ftc_cell_number(address))) {
-            goto slowly;
-        }
-    }
-    else if (is_over(first, who)) {
-        if (second != 0) {
-            if (!is_over(second, who)) {
-                goto slowly;
-            }
-            __atomic_store_n(&place[1], 0, __ATOMIC_RELAXED);
-        }
-    }
-    else if (!is_own(first, who) || !((first ^ who) & ~HOW) || (second != 0 && !is_over(second, who))) {
-        goto slowly;
-    }
-    else {
-        put = 1;
-    }
-    uint32_t where = ftc_where_at_hand(me, pc);
-    if (__builtin_expect(where == FTC_UNKNOWN, 0)) {
-        goto slowly;
-    }
-    if (me->behind) {
-        if (__builtin_expect(ftc_strict, 0)) {
-            goto slowly;
-        }
-        ftc_hear_all_that_is_over(me);
-    }
-    ftc_put_in_place(&place[put], &ftc_wheres_of(region, ftc_cell_number(address))[put], (ftc_touch){who, where});
-    if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
-        ftc_tick();
-    }
-    return;
-slowly:
-    note_slowly(me, region, address, who, pc);
 }
 
 void

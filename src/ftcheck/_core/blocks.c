@@ -109,20 +109,19 @@ ftc_block_asked_for(void *block, size_t size)
 static inline int
 is_mine(const ftc_cell *cell, uint64_t now)
 {
-    uint64_t others = 0;
-    for (int i = 0; i < FTC_TOUCHES; i++) {            /* FTC_TAKEN is another's: it has FTC_FREES */
-        others |= cell->who[i] == 0 ? 0 : cell->who[i] ^ now;
-    }
-    return (others & (FTC_NOW(0, 0xff) | FTC_FREES << 8)) == 0;
+    uint64_t first = cell->who[0], second = cell->who[1], third = cell->who[2];
+    /* FTC_TAKEN_BY is another's: it has FTC_FREES */
+    return (first == 0 || !((first ^ now) & FTC_OWN)) && ((second | third) == 0
+        || ((second == 0 || !((second ^ now) & FTC_OWN)) && (third == 0 || !((third ^ now) & FTC_OWN))));
 }
 
 /* Another thread is at it: what that notes now is not to be mixed with what is noted here. */
 static void
-take_first(ftc_cell *cell)
+take_first(ftc_cell *cell, uint64_t now)
 {
     for (int turn = 0; turn < 1000; turn++) {
         uint64_t seen = __atomic_load_n(&cell->who[0], __ATOMIC_RELAXED);
-        if (seen != FTC_TAKEN && ftc_take_place(&cell->who[0], seen)) {
+        if (!FTC_IS_TAKEN(seen) && ftc_take_place(&cell->who[0], seen, now)) {
             return;
         }
         if (turn > 100) {
@@ -144,7 +143,7 @@ ftc_block_given_back(void *block)
         ftc_hear_everybody(me);
     }
     /* Where no extension gives it back, but the interpreter, there is a line of Python code to name and no more. */
-    uint32_t where = me->depth == 0 ? FTC_WHERE(me->id, ftc_python_context(me)) : ftc_where(me, me->called_from);
+    uint32_t where = me->top == me->frames ? FTC_WHERE(me->id, ftc_python_context(me)) : ftc_where(me, me->called_from);
     uint64_t gone = me->now | FTC_HOW(FTC_WRITES | FTC_FREES, 0xff);
     uintptr_t end = address + 8u * (cell->units > LEAST ? cell->units : LEAST);
     size_t count;
@@ -155,18 +154,17 @@ ftc_block_given_back(void *block)
         uint32_t *wheres = cells == NULL ? NULL : ftc_wheres_of(region, ftc_cell_number(at));
         for (size_t i = 0; cells != NULL && i < count; i++) {
             if (__builtin_expect(!is_mine(&cells[i], me->now), 0)) {
-                if (cells[i].who[0] != 0 && cells[i].who[0] != FTC_TAKEN && FTC_FLAGS(cells[i].who[0]) & FTC_FREES) {
+                if (cells[i].who[0] != 0 && !FTC_IS_TAKEN(cells[i].who[0]) && FTC_FLAGS(cells[i].who[0]) & FTC_FREES) {
                     continue;                          /* that is said already */
                 }
                 ftc_touch_cell(me, region, at + i * 8, (ftc_touch){gone, where});
-                take_first(&cells[i]);
+                take_first(&cells[i], me->now);
             }
             __atomic_store_n(&wheres[i * FTC_TOUCHES], where, __ATOMIC_RELEASE);
             set(&cells[i], gone);
         }
     }
-    ftc_tell_all(me);
-    me->behind = 1;
+    ftc_tell_at_border(me);
 }
 
 /* --- the hooks ---------------------------------------------------------------------------------------------------------- */

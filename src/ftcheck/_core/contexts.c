@@ -112,15 +112,17 @@ ftc_find_node(ftc_watcher *me, uint32_t parent, uintptr_t pc, int line)
 uint32_t
 ftc_find_context(ftc_watcher *me)
 {
-    int top = me->depth < FTC_DEEP ? me->depth : FTC_DEEP, known = top;
-    while (known > 0 && me->frames[known - 1].context == FTC_UNKNOWN) {
+    ftc_frame *known = me->top;
+    while (known->context == FTC_UNKNOWN && !known->border) {
         known--;
     }
-    uint32_t context = known == 0 ? 0 : me->frames[known - 1].context;
-    for (; known < top; known++) {
-        context = me->frames[known].context = ftc_node_of(me, context, me->frames[known].called_from, 0);
+    if (known->context == FTC_UNKNOWN) {
+        known->context = ftc_python_context(me);
     }
-    return context;
+    for (; known < me->top; known++) {
+        known[1].context = ftc_node_of(me, known->context, known[1].called_from, 0);
+    }
+    return known->context;
 }
 
 /* --- Python code ----------------------------------------------------------------------------------------------------- */
@@ -141,6 +143,7 @@ uint32_t
 ftc_python_context(ftc_watcher *me)
 {
     PyThreadState *tstate = PyThreadState_GetUnchecked();
+    tstate = tstate != NULL ? tstate : PyGILState_GetThisThreadState();              /* it has detached since it was called */
     if (tstate == NULL || tstate->current_frame == NULL) {
         return 0;
     }

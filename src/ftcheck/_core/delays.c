@@ -6,16 +6,21 @@
  * correct.  There are two kinds.
  *
  * A *pause* is short, of a random length: at the first few comings to each place in the code, and then at random, ever more
- * seldom, so that a long loop takes no longer than it must (and not while another thread holds); and now and then where a thread comes to a place for the first time
- * in a round.  When the next random one is, is drawn when the last one was.  The distance is uniform, from one to twice its mean.
+ * seldom, so that a long loop takes no longer than it must (and not while another thread holds); and now and then where a thread
+ * comes to a place for the first time in a round.  When the next random one is, is drawn when the last one was.  The distance is
+ * uniform, from one to twice its mean.
  *
  * A *hold* is as long as what the others do.  What is done once a round only, at its beginning say, has one chance in each; and
  * what it has to overlap with may come milliseconds later.  So in every other round one half of the threads is drawn to be slow.  A
  * slow one stops once, where it comes to a place for the first time in the round: at the very first such place, or at any of
- * them.  It goes on when no other thread has got on for a while, or when it has waited for very long; one in four goes on
+ * them.  It goes on when no other thread has got on for a while, though it had a CPU or could not run, or when it has waited for
+ * very long; one in four goes on
  * earlier, after a number of borders of the others that is drawn.  So a round takes at most as long as if its threads ran one
  * after the other, and a while.  (The lazy initialisation `if (x == NULL) x = make();` races with itself only if one thread is
  * stopped before its `if` while another one makes x.)  In the rounds between, nobody is slow, so that what is long overlaps.
+ *
+ * Where a place has had many pauses, who comes there is let go on quickly until its next border, or until it has noted much: its
+ * accesses take the fast path of the callbacks (shadow.h), and none of them pauses, unless it comes to another place.
  *
  * What a thread draws depends on the seed, its label and the number of the round.
  */
@@ -26,12 +31,14 @@
 
 #define FIRST 8                      /* comings to a place that always pause */
 #define HALF 16                      /* pauses at a place after which the chance of another one is half of what it was */
+#define ENOUGH 128                   /* pauses at a place, after which a thread that comes there is quick */
 #define SELDOM 4                     /* one in so many first comings of a round pauses, and fewer where there are many places */
 #define LOOKS 50000                  /* nanoseconds between two looks at the others */
 #define PATIENCE 1000000             /* nanoseconds in which nobody gets on; twice that in one of two, and so on */
 #define DOUBLINGS 3
 #define BORDERS 16                   /* of the others after which some go on: 1, 2, 4, ..., so many numbers */
-#define LONGEST 250000000            /* nanoseconds of a hold */
+#define LONGEST 250000000            /* nanoseconds of a hold; where the machine has more to do, as many of CPU time, but at most */
+#define AT_MOST (10 * (int64_t)LONGEST)
 
 static uint64_t longest_pause, seed;                   /* nanoseconds */
 static uint32_t distance;            /* twice the mean number of accesses between two that pause */
@@ -111,8 +118,11 @@ ftc_seed_watcher(ftc_watcher *me)
 void
 ftc_begin_round(void)
 {
-    if (ftc_watcher_here != NULL && ftc_native_on & FTC_DELAYS) {
-        ftc_seed_watcher(ftc_watcher_here);
+    if (ftc_watcher_here != NULL) {
+        ftc_begin_afresh(ftc_watcher_here);
+        if (ftc_native_on & FTC_DELAYS) {
+            ftc_seed_watcher(ftc_watcher_here);
+        }
     }
 }
 
@@ -150,24 +160,39 @@ pause_perhaps(ftc_watcher *me, uint8_t *times)
     pause_once(drawn >> 32);
 }
 
+static int64_t
+cpu_time(void)                       /* of all threads, in nanoseconds */
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return time.tv_sec * 1000000000L + time.tv_nsec;
+}
+
 static void
 hold(ftc_watcher *me)
 {
     int before = errno;
-    uint64_t drawn = draw(me), patience = PATIENCE;
+    uint64_t drawn = draw(me);
+    int64_t patience = PATIENCE;
     for (int i = 0; i < DOUBLINGS && drawn >> i & 1; i++) {
         patience *= 2;
     }
     __atomic_add_fetch(&holding, 1, __ATOMIC_RELAXED);
     ftc_tick();
-    int64_t begin = ftc_now(), since = begin, now = begin;
+    int64_t begin = ftc_now(), since = begin, now = begin, cpu = cpu_time(), used = cpu;
     uint64_t last = ftc_progress_of_others(me), enough = last + (drawn >> 32 & 3 ? UINT32_MAX : 1u << (drawn >> 40) % BORDERS);
-    while ((uint64_t)(now - since) < patience && now - begin < LONGEST && last < enough) {
+    while ((now - begin < LONGEST || (cpu_time() - cpu < LONGEST && now - begin < AT_MOST)) && last < enough) {
         sleep_for(LOOKS);
         uint64_t next = ftc_progress_of_others(me);
         now = ftc_now();
-        since = next == last ? since : now;
-        last = next;
+        if (next != last) {
+            last = next;
+            since = now;
+            used = cpu_time();
+        }
+        else if (now - since >= patience && (cpu_time() - used >= patience || !ftc_somebody_can_run())) {
+            break;
+        }
     }
     __atomic_sub_fetch(&holding, 1, __ATOMIC_RELAXED);
     ftc_tick();
@@ -196,14 +221,37 @@ come_first(ftc_watcher *me, uint32_t place)
     }
 }
 
+static inline uint32_t
+place_of(uintptr_t pc)
+{
+    return (uint32_t)(pc * 0x9E3779B97F4A7C15u >> 40) % FTC_PLACES;
+}
+
+static inline int
+is_first(const ftc_watcher *me, uint32_t place)
+{
+    return !(me->been[place / 64] >> place % 64 & 1);
+}
+
+int
+ftc_may_wait(const ftc_watcher *me, uintptr_t pc)
+{
+    uint32_t place = place_of(pc);
+    return is_first(me, place) || __atomic_load_n(&pauses[place], __ATOMIC_RELAXED) < (me->passing > 0 ? FIRST : ENOUGH);
+}
+
 void
 ftc_delay(ftc_watcher *me, uintptr_t pc)
 {
-    uint32_t place = (uint32_t)(pc * 0x9E3779B97F4A7C15u >> 40) % FTC_PLACES;
-    if (__builtin_expect(!(me->been[place / 64] >> place % 64 & 1), 0)) {
+    uint32_t place = place_of(pc);
+    unsigned so_far = __atomic_load_n(&pauses[place], __ATOMIC_RELAXED);
+    if (__builtin_expect(is_first(me, place), 0)) {
         come_first(me, place);
     }
-    else if (__atomic_load_n(&pauses[place], __ATOMIC_RELAXED) < FIRST || --me->until == 0) {
+    else if (so_far < FIRST || --me->until == 0) {
         pause_perhaps(me, &pauses[place]);
+    }
+    if (so_far >= ENOUGH) {
+        ftc_be_quick(me);
     }
 }

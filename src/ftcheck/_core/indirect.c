@@ -3,9 +3,10 @@
  * tp_alloc of a type, the table in a capsule, a virtual function: what an extension calls through a pointer may be its own code,
  * which is no border (native.h), or not, which is one.  So ftcheck-cc has compilers say where such a call goes:
  *
- *   gcc, x86-64    calls through a register go by way of __x86_indirect_thunk_REGISTER (-mindirect-branch=thunk-extern, made
- *                  against speculation), which is for others to supply.  Here they look where the register leads.
- *   clang          __sanitizer_cov_trace_pc_indir(where) is called before each of them (-fsanitize-coverage=indirect-calls).
+ *   x86-64         calls through a register go by way of __x86_indirect_thunk_REGISTER (gcc: -mindirect-branch=thunk-extern;
+ *                  clang: -mretpoline-external-thunk; made against speculation), which is for others to supply.  Here they look
+ *                  where the register leads.
+ *   clang, aarch64 __sanitizer_cov_trace_pc_indir(where) is called before each of them (-fsanitize-coverage=indirect-calls).
  *   gcc, aarch64   has nothing of the kind: such a call is no border there.
  *
  * A jump through a register (a switch) goes the same way, and all registers are in use then: it leads to the extension's own code,

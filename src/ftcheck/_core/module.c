@@ -148,6 +148,8 @@ static PyMethodDef methods[] = {
      "native_place(offset, /)\n--\n\n(path, offset in it, function called) of an operation in the log that has no code; "
      "None: not of an extension."},
     {"native_rest", ftc_native_rest, METH_NOARGS, "native_rest()\n--\n\nUndo native_watch()."},
+    {"native_runnable", ftc_native_runnable, METH_NOARGS,
+     "native_runnable()\n--\n\nWhether another thread of this process has a CPU, or waits for nothing else."},
     {"native_tick", ftc_native_tick, METH_NOARGS,
      "native_tick()\n--\n\nWhat is over now came before what begins from now on. Threads that wait for a while do the same by themselves."},
     {"native_tell", ftc_native_tell, METH_O,

@@ -61,7 +61,7 @@ ftc_native_watch(PyObject *Py_UNUSED(module), PyObject *args)
     }
     ftc_strict = strict;
     ftc_set_delays(rate, longest < 1 ? 1 : longest, seed);
-    ftc_native_begin_watching(rate > 0 ? FTC_DELAYS : 0);
+    ftc_native_begin_watching((rate > 0 ? FTC_DELAYS : 0) | (strict ? FTC_STRICTLY : 0));
     Py_RETURN_TRUE;
 }
 
@@ -69,6 +69,7 @@ PyObject *
 ftc_native_rest(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     __atomic_store_n(&ftc_native_on, FTC_RESTS, __ATOMIC_SEQ_CST);
+    ftc_nobody_is_quick();
     ftc_native_exploring = ftc_strict = 0;
     if (ftc_watch_handovers(0) < 0) {
         return NULL;
@@ -76,7 +77,14 @@ ftc_native_rest(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* native_tick(): time goes on (watchers.c). */
+/* native_runnable(): what a hold asks (runnable.c). */
+PyObject *
+ftc_native_runnable(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(ftc_somebody_can_run());
+}
+
+/* native_tick(): time goes on (borders.c). */
 PyObject *
 ftc_native_tick(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {

@@ -4,13 +4,13 @@
  * are the callbacks of -fsanitize=thread (LLVM's and GCC's ThreadSanitizer); its own runtime is not used, because it has to
  * see all synchronisation, and an interpreter that was not built for it shows it none.
  *
- *   tsan.c        the callbacks for plain accesses, functions and C++ objects
+ *   tsan.c        the callbacks for plain accesses and C++ objects; stacks.c those at the beginning and the end of functions
  *   atomics.c     those for C11 and C++ atomics, which are operations of their own
  *   annotations.c what code says to ThreadSanitizer by itself, and atomics of sixteen bytes (wide.h)
- *   accesses.c    the detector: two accesses, one of them writes, and nothing has ordered them
- *   delays.c      who waits before an access, and how long
+ *   accesses.c    the detector: two accesses, one of them writes, and nothing has ordered them; notes.c its fast path
+ *   delays.c      who waits before an access, and how long; runnable.c whether others could go on
  *   shadow.c      its memory: the last accesses to each eight bytes
- *   watchers.c    threads that access, and the order of what they do; vectors.c the clocks of atomic variables
+ *   watchers.c    threads that access; borders.c the order of what they do; vectors.c the clocks of atomic variables
  *   contexts.c    call stacks as numbers
  *   modules.c     finds the extensions that call us
  *   imports.c     replaces the functions that they import
@@ -30,8 +30,8 @@
  *   found.c       the races that were found, in memory that outlives a crash
  *   native_shared.c  memory that several threads of a run touch
  *   native_points.c  scheduling points, for the explorer (sched.h); native_calls.c those that are calls of the interpreter,
- *                 native_locks.c waiting for locks of C code, native_waits.c for its conditions and barriers, native_threads.c
- *                 threads that it makes itself
+ *                 native_locks.c waiting for locks of C code, native_taking.c the functions that do, native_waits.c for its
+ *                 conditions and barriers, native_threads.c threads that it makes itself
  *   native.c      the names that Python sees
  *
  * What orders (the overlap rule).  The interpreter is not compiled like this, so how it orders threads cannot be seen: by the
@@ -63,6 +63,9 @@ void ftc_set_delays(double rate, long longest, uint64_t seed);         /* nanose
 void ftc_seed_watcher(ftc_watcher *me);                /* at its beginning, and that of each round */
 void ftc_begin_round(void);          /* on each thread of it, which has its number in its slot */
 void ftc_delay(ftc_watcher *me, uintptr_t pc);
+int ftc_may_wait(const ftc_watcher *me, uintptr_t pc);               /* who is quick has to be so no more for this place */
+
+int ftc_somebody_can_run(void);      /* runnable.c */
 
 /* --- native_points.c -------------------------------------------------------------------------- */
 
@@ -85,8 +88,13 @@ void ftc_native_call(int kind, uintptr_t object, const void *function, uintptr_t
 void ftc_native_calls_init(void);
 void ftc_called(uintptr_t pc, const void *function, uintptr_t first);
 
-/* --- native_locks.c ---------------------------------------------------------------------------- */
+/* --- native_locks.c, native_taking.c ------------------------------------------------------------ */
 
+/* Who waits in C code is detached from the interpreter meanwhile, and in the scheduler, unless the run is over. */
+typedef struct { PyThreadState *tstate; int is_inside; } ftc_stay;
+struct ftc_worker;
+ftc_stay ftc_stay_begins(struct ftc_worker *me);
+void ftc_stay_ends(struct ftc_worker *me, ftc_stay stay);
 void *ftc_waiting_wrapper_for(const char *name, void *real);        /* of functions that may have to wait */
 
 /* --- native_waits.c ---------------------------------------------------------------------------- */
@@ -237,6 +245,7 @@ PyObject *ftc_native_module(PyObject *module, PyObject *address);
 PyObject *ftc_native_place(PyObject *module, PyObject *offset);
 PyObject *ftc_native_stuck(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_rest(PyObject *module, PyObject *ignored);
+PyObject *ftc_native_runnable(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_tick(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_races(PyObject *module, PyObject *ignored);
 PyObject *ftc_native_state(PyObject *module, PyObject *ignored);

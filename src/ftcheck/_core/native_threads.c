@@ -111,30 +111,23 @@ ftc_c_thread_join(pthread_t thread)
         return;
     }
     ftc_native_settle();
-    PyThreadState *tstate = PyThreadState_GetUnchecked() == NULL ? NULL : PyEval_SaveThread();     /* as in the real call */
-    if (ftc_native_enter() == 0) {
-        ftc_worker *who = worker_on(thread);
-        me->in_extension = 1;
-        if (who != NULL) {
-            me->code = NULL;
-            me->pending = (ftc_op){.kind = FTC_JOIN, .also = FTC_BIT(who->id)};
-            if (who->wait != FTC_ENDED && !ftc_the.abandoning) {
-                me->step++;
-                me->wait = FTC_WAITS_WORKERS;
-                me->waits_for = FTC_BIT(who->id);
-                ftc_block(me, -1);
-                me->wait = FTC_RUNS;
-            }
-            if (!ftc_the.abandoning) {
-                ftc_execute(me);
-            }
-            let_end(me, who);
+    ftc_stay stay = ftc_stay_begins(me);               /* as in the real call */
+    ftc_worker *who = stay.is_inside ? worker_on(thread) : NULL;
+    if (who != NULL) {
+        me->code = NULL;
+        me->pending = (ftc_op){.kind = FTC_JOIN, .also = FTC_BIT(who->id)};
+        if (who->wait != FTC_ENDED && !ftc_the.abandoning) {
+            me->step++;
+            me->wait = FTC_WAITS_WORKERS;
+            me->waits_for = FTC_BIT(who->id);
+            ftc_block(me, -1);
+            me->wait = FTC_RUNS;
         }
-        me->in_extension = 0;
-        ftc_exit();
+        if (!ftc_the.abandoning) {
+            ftc_execute(me);
+        }
+        let_end(me, who);
     }
-    if (tstate != NULL) {
-        PyEval_RestoreThread(tstate);
-    }
+    ftc_stay_ends(me, stay);
     errno = before;
 }

@@ -79,28 +79,17 @@ come(ftc_worker *me, const void *what)
 static int
 await(ftc_worker *me, int64_t deadline)
 {
-    PyThreadState *tstate = PyThreadState_GetUnchecked() == NULL ? NULL : PyEval_SaveThread();
+    ftc_stay stay = ftc_stay_begins(me);
     int given = 0;
-    if (ftc_native_enter() == 0) {
+    if (stay.is_inside) {
         me->code = NULL;
-        me->pending = (ftc_op){.kind = FTC_ACQUIRE, .object = (uintptr_t)me->awaits, .key = FTC_WHOLE};
-        me->native_lock = FTC_GIVEN;
-        me->in_extension = 1;
         for (int late = 0; !me->given && !late && !ftc_the.abandoning;) {
-            me->wait = FTC_WAITS_NATIVE;
-            me->waits_on = me->awaits;
-            late = ftc_block(me, deadline) == 1;
-            me->wait = FTC_RUNS;
-            me->waits_on = NULL;
+            late = ftc_native_block(me, FTC_GIVEN, me->awaits, deadline);
         }
         given = me->given;
         me->awaits = NULL;
-        me->in_extension = 0;
-        ftc_exit();
     }
-    if (tstate != NULL) {
-        PyEval_RestoreThread(tstate);
-    }
+    ftc_stay_ends(me, stay);
     return given;
 }
 

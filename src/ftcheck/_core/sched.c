@@ -3,114 +3,12 @@
  * Blocking is modelled, not waited for.  A worker that cannot go on is taken out of `enabled`, and whoever makes it able
  * to go on again puts it back; so the set of those who can run is known exactly, and it is empty in a deadlock and in no
  * other case.  Timeouts and sleeps end when nothing else can run: then the virtual clock jumps to the nearest of them.
- *
- * A run that cannot be ended by its own code (a deadlock, a limit, Ctrl-C) is given up: every worker that is still there
- * gets the token once more, and at each point and at each call that would block it gets an exception that unwinds it.
- *
- * C code cannot be unwound, and may wait in a loop for what another thread does.  So a run in which extensions have points, and
- * that is too long, is let out first: its threads take turns, unseen by policy and log, until they have ended by themselves; only
- * if that takes too long as well is it given up.
  */
 #include "native.h"
 #include "sched.h"
 
 ftc_run ftc_the;
 ftc_worker ftc_workers[FTC_MAX_WORKERS];
-PyObject *ftc_abandoned;
-
-static void
-note_unfinished(void)
-{
-    for (int i = 0; i < ftc_the.workers; i++) {
-        ftc_worker *w = &ftc_workers[i];
-        w->unfinished = ftc_the.live & FTC_BIT(i) ? w->pending : (ftc_op){0};
-        ftc_identify(&w->unfinished);
-        w->unfinished_code = w->code;
-        w->unfinished_offset = w->offset;
-    }
-#ifdef FTC_NATIVE
-    if (ftc_native_exploring) {
-        ftc_note_stuck();
-    }
-#endif
-}
-
-static int
-give_up(enum ftc_outcome outcome)
-{
-    if (!ftc_the.abandoning) {
-        ftc_the.abandoning = 1;
-        if (!ftc_the.letting_out || ftc_the.outcome != FTC_REDUNDANT) {
-            ftc_the.outcome = outcome;
-            note_unfinished();
-        }
-    }
-    return -1;
-}
-
-#define LETTING_OUT 20               /* times as many points as the run was to have */
-#define SHORT_STAY 50
-
-/* A run in which there is C code cannot simply be given up: that cannot be unwound, and may wait in a loop for what another thread
- * has not done yet.  So it goes on to its end, by turns, and nothing of that is noted.  Returns whether it does. */
-static int
-let_out(enum ftc_outcome outcome)
-{
-#ifdef FTC_NATIVE
-    if (!ftc_the.letting_out && !ftc_the.abandoning && ftc_native_passed > 0) {
-        ftc_the.letting_out = 1;
-        ftc_the.outcome = outcome;
-        note_unfinished();
-        ftc_the.limit *= LETTING_OUT;
-        ftc_the.stay_limit = ftc_the.stay_limit < SHORT_STAY ? ftc_the.stay_limit : SHORT_STAY;
-        ftc_trace_no_more();
-    }
-#endif
-    return ftc_the.letting_out;
-}
-
-void
-ftc_give_up(enum ftc_outcome outcome)
-{
-    if (!let_out(outcome)) {
-        give_up(outcome);
-    }
-}
-
-static int
-unwind(ftc_worker *me)
-{
-    if (me->in_extension) {
-        return -1;
-    }
-    if (me->id == 0 && ftc_interruption != NULL) {
-        PyErr_SetRaisedException(ftc_interruption);
-        ftc_interruption = NULL;
-    }
-    else if (!PyErr_Occurred()) {
-        PyErr_SetString(ftc_abandoned, "this run is given up");
-    }
-    return -1;
-}
-
-/* Those who are stopped within C code may have what the others wait for. */
-int
-ftc_first_to_unwind(uint64_t set)
-{
-    for (uint64_t left = set; left != 0; left &= left - 1) {
-        if (ftc_workers[ftc_lowest(left)].in_extension) {
-            return ftc_lowest(left);
-        }
-    }
-    return ftc_lowest(set);
-}
-
-void
-ftc_let_unwind(ftc_worker *me, int who)
-{
-    ftc_the.abandoning = 1;
-    ftc_hand_over(me, who);
-}
 
 int64_t
 ftc_nearest_deadline(void)
@@ -221,16 +119,16 @@ ftc_stop(ftc_worker *me, enum ftc_why why)
 {
     me->step++;
     if (ftc_the.abandoning) {
-        return unwind(me);
+        return ftc_unwind(me);
     }
     if (ftc_the.overtime != 0 && --ftc_the.overtime == 0) {
         ftc_the.enabled |= FTC_BIT(0);
         ftc_hand_over(me, 0);
-        return unwind(me);
+        return ftc_unwind(me);
     }
-    if (++ftc_the.steps > ftc_the.limit && (ftc_the.letting_out || !let_out(FTC_TOO_LONG))) {
-        give_up(FTC_TOO_LONG);
-        return unwind(me);
+    if (++ftc_the.steps > ftc_the.limit && (ftc_the.letting_out || !ftc_let_out(FTC_TOO_LONG))) {
+        ftc_really_give_up(FTC_TOO_LONG);
+        return ftc_unwind(me);
     }
     if (ftc_the.outside != 0) {
         ftc_admit();
@@ -246,11 +144,11 @@ ftc_stop(ftc_worker *me, enum ftc_why why)
             ftc_hand_over(me, next);
         }
         if (ftc_the.abandoning) {
-            return unwind(me);
+            return ftc_unwind(me);
         }
         if (atomic_load_explicit(&ftc_interrupted, memory_order_relaxed)) {
-            give_up(FTC_INTERRUPTED);
-            return unwind(me);
+            ftc_really_give_up(FTC_INTERRUPTED);
+            return ftc_unwind(me);
         }
     }
     return 0;
@@ -300,13 +198,13 @@ ftc_block(ftc_worker *me, int64_t deadline)
         ftc_wait_for_turn(me);
     }
     else if (next < 0 && !ftc_the.abandoning) {
-        give_up(FTC_DEADLOCK);
+        ftc_really_give_up(FTC_DEADLOCK);
     }
     ftc_the.enabled |= FTC_BIT(me->id);
     me->deadline = -1;
     if (ftc_the.abandoning) {
         me->wait = FTC_RUNS;
-        return unwind(me);
+        return ftc_unwind(me);
     }
     int timed_out = me->timed_out;
     me->timed_out = 0;
@@ -339,7 +237,7 @@ ftc_worker *
 ftc_new_worker(ftc_worker *parent)
 {
     if (ftc_the.workers == FTC_MAX_WORKERS) {
-        give_up(FTC_TOO_MANY);
+        ftc_really_give_up(FTC_TOO_MANY);
         PyErr_Format(ftc_abandoned, "this run has more than %d threads", FTC_MAX_WORKERS);
         return NULL;
     }
@@ -383,7 +281,7 @@ ftc_leave(ftc_worker *me)
     ftc_stand_up();
     int next = ftc_the.abandoning ? -1 : ftc_successor(me, FTC_FINISHED);
     if (next < 0 && !ftc_the.abandoning && ftc_the.outside == 0) {
-        give_up(FTC_DEADLOCK);
+        ftc_really_give_up(FTC_DEADLOCK);
     }
     if (next < 0 && ftc_the.abandoning) {              /* those who are left unwind, the main thread last */
         uint64_t left = ftc_the.live & ~ftc_the.outside;

@@ -1,6 +1,7 @@
 /* The controlled scheduler: real threads, one of which runs at a time.
  *
  *   sched.c    the token: who may run, who is blocked on what, deadlocks, the virtual clock
+ *   giveup.c   runs that are given up, and how their threads get out of them
  *   turn.c     handing the token over, and waiting for it
  *   gate.c     how a worker enters the scheduler and leaves it; workers that block outside of control
  *   outside.c  the watchdog that notices them
@@ -157,7 +158,7 @@ typedef struct {
     int64_t clock;                   /* virtual nanoseconds since the run began */
     long deeds;                      /* operations that left something changed; see clock.c */
     long steps, limit, stay_limit;
-    int letting_out;                 /* nothing more is noted, and it goes on to its end by turns: see sched.c */
+    int letting_out;                 /* nothing more is noted, and it goes on to its end by turns: see giveup.c */
     long overtime;                   /* points that daemon threads still have after the end of the test; 0: it is under way */
     int timed;                       /* somebody slept, or waited with a timeout */
     int ends_count;                  /* so is the end of each thread that somebody may ask about: see ends.c */
@@ -265,6 +266,9 @@ void ftc_wait_for_turn(ftc_worker *me);              /* turn.c, as are these */
 void ftc_hand_over(ftc_worker *me, int to);
 void ftc_pass_on_to(int next);       /* who is to be woken by ftc_pass_on() */
 void ftc_pass_on(void);
+int ftc_let_out(enum ftc_outcome outcome);             /* giveup.c; returns whether the run goes on to its end */
+int ftc_really_give_up(enum ftc_outcome outcome);      /* now; -1 */
+int ftc_unwind(ftc_worker *me);      /* with an exception, if it can be: -1 */
 int ftc_first_to_unwind(uint64_t set);
 void ftc_let_unwind(ftc_worker *me, int who);        /* in a run that is given up: another one first */
 int ftc_successor(ftc_worker *me, enum ftc_why why); /* who goes on, now that `me` cannot; -1: nobody can */
@@ -274,6 +278,7 @@ int64_t ftc_nearest_deadline(void);                  /* INT64_MAX: there is none
 /* native_locks.c: who waits for a lock in C code that is free by now is enabled.  Those who are enabled, and would have to wait. */
 uint64_t ftc_native_refresh(ftc_worker *me, int leaves);
 /* To be called before such a lock is taken by this function.  0: the run is given up; do as if. */
+int ftc_native_block(ftc_worker *me, enum ftc_native_lock kind, const void *what, int64_t deadline);      /* once; 1: it is late */
 int ftc_native_await(enum ftc_native_lock kind, void *lock, const void *function, uintptr_t pc);
 uint64_t ftc_runnable(ftc_worker *me, int leaves);     /* of the enabled; `leaves`: it cannot go on itself */
 void ftc_let_time_pass(void);                        /* until then */

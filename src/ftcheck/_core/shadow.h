@@ -78,15 +78,15 @@ ftc_unlock_cell(ftc_cell *cell)
 /* Who puts a touch in a place of a cell takes that place first; 0: it is no more as it was seen to be.  Then the node goes there,
  * and then the word: who finds the same word before it reads the node and after it has them both of one touch. */
 static inline int
-ftc_take_place(uint64_t *place, uint64_t seen)
+ftc_take_place(uint64_t *place, uint64_t seen, uint64_t who)
 {
-    return __atomic_compare_exchange_n(place, &seen, FTC_TAKEN, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(place, &seen, FTC_TAKEN_BY(who), 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static inline void
 ftc_fill_place(uint64_t *place, uint32_t *where, ftc_touch touch)
 {
-    __atomic_store_n(where, touch.where, __ATOMIC_RELEASE);            /* after FTC_TAKEN */
+    __atomic_store_n(where, touch.where, __ATOMIC_RELEASE);            /* after FTC_TAKEN_BY */
     __atomic_store_n(place, touch.who, __ATOMIC_RELEASE);
 }
 
@@ -95,7 +95,7 @@ ftc_fill_place(uint64_t *place, uint32_t *where, ftc_touch touch)
 static inline void
 ftc_put_in_place(uint64_t *place, uint32_t *where, ftc_touch touch)
 {
-    __atomic_store_n(place, FTC_TAKEN, __ATOMIC_RELAXED);
+    __atomic_store_n(place, FTC_TAKEN_BY(touch.who), __ATOMIC_RELAXED);
     ftc_fill_place(place, where, touch);
 }
 
@@ -118,12 +118,26 @@ ftc_nothing_new(const ftc_cell *cell, uint64_t who)
         || (__atomic_load_n(&cell->who[2], __ATOMIC_RELAXED) & asked) == who;
 }
 
+#define FTC_HOW_BITS (uint64_t)0x3fff
+static inline int
+ftc_is_own(uint64_t other, uint64_t who)
+{
+    return ((other ^ who) & FTC_OWN) == 0;
+}
+
+static inline int
+ftc_is_superfluous(uint64_t own, uint64_t who)
+{
+    return (own & FTC_HOW_BITS & ~who) == 0;
+}
+
 /* --- accesses.c ------------------------------------------------------------------------------- */
 
 /* From a callback: all that there is to do at an access; and where this thread is watched and does not wait, and has not noted
  * this word already. */
 void ftc_access_slowly(uintptr_t address, size_t size, int flags, uintptr_t pc);
-void ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc);
+void ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc);               /* notes.c */
+void ftc_time_goes_on(ftc_watcher *me);
 /* The thread that comes to an access: NULL if nobody watches it, or it is its own stack.  It has waited if it had to. */
 ftc_watcher *ftc_arrive(uintptr_t address, size_t size, int flags, uintptr_t pc);
 void ftc_access_memory(ftc_watcher *me, uintptr_t address, size_t size, int flags, uintptr_t pc);
@@ -134,20 +148,22 @@ void ftc_touch_cell(ftc_watcher *me, ftc_cell *region, uintptr_t address, ftc_to
 static inline __attribute__((always_inline)) void
 ftc_access(uintptr_t address, unsigned size, int flags, uintptr_t pc)
 {
-    int mode = __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED);
     unsigned low = (unsigned)(address & 7);
-    if (__builtin_expect(mode == FTC_WATCHES && low + size <= 8, 1)) {
-        ftc_watcher *me = ftc_watcher_here;
+    ftc_watcher *me = ftc_watcher_here;
+    if (__builtin_expect(me != NULL && me->quick && low + size <= 8, 1)) {
         ftc_cell *region = ftc_region_at(address);
-        if (__builtin_expect(me != NULL && region != NULL, 1)) {
+        if (__builtin_expect(region != NULL, 1)) {
             uint64_t who = me->now | FTC_HOW(flags & ~FTC_RELAXED, FTC_BYTES_OF(low, size));
             if (!ftc_nothing_new(&region[ftc_cell_number(address)], who)) {
                 ftc_note(me, region, address, who, pc);
             }
             return;
         }
+        if (address - me->stack_low < me->stack_high - me->stack_low) {
+            return;
+        }
     }
-    else if (mode == FTC_RESTS) {
+    else if (__atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) == FTC_RESTS) {
         return;
     }
     ftc_access_slowly(address, size, flags, pc);

@@ -23,19 +23,27 @@
 /* ftc_call_out(), where it has nothing to do but to note the border (ftc_told_quickly): with two registers, and no call.  Else it
  * goes on at 3, with all as it was. */
 _Static_assert(offsetof(ftc_watcher, now) == 0 && offsetof(ftc_watcher, past) == 8 && offsetof(ftc_watcher, called_from) == 16
-               && offsetof(ftc_watcher, behind) == 24, "as the code below has it");
+               && offsetof(ftc_watcher, behind) == 24 && offsetof(ftc_watcher, passing) == 28 && offsetof(ftc_watcher, left) == 32
+               && offsetof(ftc_watcher, quick) == 36 && offsetof(ftc_watcher, undelayed) == 40, "as the code below has it");
 _Static_assert(offsetof(ftc_past, told) == 0 && offsetof(ftc_past, tick) == 8, "as the code below has it");
-_Static_assert(FTC_NOW(1, 0) == 1 << 22 && FTC_PROGRESS == 256 && FTC_EXPLORES == 4, "as the code below has it");
+_Static_assert(FTC_EPOCH(FTC_STEP) == 1 && FTC_STEP == 1 << 22 && (FTC_EXPLORES | FTC_STRICTLY) == 12, "as the code below has it");
 #define QUICKLY \
-    "    testl $4, ftc_native_on(%rip)\n" \
-    "    jne 3f\n" \
-    "    cmpl $0, ftc_strict(%rip)\n" \
+    "    testl $12, ftc_native_on(%rip)\n" \
     "    jne 3f\n" \
     "    movq ftc_watcher_here@gottpoff(%rip), %r10\n" \
     "    movq %fs:(%r10), %r10\n" \
     "    testq %r10, %r10\n" \
     "    je 3f\n" \
-    "    pushq %rcx\n" \
+    "    cmpl $0, 28(%r10)\n" \
+    "    jle 4f\n" \
+    "    subl $1, 28(%r10)\n" \
+    "    movl $1, 24(%r10)\n" \
+    "    pushq (%rsp)\n" \
+    "    .cfi_def_cfa_offset 16\n" \
+    "    popq 16(%r10)\n" \
+    "    .cfi_def_cfa_offset 8\n" \
+    "    jmp *%r11\n" \
+    "4:  pushq %rcx\n" \
     "    .cfi_def_cfa_offset 16\n" \
     "    pushq %rax\n" \
     "    .cfi_def_cfa_offset 24\n" \
@@ -43,12 +51,14 @@ _Static_assert(FTC_NOW(1, 0) == 1 << 22 && FTC_PROGRESS == 256 && FTC_EXPLORES =
     "    movq ftc_ticks(%rip), %rax\n" \
     "    cmpq %rax, 8(%rcx)\n" \
     "    jne 2f\n" \
+    "    subl $1, 32(%r10)\n" \
+    "    jle 2f\n" \
     "    movq (%r10), %rax\n" \
     "    shrq $22, %rax\n" \
-    "    testb %al, %al\n" \
-    "    je 2f\n" \
     "    movq %rax, (%rcx)\n" \
     "    addq $(1 << 22), (%r10)\n" \
+    "    movl 40(%r10), %eax\n" \
+    "    movl %eax, 36(%r10)\n" \
     "    movq 16(%rsp), %rax\n" \
     "    movq %rax, 16(%r10)\n" \
     "    movl $1, 24(%r10)\n" \

@@ -1,21 +1,11 @@
-/* The callbacks of -fsanitize=thread for plain accesses, functions and C++ objects.
+/* The callbacks of -fsanitize=thread for plain accesses and C++ objects.
  *
  * Their names and what they are given are LLVM's (compiler-rt/lib/tsan/rtl/tsan_interface.h); GCC calls the same.  Where nobody
  * watches, each returns at once.
- *
- * The stack of calls is followed by the addresses of their frames (ftcheck-cc has them kept, and no call replaced by a jump): one
- * that was left by longjmp(), or by an exception that a compiler did not see, stands below the frame of who comes or goes next,
- * and is taken off then.  What left it was itself a call of something imported, and so a border.
- *
- * The address is that of what the frame pointer leads to.  On x86-64 that is the upper end of a frame, on aarch64 the lower one,
- * or near it.  So there one that was left may stand above that of who comes next, if that has the larger frame; but not above
- * that of who has called it, which its own leads to.
  */
 #include "native.h"
 #include <string.h>
 
-#pragma GCC diagnostic ignored "-Wframe-address"
-#define FRAME_OF_CALLER ((uintptr_t)__builtin_frame_address(1))        /* which ftcheck-cc has compiled to have one */
 #define LONGEST 65536                /* bytes of one memcpy() that are looked at */
 
 void
@@ -26,197 +16,11 @@ __tsan_init(void)
     }
 }
 
-static inline ftc_watcher *
-watching(void)
-{
-    return __builtin_expect(ftc_native_on, 0) ? ftc_watcher_me() : NULL;
-}
-
 void
 ftc_range(uintptr_t address, size_t size, int flags, uintptr_t pc)
 {
     if (__atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) != FTC_RESTS) {
         ftc_access_slowly(address, size < LONGEST ? size : LONGEST, flags, pc);
-    }
-}
-
-/* --- functions ----------------------------------------------------------------------------------------------------- */
-
-/* Whether a function that returns to this address was called by code that is not compiled like it. */
-static __attribute__((noinline)) int
-look_for_border(ftc_watcher *me, uintptr_t pc, unsigned at)
-{
-    int modules = __atomic_load_n(&ftc_module_changes, __ATOMIC_ACQUIRE);
-    if (me->modules != modules) {
-        memset(me->callers, 0, sizeof me->callers);
-        me->modules = modules;
-    }
-    me->callers[at].pc = pc;
-    me->callers[at].border = ftc_module_of(pc) < 0;
-    return me->callers[at].border;
-}
-
-static inline unsigned
-caller_at(uintptr_t pc)
-{
-    return (unsigned)(pc ^ pc >> 7) % FTC_CALLERS;
-}
-
-static inline int
-is_known(const ftc_watcher *me, uintptr_t pc, unsigned at)
-{
-    return me->callers[at].pc == pc && me->modules == ftc_module_changes;
-}
-
-static inline int
-is_border(ftc_watcher *me, uintptr_t pc)
-{
-    unsigned at = caller_at(pc);
-    return __builtin_expect(is_known(me, pc, at), 1) ? me->callers[at].border : look_for_border(me, pc, at);
-}
-
-static inline void
-border(ftc_watcher *me)
-{
-    if (__builtin_expect(ftc_strict, 0)) {
-        ftc_strict_sections(1);
-    }
-    if (!ftc_told_quickly(me)) {
-        ftc_tell_all(me);
-    }
-    me->behind = 1;
-}
-
-/* Those whose frames lie below this address are over. */
-static inline void
-leave_those_below(ftc_watcher *me, uintptr_t frame)
-{
-    if (__builtin_expect(me->depth > FTC_DEEP && me->frames[FTC_DEEP - 1].frame < frame, 0)) {
-        me->depth = FTC_DEEP;
-    }
-    while (me->depth > 0 && me->depth <= FTC_DEEP && me->frames[me->depth - 1].frame < frame) {
-        me->depth--;
-        if (me->frames[me->depth].border) {
-            border(me);
-        }
-    }
-}
-
-#if defined(__aarch64__)
-#define CALLED_BY(frame) (*(const uintptr_t *)(frame))
-/* Of those that it is called within, where the last one is; what has no frame pointer leads to none of them. */
-static uintptr_t
-lowest_above(const ftc_watcher *me, uintptr_t frame)
-{
-    uintptr_t caller = CALLED_BY(frame);
-    int at = (me->depth < FTC_DEEP ? me->depth : FTC_DEEP) - 1;
-    while (at >= 0 && me->frames[at].frame < caller) {
-        at--;
-    }
-    return caller > frame && at >= 0 && me->frames[at].frame == caller ? caller : frame + 1;
-}
-
-static inline int
-is_called_by(const ftc_frame *top, uintptr_t frame)
-{
-    return top->frame > frame && top->frame == CALLED_BY(frame);
-}
-#else
-static inline uintptr_t
-lowest_above(const ftc_watcher *Py_UNUSED(me), uintptr_t frame)
-{
-    return frame + 1;
-}
-
-static inline int
-is_called_by(const ftc_frame *top, uintptr_t frame)
-{
-    return top->frame > frame;
-}
-#endif
-
-static __attribute__((noinline)) void
-enter(ftc_watcher *me, uintptr_t pc, uintptr_t frame)
-{
-    leave_those_below(me, lowest_above(me, frame));
-    int from_outside = is_border(me, pc);
-    if (me->depth < FTC_DEEP) {
-        me->frames[me->depth] = (ftc_frame){frame, pc, from_outside ? ftc_python_context(me) : FTC_UNKNOWN, from_outside};
-    }
-    me->depth++;
-    me->behind |= from_outside;
-}
-
-/* Most come from a place that is known: from an extension, within the one that came last, or from elsewhere, as the first. */
-void
-__tsan_func_entry(void *pc)
-{
-    ftc_watcher *me = watching();
-    if (me == NULL) {
-        return;
-    }
-    uintptr_t frame = FRAME_OF_CALLER;
-    unsigned depth = (unsigned)me->depth, at = caller_at((uintptr_t)pc);
-    if (depth < FTC_DEEP && (depth == 0 || is_called_by(&me->frames[depth - 1], frame)) && is_known(me, (uintptr_t)pc, at)) {
-        int from_outside = me->callers[at].border;
-        uint32_t context = from_outside ? ftc_python_context(me) : FTC_UNKNOWN;
-        me->frames[depth] = (ftc_frame){frame, (uintptr_t)pc, context, from_outside};
-        me->depth++;
-        me->behind |= from_outside;
-        return;
-    }
-    enter(me, (uintptr_t)pc, frame);
-}
-
-/* Who returns is mostly who came last.  Where it is not, because it came before anybody watched, or stands deeper than is noted,
- * or on another stack, nobody knows where it returns to: that is a border, then. */
-static __attribute__((noinline)) void
-leave(ftc_watcher *me, uintptr_t frame)
-{
-    leave_those_below(me, frame);
-    if (me->depth == 0 || me->depth > FTC_DEEP || me->frames[me->depth - 1].frame != frame) {
-        me->depth -= me->depth > FTC_DEEP;
-        border(me);
-        return;
-    }
-    if (ftc_native_exploring) {
-        ftc_native_settle();
-    }
-    if (me->frames[--me->depth].border) {
-        border(me);
-    }
-}
-
-void
-__tsan_func_exit(void)
-{
-    ftc_watcher *me = watching();
-    if (me == NULL) {
-        return;
-    }
-    uintptr_t frame = FRAME_OF_CALLER;
-    unsigned top = (unsigned)me->depth - 1;
-    if (top < FTC_DEEP && me->frames[top].frame == frame && !ftc_native_exploring) {
-        if (!me->frames[top].border) {
-            me->depth--;
-            return;
-        }
-        if (!ftc_strict && ftc_told_quickly(me)) {
-            me->depth--;
-            me->behind = 1;
-            return;
-        }
-    }
-    leave(me, frame);
-}
-
-void
-ftc_call_out(uintptr_t pc)
-{
-    ftc_watcher *me = watching();
-    if (me != NULL) {
-        border(me);
-        me->called_from = pc;
     }
 }
 
@@ -311,7 +115,7 @@ __tsan_memset(void *to, int byte, size_t size)
 void
 __tsan_ignore_thread_begin(void)
 {
-    ftc_watcher *me = watching();
+    ftc_watcher *me = ftc_watching();
     if (me != NULL) {
         me->muted++;
     }
@@ -320,7 +124,7 @@ __tsan_ignore_thread_begin(void)
 void
 __tsan_ignore_thread_end(void)
 {
-    ftc_watcher *me = watching();
+    ftc_watcher *me = ftc_watching();
     if (me != NULL && me->muted > 0) {
         me->muted--;
     }

@@ -1,18 +1,6 @@
-/* Threads that access memory in extensions, and the order of what they do.
+/* Threads that access memory in extensions: who they are, what they are called, and how many could not be looked at.
  *
- * Each thread counts epochs: a new one begins after each border, and after each atomic release.  A vector clock says of which
- * epoch of each thread one has heard; an access in epoch e of thread t comes before all that is done by those who have heard
- * of e of t (Lamport 1978; as epochs: Flanagan and Freund, FastTrack, PLDI 2009).
- *
- * Borders (native.h) come so often that they must not write to, or read, what other threads write to.  So they go by the clock:
- * time is a number of ticks.  Whoever is at a border notes, for itself, that its epoch is over, and since which tick; and when
- * it comes back, at which tick that was.  Only where two accesses may race is it asked whether the epoch of one was over when
- * the other thread came back.  Within one tick all that is over is taken to have come first.  Ticks are made where threads wait
- * for a while, which is where stretches of C code overlap, and every so many borders and accesses.
- *
- * Nothing that was ordered is taken for a race: who ends an epoch reads the clock before it lets anybody go on, who was let go
- * on reads it after that, and it does not go back.  A race is missed where both stretches have met within one tick, and one
- * was over before the other one came to the same memory.
+ * The order of what they do is in borders.c.
  */
 #include "native.h"
 #include "sched.h"
@@ -23,18 +11,23 @@
 int ftc_native_begun, ftc_native_on;
 _Thread_local ftc_watcher *ftc_watcher_here __attribute__((tls_model("initial-exec")));
 
-uint64_t ftc_ticks = 1;
-
-static ftc_past pasts[FTC_WATCHED];
 static ftc_watcher *watchers[FTC_WATCHED];
 static char labels[FTC_WATCHED][FTC_LABEL_SIZE];
 static atomic_int used;
 static atomic_long unwatched, children;
 static uint64_t noted_before;        /* by those who are gone, less what was noted before this watch */
-static unsigned watch;
+unsigned ftc_watch;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t at_exit;
 static _Thread_local unsigned refused __attribute__((tls_model("initial-exec")));
+
+static void
+slow_down(ftc_watcher *one)
+{
+    __atomic_store_n(&one->undelayed, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&one->quick, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&one->passing, 0, __ATOMIC_RELAXED);              /* or a few more: then its next access finds out */
+}
 
 static void
 leave(void *watcher)
@@ -60,6 +53,9 @@ in_child(void)
     ftc_modules_in_child();
     for (int i = 0; i < FTC_WATCHED; i++) {
         watchers[i] = watchers[i] == ftc_watcher_here ? watchers[i] : NULL;
+    }
+    if (ftc_watcher_here != NULL) {
+        slow_down(ftc_watcher_here);
     }
 }
 
@@ -116,7 +112,7 @@ ftc_name_watcher(ftc_watcher *me)
 ftc_watcher *
 ftc_new_announced_watcher(void)
 {
-    if (refused != 0 && refused == __atomic_load_n(&watch, __ATOMIC_RELAXED)) {
+    if (refused != 0 && refused == __atomic_load_n(&ftc_watch, __ATOMIC_RELAXED)) {
         return NULL;
     }
     ftc_watcher *me = calloc(1, sizeof *me);
@@ -131,12 +127,15 @@ ftc_new_announced_watcher(void)
     pthread_mutex_unlock(&lock);
     if (id < 0) {
         free(me);
-        refused = watch;
+        refused = ftc_watch;
         unwatched++;
         return NULL;
     }
     me->id = id;
-    me->past = &pasts[id];
+    me->top = me->frames;
+    me->frames[0] = (ftc_frame){UINTPTR_MAX, 0, 0, 0};
+    me->frames[1].border = 1;
+    me->past = &ftc_pasts[id];
     me->now = FTC_NOW(__atomic_load_n(&me->past->told, __ATOMIC_ACQUIRE) + 1, id);
     me->thread = pthread_self();
     ftc_name_watcher(me);
@@ -151,6 +150,7 @@ ftc_new_announced_watcher(void)
         pthread_attr_destroy(&attributes);
     }
     me->behind = 1;
+    ftc_begin_afresh(me);
     pthread_setspecific(at_exit, me);
     ftc_watcher_here = me;
     return me;
@@ -239,10 +239,11 @@ void
 ftc_watchers_begin(void)
 {
     pthread_mutex_lock(&lock);
-    watch++;
+    ftc_watch++;
     unwatched = children = 0;
     noted_before -= noted();
     pthread_mutex_unlock(&lock);
+    ftc_tick();                      /* so all notice at their next border */
 }
 
 long
@@ -257,74 +258,14 @@ ftc_unwatched(void)
     return unwatched;
 }
 
-/* --- borders ------------------------------------------------------------------------------------------------------- */
-
 void
-ftc_tell_all(ftc_watcher *me)
+ftc_nobody_is_quick(void)
 {
-    if (ftc_told_quickly(me)) {
-        return;
-    }
-    ftc_past *mine = me->past;
-    uint64_t tick = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED), epoch = FTC_EPOCH(me->now);
-    if (tick != mine->tick) {
-        __atomic_thread_fence(__ATOMIC_RELEASE);       /* who sees what is written here sees the count before it, too */
-        __atomic_store_n(&mine->entries[mine->count % FTC_TICKS].tick, mine->tick, __ATOMIC_RELAXED);
-        __atomic_store_n(&mine->entries[mine->count % FTC_TICKS].told, mine->told, __ATOMIC_RELAXED);
-        __atomic_store_n(&mine->count, mine->count + 1, __ATOMIC_RELEASE);
-        __atomic_store_n(&mine->tick, tick, __ATOMIC_RELEASE);
-    }
-    __atomic_store_n(&mine->told, epoch, __ATOMIC_RELEASE);
-    me->now += FTC_NOW(1, 0);
-    if (epoch % FTC_PROGRESS == 0) {
-        ftc_tick();
-    }
-}
-
-void
-ftc_hear_what_is_over(ftc_watcher *me)
-{
-    for (int i = 0, count = atomic_load(&used); i < count; i++) {
-        uint64_t told = __atomic_load_n(&pasts[i].told, __ATOMIC_ACQUIRE);
-        me->heard[i] = told > me->heard[i] ? told : me->heard[i];
-    }
-}
-
-/* The order of these reads is the reverse of that in which ftc_tell_all() writes. */
-int
-ftc_is_before(const ftc_watcher *me, int id, uint64_t epoch)
-{
-    const ftc_past *theirs = &pasts[id];
-    if (me->heard[id] >= epoch) {
-        return 1;
-    }
-    if (__atomic_load_n(&theirs->told, __ATOMIC_ACQUIRE) < epoch) {
-        return 0;                                      /* it is still at it */
-    }
-    if (__atomic_load_n(&theirs->tick, __ATOMIC_ACQUIRE) <= me->since) {
-        return 1;
-    }
-    uint64_t count = __atomic_load_n(&theirs->count, __ATOMIC_ACQUIRE);
-    for (uint64_t i = count; i > 0 && i + FTC_TICKS > count; i--) {
-        uint64_t tick = __atomic_load_n(&theirs->entries[(i - 1) % FTC_TICKS].tick, __ATOMIC_RELAXED);
-        uint64_t told = __atomic_load_n(&theirs->entries[(i - 1) % FTC_TICKS].told, __ATOMIC_RELAXED);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (__atomic_load_n(&theirs->count, __ATOMIC_RELAXED) >= i + FTC_TICKS - 1) {
-            return 1;                                  /* or another one is there by now */
-        }
-        if (tick <= me->since || epoch > told) {
-            return epoch <= told;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < FTC_WATCHED; i++) {
+        if (watchers[i] != NULL) {
+            slow_down(watchers[i]);
         }
     }
-    return count >= FTC_TICKS;
-}
-
-uint64_t
-ftc_progress_of_others(const ftc_watcher *me)
-{
-    uint64_t sum = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED);
-    for (int id = 0, count = atomic_load(&used); id < count; id++) {
-        sum += id == me->id ? 0 : __atomic_load_n(&pasts[id].told, __ATOMIC_RELAXED);
-    }
-    return sum;
+    pthread_mutex_unlock(&lock);
 }

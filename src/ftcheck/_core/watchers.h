@@ -25,13 +25,17 @@ typedef struct {
 } ftc_touch;
 
 #define FTC_NOW(epoch, id) ((uint64_t)(epoch) << 22 | (uint64_t)(id) << 14)
+#define FTC_STEP FTC_NOW(1, 0)
 #define FTC_HOW(flags, bytes) ((uint64_t)((flags) ^ FTC_ATOMIC) << 8 | (uint64_t)(bytes))
 #define FTC_BYTES_OF(low, size) (((1u << (size)) - 1) << (low))
 #define FTC_EPOCH(who) ((who) >> 22)
 #define FTC_ID(who) ((int)((who) >> 14 & 0xff))
 #define FTC_FLAGS(who) ((int)((who) >> 8 & 7) ^ FTC_ATOMIC)
 #define FTC_BYTES(who) ((unsigned)((who) & 0xff))
-#define FTC_TAKEN ((uint64_t)FTC_FREES << 8 | 1u << 13)  /* in place of a word: somebody is about to put another one there */
+/* In place of a word: this thread is about to put another one there. */
+#define FTC_TAKEN_BY(who) ((uint64_t)FTC_FREES << 8 | 1u << 13 | ((who) & FTC_NOW(0, 0xff)))
+#define FTC_IS_TAKEN(word) (((word) & ~FTC_NOW(0, 0xff)) == FTC_TAKEN_BY(0))
+#define FTC_OWN (FTC_NOW(0, 0xff) | FTC_FREES << 8)    /* what two words of one thread that does not free have in common */
 #define FTC_SAME (~(uint64_t)0x3fff | FTC_FREES << 8)  /* what must be equal: epoch, thread, and that it frees */
 
 /* Where: a node of contexts.c, and once more the thread. */
@@ -69,19 +73,26 @@ typedef struct {
 } ftc_past;
 
 typedef struct {
-    uint64_t now;                    /* its epoch, one more after each border and each atomic release; and its id: FTC_NOW */
+    uint64_t now;                    /* its epoch, one more after a border and each atomic release; and its id: FTC_NOW */
     ftc_past *past;
     uintptr_t called_from;           /* where the extension last called something that is not compiled like it */
     int behind;                      /* it has been elsewhere: its next access is after all that others have told */
+    int passing;                     /* borders until it looks closely again (borders.c) */
+    int left;                        /* until it has to look at the time */
+    int quick;                       /* its accesses need not be waited at, for now: the fast path is open to it */
+    int undelayed;                   /* what `quick` is after a border */
     int id;
+    ftc_frame *top;                  /* the call that it is in; frames[0] is none, and above all of them */
     uint64_t since;                  /* the tick at which that was so the last time */
     int muted;
     int holds;                       /* it has the lock of a cell */
     int frees;                       /* what it writes is memory that it gives back */
     int fenced;                      /* it has passed a fence that releases */
-    int depth;
+    int deeper;                      /* calls that are not noted, within the last one that can be */
     uintptr_t stack_low, stack_high;
     uint32_t turn;                   /* accesses that were noted */
+    uint32_t stretches;              /* of FTC_PROGRESS borders, in this round */
+    unsigned watch;                  /* in which that was */
     uint32_t until;                  /* accesses before the next one that may wait */
     uint32_t firsts, stops_at;       /* places that it has come to in this round; and at which of them it stops (delays.c) */
     uint64_t been[FTC_PLACES / 64];  /* where it has been in this round, a bit each */
@@ -90,7 +101,7 @@ typedef struct {
     struct { uintptr_t pc; int border; } callers[FTC_CALLERS];
     struct { uintptr_t pc; uint32_t parent, node; } near[FTC_AT_HAND];
     uint64_t heard[FTC_WATCHED];     /* of which epoch of each thread it has heard, by atomic operations */
-    ftc_frame frames[FTC_DEEP];
+    ftc_frame frames[1 + FTC_DEEP];
     pthread_t thread;
     const struct ftc_lock_held *held;     /* so many locks: held.c.  NULL: it has taken none yet */
     const int *holding;
@@ -98,7 +109,7 @@ typedef struct {
 } ftc_watcher;
 
 /* Whether accesses are looked at, and what else is done at each.  So the fast path of all callbacks asks one word. */
-enum ftc_mode { FTC_RESTS = 0, FTC_WATCHES = 1, FTC_DELAYS = 2, FTC_EXPLORES = 4 };      /* flags */
+enum ftc_mode { FTC_RESTS = 0, FTC_WATCHES = 1, FTC_DELAYS = 2, FTC_EXPLORES = 4, FTC_STRICTLY = 8 };      /* flags */
 
 extern int ftc_native_begun;         /* extensions are looked for: those that come are taken in */
 extern int ftc_native_on;            /* enum ftc_mode */
@@ -114,7 +125,14 @@ ftc_watcher_me(void)
     return me != NULL ? me : ftc_new_watcher();
 }
 
+static inline ftc_watcher *
+ftc_watching(void)                   /* NULL: nobody watches */
+{
+    return __builtin_expect(ftc_native_on, 0) ? ftc_watcher_me() : NULL;
+}
+
 int ftc_watchers_init(void);
+extern unsigned ftc_watch;           /* this one has this number */
 int ftc_watchers_used(void);         /* ids below this one are, or were, in use */
 const char *ftc_watcher_label(int id);
 const ftc_watcher *ftc_watcher_of(pthread_t thread);   /* NULL: it is not watched.  It must not end meanwhile */
@@ -123,8 +141,9 @@ uint64_t ftc_noted(void);            /* accesses that said something new, in thi
 long ftc_children(void);             /* of fork(), in this watch: nobody looks at them */
 void ftc_watchers_begin(void);       /* a new watch */
 
-/* Borders.  Time goes in ticks: whoever waits, or has got on a good way, makes a new one (watchers.c). */
+/* Borders.  Time goes in ticks: whoever waits, or has got on a good way, makes a new one (borders.c). */
 extern uint64_t ftc_ticks;
+extern ftc_past ftc_pasts[FTC_WATCHED];
 #define FTC_PROGRESS 256             /* so many borders, or accesses that are noted, of a thread: time has gone on */
 /* To be called where a thread is made to wait while another one goes on, and again when it does itself. */
 static inline void
@@ -132,20 +151,39 @@ ftc_tick(void)
 {
     __atomic_fetch_add(&ftc_ticks, 1, __ATOMIC_SEQ_CST);
 }
-/* All that this thread has done is before what any other does after its next border. */
+/* All that this thread has done is before what any other does after its next border; and a new epoch begins. */
 void ftc_tell_all(ftc_watcher *me);
+void ftc_tell_slowly(ftc_watcher *me);                 /* the same at a border: no new epoch may have to begin */
+void ftc_begin_afresh(ftc_watcher *me);                /* a round */
+void ftc_know_the_watch(ftc_watcher *me);              /* it may be another one than at its last access */
+void ftc_look_closely(ftc_watcher *me);                /* so that what it does now is noted as exactly as can be */
+void ftc_be_quick(ftc_watcher *me);  /* until the next border, or until it has noted much */
+void ftc_nobody_is_quick(void);
 
-/* The same, where there is no new tick to be noted or made.  Returns whether it was done. */
+/* At a border where there is no new tick to be noted or made.  Returns whether it was done. */
 static inline __attribute__((always_inline)) int
 ftc_told_quickly(ftc_watcher *me)
 {
-    uint64_t epoch = FTC_EPOCH(me->now);
-    if (me->past->tick != __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED) || epoch % FTC_PROGRESS == 0) {
+    if (me->passing > 0) {
+        me->passing--;
+        return 1;
+    }
+    if (me->past->tick != __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED) || --me->left <= 0) {
         return 0;
     }
-    __atomic_store_n(&me->past->told, epoch, __ATOMIC_RELEASE);
-    me->now += FTC_NOW(1, 0);
+    __atomic_store_n(&me->past->told, FTC_EPOCH(me->now), __ATOMIC_RELEASE);
+    me->now += FTC_STEP;
+    me->quick = me->undelayed;
     return 1;
+}
+
+static inline __attribute__((always_inline)) void
+ftc_tell_at_border(ftc_watcher *me)
+{
+    if (!ftc_told_quickly(me)) {
+        ftc_tell_slowly(me);
+    }
+    me->behind = 1;
 }
 
 /* --- strict.c: the other rule, when it is asked for */
@@ -239,15 +277,13 @@ ftc_node_of(ftc_watcher *me, uint32_t parent, uintptr_t pc, int line)
 static inline uint32_t
 ftc_context_here(ftc_watcher *me)    /* the stack of calls within extensions */
 {
-    unsigned top = (unsigned)me->depth - 1;
-    return top < FTC_DEEP && me->frames[top].context != FTC_UNKNOWN ? me->frames[top].context : ftc_find_context(me);
+    return me->top->context != FTC_UNKNOWN ? me->top->context : ftc_find_context(me);
 }
 
 static inline uint32_t
 ftc_where_at_hand(ftc_watcher *me, uintptr_t pc)       /* the same; FTC_UNKNOWN: it has to be looked up */
 {
-    unsigned top = (unsigned)me->depth - 1;
-    uint32_t context = top < FTC_DEEP ? me->frames[top].context : FTC_UNKNOWN;
+    uint32_t context = ftc_context_here(me);
     unsigned at = (unsigned)(pc + context * 37) % FTC_AT_HAND;
     return me->near[at].pc == pc && me->near[at].parent == context && ftc_locks_held == 0 ? FTC_WHERE(me->id, me->near[at].node) : FTC_UNKNOWN;
 }

@@ -64,7 +64,11 @@ GCC_ONLY = (
     *(("-mindirect-branch=thunk-extern",) if os.uname().machine == "x86_64" else ()),
 )
 """Calls through pointers are seen: _core/indirect.c."""
-CLANG_ONLY = ("-fsanitize-coverage=func,indirect-calls,trace-pc",)
+CLANG_ONLY = (
+    ("-mretpoline-external-thunk",)
+    if os.uname().machine == "x86_64"
+    else ("-fsanitize-coverage=func,indirect-calls,trace-pc",)  # which has a call at the beginning of each function, too
+)
 """The same."""
 LINK = ("-Wl,-z,now",)
 """To look up a function at its first call needs a register of _core/indirect.c."""
