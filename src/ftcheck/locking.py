@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ftcheck.native.elf import Elf
+from ftcheck.elf import Elf
 from ftcheck.static_state import Locking
 
 _LOCKS = (
