@@ -63,7 +63,6 @@ class Elf:
 
     :ivar machine: what it is for, as ELF calls it: ``"EM_X86_64"``.
     :ivar order: of bytes, as :mod:`struct` calls it: ``"<"`` or ``">"``.
-    :ivar sections: what is writable in it.
     :ivar segments: what is loaded of it.
     :ivar dynamic: what the dynamic linker is told.
     :ivar stripped: it has no table of its static functions and variables.
@@ -87,7 +86,6 @@ class Elf:
                 )
                 dynamic: Any = next(iter(file.iter_segments("PT_DYNAMIC")), None)
                 self._has_sections = file.num_sections() > 0
-                self.sections = tuple(_sections(file) if self._has_sections else _segments(file, dynamic))
                 comment = file.get_section_by_name(".comment") if self._has_sections else None
                 self.comment = comment.data().decode(errors="replace") if comment is not None else ""
                 self.stripped = not self._has_sections or file.get_section_by_name(".symtab") is None
@@ -110,6 +108,20 @@ class Elf:
     def soname(self) -> str:
         """Its own name as a library; empty: none."""
         return self.dynamic.soname
+
+    @functools.cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """What is writable in it.
+
+        :raises UnreadableError: the file cannot be read any more.
+        """
+        try:
+            with open(self.path, "rb") as stream:
+                file = ELFFile(stream)
+                dynamic: Any = next(iter(file.iter_segments("PT_DYNAMIC")), None)
+                return tuple(_sections(file) if self._has_sections else _segments(file, dynamic))
+        except (OSError, ELFError, struct.error) as error:
+            raise UnreadableError(str(error) or type(error).__name__) from None
 
     @functools.cached_property
     def functions(self) -> frozenset[str]:
@@ -166,7 +178,9 @@ def read(path: str, identity: tuple[int, int]) -> Elf:
     :param identity: device and inode, so that one that was replaced is read anew.
     :raises UnreadableError: it cannot be read.
     """
-    return Elf(path)
+    found = Elf(path)
+    _ = found.sections  # now, while it is that file
+    return found
 
 
 def _sections(file: Any) -> Iterator[Section]:
