@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import ftcheck
 from ftcheck import interpreter
+from ftcheck.audit import command as audit_command
 from ftcheck.native import build_command, tsan_command
 
 _DESCRIPTION = """\
@@ -21,6 +22,7 @@ It works inside pytest:
   pytest --help                           all options, in the group "ftcheck"
   pytest --markers                        @pytest.mark.ftcheck(threads=8, rounds=500, ...)
 
+Before that: is everything that is installed ready for it, and who turns the GIL on? See `ftcheck audit --help`.
 Extension modules are looked into while they run if they were compiled for it: see `ftcheck build --help`.
 """
 
@@ -43,12 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="say what this interpreter is, and whether it can run without the GIL",
         description="Print the facts about this interpreter that matter here. Exit status 3: it is not free-threaded.",
     )
+    audit_command.add_to(commands)
     tsan_command.add_to(commands)
     build_command.add_to(commands)
     chosen = parser.parse_args(words)
     if chosen.command is None:
         parser.print_help()
         return 0
+    if chosen.command == "audit":
+        return audit_command.run(chosen)
     if chosen.command == "tsan-log":
         return tsan_command.run(chosen.files, as_json=chosen.json, brief=chosen.brief, folder=chosen.modules)
     if chosen.command == "build":
