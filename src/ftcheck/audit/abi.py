@@ -1,8 +1,8 @@
 """Which wheels a free-threaded interpreter can use, and in what words that is said.
 
-Tags are :mod:`packaging.tags`'s. A free-threaded build has an ABI of its own (``cp314t``), because its objects begin with other
-fields: it can load neither ``cp314`` wheels nor those of the stable ABI (``abi3``), whose structures are those of builds with
-the GIL (PEP 703; CPython issue 137956). A free-threaded stable ABI (``abi3t``) comes with 3.15.
+Tags are :mod:`packaging.tags`'s. A free-threaded build has an ABI of its own (``cp314t``), because its objects begin with
+other fields: it can load neither ``cp314`` wheels nor those of the stable ABI (``abi3``), whose structures are those of
+builds with the GIL (PEP 703; CPython issue 137956). A free-threaded stable ABI (``abi3t``) comes with 3.15.
 """
 
 from __future__ import annotations

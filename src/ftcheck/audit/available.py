@@ -40,7 +40,9 @@ def row(wanted: Wanted, files: Iterable[File] | None, target: Target, *, why_unk
         return _with(base, Readiness.NOT_CHECKED, what, "", (f"{wanted.place}: {wanted.text}",))
     releases = _releases(wanted, files, target)
     if not releases:
-        known = "no file of it is known to the index" if not list(files) else f"no version for {target.words} fits {wanted.text}"
+        known = (
+            "no file of it is known to the index" if not list(files) else f"no version for {target.words} fits {wanted.text}"
+        )
         return _with(base, Readiness.NOT_INSTALLABLE, known, "", (wanted.place,))
     tags = target.tags()
     newest = max(releases)
@@ -56,7 +58,9 @@ def row(wanted: Wanted, files: Iterable[File] | None, target: Target, *, why_unk
         what = f"there is a {target.abi} wheel: install it, or audit the wheel"
         return _with(base, Readiness.NOT_CHECKED, what, str(newest), (best.file,), (best,))
     elsewhere = [one for one in release.wheels if one.fits(target)]
-    what = f"no {target.abi} wheel{' for this platform' if elsewhere else ''}; sdist {'present' if release.sdist else 'absent'}"
+    what = (
+        f"no {target.abi} wheel{' for this platform' if elsewhere else ''}; sdist {'present' if release.sdist else 'absent'}"
+    )
     abis = sorted({abi for one in release.wheels for abi in one.abis})
     evidence = [f"{newest}: wheels for {', '.join(abis)}" if abis else f"{newest}: no wheels"]
     older = [version for version, one in releases.items() if any(some.tags & tags for some in one.wheels)]
@@ -75,11 +79,14 @@ def _with(
     remarks: tuple[Remark, ...] = (),
 ) -> Distribution:
     tags = tuple(sorted(str(tag) for one in wheels for tag in one.tags))
-    return Distribution(base.name, version, readiness, what, evidence, base.folder, tags, remarks=remarks, asked_for=base.asked_for)
+    return Distribution(
+        base.name, version, readiness, what, evidence, base.folder, tags, remarks=remarks, asked_for=base.asked_for
+    )
 
 
 def _releases(wanted: Wanted, files: Iterable[File], target: Target) -> dict[Version, _Release]:
-    """Versions that an installer would consider: no pre-releases where there is anything else, nothing that was taken back."""
+    """Versions that an installer would consider: no pre-releases where there is anything else, nothing that was taken
+    back."""
     wheels: dict[Version, list[Wheel]] = {}
     sdists: set[Version] = set()
     for file in files:

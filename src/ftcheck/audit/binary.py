@@ -23,8 +23,21 @@ from ftcheck.static_state import Locking
 
 Phase = Literal["multi-phase", "single-phase", "unknown"]
 _CYTHON = re.compile(rb"_cython_(\d+)_(\d+)_(\d+)(a|b|rc)?(\d+)?")
-_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_PPC64": "ppc64le", "EM_S390": "s390x", "EM_RISCV": "riscv64",
-             "EM_LOONGARCH": "loongarch64"}  # fmt: skip
+_MACHINES = {
+    "EM_X86_64": "x86_64",
+    "EM_AARCH64": "aarch64",
+    "EM_PPC64": "ppc64le",
+    "EM_S390": "s390x",
+    "EM_RISCV": "riscv64",
+    "EM_LOONGARCH": "loongarch64",
+}
+_MARKS = {
+    b"__pybind11_": "pybind11",
+    b"nanobind": "nanobind",
+    b"pyo3": "PyO3",
+    b"CPyInit_": "mypyc",
+    b"_cffi_backend": "cffi",
+}
 _VERSION = re.compile(r"(GLIBC|GLIBCXX|CXXABI)_(\d+(?:\.\d+)*)")
 _MOST_MODULES = 8
 """``PyInit_`` functions of one file that are all looked at."""
@@ -152,8 +165,7 @@ def _made_with(file: Elf) -> str:
             return f"Cython {'.'.join(part.decode() for part in found.groups()[:3])}{stage}"
         if data.find(b"__pyx_", 0, end) >= 0:
             return "Cython"
-        for mark, name in ((b"__pybind11_", "pybind11"), (b"nanobind", "nanobind"), (b"pyo3", "PyO3"), (b"CPyInit_", "mypyc"),
-                           (b"_cffi_backend", "cffi")):  # fmt: skip
+        for mark, name in _MARKS.items():
             if data.find(mark, 0, end) >= 0 and f"PyInit_{mark.decode()}" not in file.exports:
                 return name
     return "Rust" if "rustc" in file.comment else ""

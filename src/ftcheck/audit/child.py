@@ -1,23 +1,24 @@
 """The program of the children that touch the code of others. It runs by itself, in any CPython from 3.9 on.
 
-It is started as ``PYTHON -v child.py FD``, reads its orders as JSON from standard input, and writes one line of JSON for each
-thing that happens to the file descriptor FD. Nobody reads its standard output, so modules may print what they like. Each
-order names a subject by a number; ``begin`` is written before the code of the subject is touched and ``done`` after it, so
-whoever reads this knows which one the process died of.
+It is started as ``PYTHON -v child.py FD``, reads its orders as JSON from standard input, and writes one line of JSON for
+each thing that happens to the file descriptor FD. Nobody reads its standard output, so modules may print what they like.
+Each order names a subject by a number; ``begin`` is written before the code of the subject is touched and ``done`` after
+it, so whoever reads this knows which one the process died of.
 
 Kinds of orders:
 
 ``facts``
     What this interpreter is, and where it looks for modules.
 ``slots``
-    The ``PyInit_`` function is called through :mod:`ctypes`. A multi-phase module gives its ``PyModuleDef`` and nothing of its
-    body is run (PEP 489); the slots are read off it. (For single-phase modules this function *is* the body: they are not given
-    as orders.) Where the fields of a ``PyModuleDef`` are follows from ``object.__basicsize__``; that this is so here is tried
-    first, with a definition of our own whose slots the interpreter must read (:func:`_offset_of_slots`).
+    The ``PyInit_`` function is called through :mod:`ctypes`. A multi-phase module gives its ``PyModuleDef`` and nothing of
+    its body is run (PEP 489); the slots are read off it. (For single-phase modules this function *is* the body: they are
+    not given as orders.) Where the fields of a ``PyModuleDef`` are follows from ``object.__basicsize__``; that this is so
+    here is tried first, with a definition of our own whose slots the interpreter must read (:func:`_offset_of_slots`).
 ``import``
-    A real import. With ``-v`` the interpreter writes a line for each module that does not declare that it does without the GIL
-    (CPython ``Python/import.c``: ``# loading module 'NAME', which requires the GIL``), also when the GIL is on already. It
-    writes to ``sys.stderr``, which is an object of ours here: so the frames that are importing are still there to be looked at.
+    A real import. With ``-v`` the interpreter writes a line for each module that does not declare that it does without the
+    GIL (CPython ``Python/import.c``: ``# loading module 'NAME', which requires the GIL``), also when the GIL is on
+    already. It writes to ``sys.stderr``, which is an object of ours here: so the frames that are importing are still there
+    to be looked at.
 ``subinterpreter``
     An import in an interpreter of its own, with a GIL of its own.
 """
@@ -107,7 +108,7 @@ def _no_core_files() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, OSError, ValueError):
+    except ImportError, OSError, ValueError:
         pass
 
 
@@ -162,8 +163,9 @@ def _offset_of_slots() -> tuple[int, Any]:
     """Bytes from the beginning of a ``PyModuleDef`` to ``m_slots``, and what must not be thrown away while slots are read.
 
     The fields are those of ``Include/moduleobject.h``, the same from 3.5 to 3.14; only the object header differs between
-    builds, and its size is ``object.__basicsize__``. Two trials show that it is so: the size of the whole structure, and that
-    the interpreter finds fault with a slot of a number that cannot be, which it can only do if it reads it where we put it.
+    builds, and its size is ``object.__basicsize__``. Two trials show that it is so: the size of the whole structure, and
+    that the interpreter finds fault with a slot of a number that cannot be, which it can only do if it reads it where we
+    put it.
     """
     import ctypes
 

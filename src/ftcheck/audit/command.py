@@ -53,7 +53,9 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("what", nargs="?", metavar="WHAT", help="see above; nothing: the environment of this interpreter")
     parser.add_argument("--python", default="", metavar="PATH", help="the interpreter to ask (default: this one)")
-    parser.add_argument("--json", metavar="FILE", help="write everything as JSON; - is standard output, instead of the table")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write everything as JSON; - is standard output, instead of the table"
+    )
     parser.add_argument("--verbose", "-v", action="store_true", help="every row, module and remark")
     parser.add_argument(
         "--subinterpreters", action="store_true", help="also import each module in an interpreter with a GIL of its own"
@@ -68,7 +70,9 @@ def add_to(commands: Any) -> None:
         help="a report of pytest --ftcheck-json; NAME is the distribution that its tests are about",
     )
     parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="that one module may take (60)")
-    parser.add_argument("--jobs", type=_jobs, default=0, metavar="N", help="child processes at the same time (one for each CPU)")
+    parser.add_argument(
+        "--jobs", type=_jobs, default=0, metavar="N", help="child processes at the same time (one for each CPU)"
+    )
 
 
 def _seconds(text: str) -> float:

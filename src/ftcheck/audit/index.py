@@ -1,7 +1,8 @@
-"""Asks the configured indexes which files there are of a project. Nothing is downloaded but these lists, and nothing installed.
+"""Asks the configured indexes which files there are of a project. Nothing is downloaded but these lists, and nothing
+installed.
 
-The "simple" interface of indexes (PEP 503; as JSON, PEP 691) is a list of files. What an index does not know is not an error,
-since another one may; an index that cannot be reached is, and is said. Passwords are taken from the address or from
+The "simple" interface of indexes (PEP 503; as JSON, PEP 691) is a list of files. What an index does not know is not an
+error, since another one may; an index that cannot be reached is, and is said. Passwords are taken from the address or from
 ``~/.netrc``, as pip does, and shown to nobody.
 """
 

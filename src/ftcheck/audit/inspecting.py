@@ -1,10 +1,10 @@
 """Asks all three witnesses about each module of a :class:`~ftcheck.audit.survey.Survey`, in batches.
 
-Slots are asked for first, of many modules in one child, because no body is run there. Then come imports, with one child for
-each distribution: in one process, what is loaded once is not loaded again, so a module that is imported after another one has
-turned the GIL on could not be told from one that did it itself, were it not for the interpreter, which names each (see
-:mod:`~ftcheck.audit.child`). What this leaves open is whether a module that is fine by itself turns the GIL on through another
-one that was loaded before; such modules are imported again, each in a child of its own.
+Slots are asked for first, of many modules in one child, because no body is run there. Then come imports, with one child
+for each distribution: in one process, what is loaded once is not loaded again, so a module that is imported after another
+one has turned the GIL on could not be told from one that did it itself, were it not for the interpreter, which names each
+(see :mod:`~ftcheck.audit.child`). What this leaves open is whether a module that is fine by itself turns the GIL on
+through another one that was loaded before; such modules are imported again, each in a child of its own.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def inspect(survey: Survey, asking: Asking) -> tuple[Distribution, ...]:
     for number, (row, found) in enumerate(every, 1):
         asking.progress("reading files", number, len(every))
         seen = binary.read(found.path)
-        if not seen.problem and not seen.modules and not _looks_like_a_module(found):
+        if not seen.problem and not seen.modules:
             libraries[row].append(found.relative)
             continue
         cases.append(_case(row, found, seen, asking))
@@ -105,11 +105,6 @@ def inspect(survey: Survey, asking: Asking) -> tuple[Distribution, ...]:
     )
 
 
-def _looks_like_a_module(found: Found) -> bool:
-    """Whether the name of a file says that it is one."""
-    return bool(abi_of(found.relative)) and bool(found.module)
-
-
 def _case(row: int, found: Found, seen: Binary, asking: Asking) -> _Case:
     case = _Case(row, found, seen)
     abi, target = abi_of(found.relative), asking.interpreter.target
@@ -117,8 +112,6 @@ def _case(row: int, found: Found, seen: Binary, asking: Asking) -> _Case:
         return case
     if abi and abi != target:
         case.wrong = f"built for {abi}, which {target} cannot load"
-    elif not seen.modules:
-        case.wrong = f"it exports no {case.symbol}, so it cannot be imported"
     elif machine_differs(seen.machine, asking.machine):
         case.not_run = f"it is for {seen.machine}, and this is {asking.machine}"
     elif asking.probes is None:
@@ -140,7 +133,9 @@ def _orders(cases: Iterable[_Case]) -> tuple[dict[str, str], ...]:
     return tuple({"file": one.found.path, "module": one.found.module, "symbol": one.symbol} for one in cases)
 
 
-def _ask(kind: str, groups: Sequence[Sequence[_Case]], asking: Asking, probes: Probes, what: str) -> list[tuple[_Case, Outcome]]:
+def _ask(
+    kind: str, groups: Sequence[Sequence[_Case]], asking: Asking, probes: Probes, what: str
+) -> list[tuple[_Case, Outcome]]:
     total, done = sum(map(len, groups)), itertools.count(1)
     outcomes = probes.run(
         [Batch(kind, _orders(group), asking.path) for group in groups], lambda: asking.progress(what, next(done), total)

@@ -125,7 +125,9 @@ def _locked(kind: str, one: Any, path: Path) -> Wanted:
             files.append(unquote(urlsplit(address).path).rpartition("/")[2])
     name = canonicalize_name(one["name"])
     if not files:
-        return Wanted(text, place, name, problem="the lock file names no files of it: it comes from a folder or a repository")
+        return Wanted(
+            text, place, name, problem="the lock file names no files of it: it comes from a folder or a repository"
+        )
     return Wanted(text, place, name, _exactly(version), tuple(files))
 
 
@@ -199,13 +201,19 @@ class _Requirements:
             one = Requirement(text)
         except InvalidRequirement as error:
             looks_like_a_file = "://" in text or "/" in text or text.endswith((".whl", ".tar.gz", ".zip"))
-            why = "a file or an address: audit it by itself" if looks_like_a_file else f"no requirement: {str(error).splitlines()[0]}"
+            why = (
+                "a file or an address: audit it by itself"
+                if looks_like_a_file
+                else f"no requirement: {str(error).splitlines()[0]}"
+            )
             self.wanted.append(Wanted(text, place, problem=why))
             return
         if one.marker is not None and not _applies(str(one.marker), self._environment):
             self.left_out.append(text)
         elif one.url:
-            self.wanted.append(Wanted(text, place, canonicalize_name(one.name), problem="an address: audit the file by itself"))
+            self.wanted.append(
+                Wanted(text, place, canonicalize_name(one.name), problem="an address: audit the file by itself")
+            )
         else:
             self.wanted.append(Wanted(text, place, canonicalize_name(one.name), one.specifier))
 
@@ -222,5 +230,3 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         if logical:
             yield begun, logical
         whole, begun = "", 0
-
-

@@ -1,7 +1,7 @@
 """The words of the audit: what was looked at, what was seen, what follows. Frozen values of plain data.
 
-A row is a distribution, and has a row for each of its extension modules. What is known of a row besides its verdict is a list
-of :class:`Remark` values, each of some kind; another kind needs nothing here but its name.
+A row is a distribution, and has a row for each of its extension modules. What is known of a row besides its verdict is a
+list of :class:`Remark` values, each of some kind; another kind needs nothing here but its name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where pip would look for distributions: its configuration files and environment variables, read as pip documents them.
 
-pip itself is not asked: an environment that was made by another tool has none. Later ones win over earlier ones: the files of
-the machine, of the user, of the environment, the one that ``PIP_CONFIG_FILE`` names, and then ``PIP_...`` variables (pip's
-documentation, "Configuration"). In a file, the section ``[install]`` wins over ``[global]``. Options in the list of
+pip itself is not asked: an environment that was made by another tool has none. Later ones win over earlier ones: the files
+of the machine, of the user, of the environment, the one that ``PIP_CONFIG_FILE`` names, and then ``PIP_...`` variables
+(pip's documentation, "Configuration"). In a file, the section ``[install]`` wins over ``[global]``. Options in the list of
 requirements itself come last. ``UV_DEFAULT_INDEX`` and ``UV_INDEX_URL`` stand in where pip has no index of its own.
 """
 
@@ -33,7 +33,9 @@ class Sources:
     trusted: tuple[str, ...] = ()
 
 
-def sources(options: Sequence[tuple[str, str]] = (), *, prefix: str = "", environment: Mapping[str, str] | None = None) -> Sources:
+def sources(
+    options: Sequence[tuple[str, str]] = (), *, prefix: str = "", environment: Mapping[str, str] | None = None
+) -> Sources:
     """What applies here.
 
     :param options: of the list of requirements: (``"extra-index-url"``, value), in their order.

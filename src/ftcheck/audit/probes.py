@@ -126,7 +126,14 @@ class Probes:
     def environment(self, home: str, mark: str) -> dict[str, str]:
         """Of a child."""
         kept = {name: value for name, value in os.environ.items() if name not in _DROPPED}
-        own = {"HOME": home, "TMPDIR": home, "XDG_CACHE_HOME": home, "XDG_CONFIG_HOME": home, "MPLCONFIGDIR": home, _MARK: mark}
+        own = {
+            "HOME": home,
+            "TMPDIR": home,
+            "XDG_CACHE_HOME": home,
+            "XDG_CONFIG_HOME": home,
+            "MPLCONFIGDIR": home,
+            _MARK: mark,
+        }
         if self._user_base:
             own["PYTHONUSERBASE"] = self._user_base
         return {**kept, **own, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}

@@ -84,7 +84,11 @@ def _pkg_info(path: Path) -> dict[str, Any]:
         head = email.parser.HeaderParser().parsestr((path / "PKG-INFO").read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return {}
-    return {"name": head["Name"], "version": head["Version"], "classifiers": [str(one) for one in head.get_all("Classifier", [])]}
+    return {
+        "name": head["Name"],
+        "version": head["Version"],
+        "classifiers": [str(one) for one in head.get_all("Classifier", [])],
+    }
 
 
 def _sources(path: Path) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:

@@ -46,7 +46,9 @@ def module(
     readiness, what = _decide(name, binary, called, imported, static, wrong, not_run, evidence)
     more = list(remarks)
     if called is not None and called.slots is not None and static is not None and called.slots != static:
-        more.append(Remark("file", f"its bytes say {_said(static)}, its PyInit_ gives {_said(called.slots)}", attention=True))
+        more.append(
+            Remark("file", f"its bytes say {_said(static)}, its PyInit_ gives {_said(called.slots)}", attention=True)
+        )
     if imported is not None and not imported.died and not imported.problem and imported.gil is not None:
         claimed = (called.slots if called is not None else None) or static
         required = any(one.module == name for one in imported.requires)
@@ -57,7 +59,9 @@ def module(
     more += [Remark("library", f"needs {one}, which is not for all threads at once") for one in binary.unsafe_libraries]
     if not binary.locking.locks and binary.borrowed and not binary.locking.blind and not binary.problem:
         more.append(Remark("locks", f"imports {', '.join(binary.borrowed)}, and no lock that can be seen"))
-    return Module(name, file, readiness, what, tuple(evidence), binary, called, imported, subinterpreter, not_run, tuple(more))
+    return Module(
+        name, file, readiness, what, tuple(evidence), binary, called, imported, subinterpreter, not_run, tuple(more)
+    )
 
 
 def _decide(
@@ -83,10 +87,12 @@ def _decide(
             return Readiness.FAILED, f"import: {imported.died}"
         own = any(one.module == name for one in imported.requires)
         if imported.problem and not own:
-            if not imported.missing:
+            why = _no_fault_of_its_own(imported)
+            if not why:
                 evidence.append(f"import: {imported.problem}")
-                return Readiness.FAILED, f"import: {imported.problem}"
-            evidence.append(f"not imported: it needs {imported.missing}, which is not here")
+                return Readiness.FAILED, f"its import raises {imported.problem.partition(':')[0]}"
+            not_run = why
+            evidence.append(f"not imported: {why}")
         elif own:
             gil = True
             evidence.append("import: the GIL came on")
@@ -117,6 +123,15 @@ def _decide(
     return (Readiness.TURNS_GIL_ON, "") if gil else (Readiness.DECLARED, "")
 
 
+def _no_fault_of_its_own(imported: Imported) -> str:
+    """Why an import failed that says nothing about the module: its circumstances. Empty: it does."""
+    if imported.missing:
+        return f"it needs {imported.missing}, which is not here"
+    if "partially initialized module" in imported.problem:
+        return "it is in a circle of imports, and can only come after others"
+    return ""
+
+
 def _said(slots: Slots) -> str:
     gil = {1: "Py_mod_gil=NOT_USED", 0: "Py_mod_gil=USED", None: "no Py_mod_gil"}[slots.gil]
     return gil if slots.interpreters is None else f"{gil}, interpreters={slots.interpreters}"
@@ -126,13 +141,19 @@ def distribution(row: Distribution) -> Distribution:
     """The row of a distribution with its verdict: that of the worst of its modules."""
     remarks = [*row.remarks]
     if not row.modules:
-        evidence = ("no extension module",) if not row.libraries else (f"no extension module, {len(row.libraries)} libraries",)
+        evidence = (
+            ("no extension module",) if not row.libraries else (f"no extension module, {len(row.libraries)} libraries",)
+        )
         return _changed(row, Readiness.PURE, "", evidence, remarks)
     readiness = worst(one.readiness for one in row.modules)
     those = [one for one in row.modules if one.readiness is readiness]
-    what = those[0].what if len({one.what for one in those}) == 1 else "; ".join(sorted({one.what for one in those}))
+    what = "; ".join(sorted({one.what for one in those}))
+    if len(those) < len(row.modules) and what:
+        what = f"{len(those)} of {len(row.modules)} modules: {what}"
     if readiness is Readiness.TURNS_GIL_ON and row.classifier in _CLAIMS:
-        remarks.append(Remark("classifier", f"claims Free Threading :: {row.classifier}, and turns the GIL on", attention=True))
+        remarks.append(
+            Remark("classifier", f"claims Free Threading :: {row.classifier}, and turns the GIL on", attention=True)
+        )
     elif readiness is Readiness.TURNS_GIL_ON and row.classifier:
         remarks.append(Remark("classifier", f"claims Free Threading :: {row.classifier}, and turns the GIL on"))
     elif readiness is Readiness.DECLARED and not row.classifier:

@@ -6,16 +6,18 @@ their values (CPython ``Include/moduleobject.h``): 3 is ``Py_mod_multiple_interp
 
 Two ways lead to the array:
 
-- **from the name.** ``PyInit_NAME`` is exported; the string ``NAME`` is somewhere in the file; a relocation makes a word point
+- **from the name.** ``PyInit_NAME`` is exported; the string ``NAME`` is somewhere in the file; a relocation makes a word
+point
   to it, and that word is ``m_name``. Four words on, ``m_slots`` points to the array. All is checked on the way: a word that
   points somewhere has a relocation. This is as exact as a reading can be, and finds that there is *no* such slot, too.
 - **from the array.** Where the name leads nowhere (a definition that is filled in when the module is loaded), every aligned
-  pair ``{4, 0}`` or ``{4, 1}`` that stands in a well-formed array is a candidate. If all candidates agree, that is the answer.
+  pair ``{4, 0}`` or ``{4, 1}`` that stands in a well-formed array is a candidate. If all candidates agree, that is the
+  answer.
 
 Some modules make the array while they are loaded (pybind11 3 does). Then nothing is in the file, and nothing is said.
 
-Words, alignment and field order are those of every 64-bit platform; the distance from ``m_name`` to ``m_slots`` is the same in
-builds with the GIL and without, since they differ before it. The byte order is the file's.
+Words, alignment and field order are those of every 64-bit platform; the distance from ``m_name`` to ``m_slots`` is the
+same in builds with the GIL and without, since they differ before it. The byte order is the file's.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ _WRITABLE, _EXECUTABLE = 2, 1
 class Slots:
     """The declarations of one module.
 
-    :param gil: the value of ``Py_mod_gil``: 1 is ``Py_MOD_GIL_NOT_USED``, 0 ``Py_MOD_GIL_USED``; None: there is no such slot,
+    :param gil: the value of ``Py_mod_gil``: 1 is ``Py_MOD_GIL_NOT_USED``, 0 ``Py_MOD_GIL_USED``; None: there is no such
+    slot,
         which means the same as 0.
     :param interpreters: the value of ``Py_mod_multiple_interpreters``: 0 not supported, 1 supported (the default of a
         multi-phase module), 2 also with a GIL of its own each; None: there is no such slot.

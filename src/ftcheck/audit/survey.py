@@ -1,8 +1,9 @@
-"""Which distributions and extension modules are in some folders: those of ``sys.path``, or one into which a wheel was unpacked.
+"""Which distributions and extension modules are in some folders: those of ``sys.path``, or one into which a wheel was
+unpacked.
 
 Metadata is read by :mod:`importlib.metadata`. A file belongs to the distribution in whose ``RECORD`` it stands; or, of an
-editable installation, to the one whose project it lies in; or to none, and that is said. Folders are walked without following
-links to folders, so a loop of links ends nothing; a folder that cannot be read is a trouble, not the end.
+editable installation, to the one whose project it lies in; or to none, and that is said. Folders are walked without
+following links to folders, so a loop of links ends nothing; a folder that cannot be read is a trouble, not the end.
 """
 
 from __future__ import annotations
@@ -138,8 +139,12 @@ def _row(one: metadata.Distribution, root: str) -> tuple[Distribution, tuple[str
                                   attention=True))  # fmt: skip
     if _text(one, "RECORD") is None and _text(one, "installed-files.txt") is None:
         remarks.append(Remark("metadata", "no RECORD: which files are its own is not known"))
-    tags = tuple(line.partition(":")[2].strip() for line in (_text(one, "WHEEL") or "").splitlines() if line.startswith("Tag:"))
-    row = Distribution(name, version, Readiness.NOT_CHECKED, folder=root, tags=tags, classifier=classifier, remarks=tuple(remarks))
+    tags = tuple(
+        line.partition(":")[2].strip() for line in (_text(one, "WHEEL") or "").splitlines() if line.startswith("Tag:")
+    )
+    row = Distribution(
+        name, version, Readiness.NOT_CHECKED, folder=root, tags=tags, classifier=classifier, remarks=tuple(remarks)
+    )
     return row, required
 
 

@@ -1,7 +1,7 @@
 """The audit as text: a table with a row for each distribution, what needs attention in full, and what was looked at.
 
-It is read in a terminal of 80 columns, and by programs through a pipe. The table has what everybody wants to know; the modules
-of a row are listed where they differ or need attention, or with ``--verbose``.
+It is read in a terminal of 80 columns, and by programs through a pipe. The table has what everybody wants to know; the
+modules of a row are listed where they differ or need attention, or with ``--verbose``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -25,7 +26,7 @@ _STYLES = {
     Readiness.TESTED: "green",
     Readiness.PURE: "dim",
 }
-_MODULES_SHOWN, _REMARKS_SHOWN, _PURE_SHOWN = 8, 8, 0
+_GROUPS_SHOWN, _REMARKS_SHOWN = 8, 8
 
 
 def render(audit: Audit, *, width: int, colour: bool, verbose: bool) -> str:
@@ -35,9 +36,12 @@ def render(audit: Audit, *, width: int, colour: bool, verbose: bool) -> str:
     :param verbose: every row, every module, every remark.
     """
     console = Console(
-        file=io.StringIO(), width=max(60, width), force_terminal=colour, no_color=not colour, highlight=False, soft_wrap=False,
-        legacy_windows=False,
-    )  # fmt: skip
+        file=io.StringIO(),
+        width=max(60, width),
+        force_terminal=colour,
+        no_color=not colour,
+        highlight=False,
+    )
     console.print(Text(f"ftcheck audit: {audit.subject}"))
     if audit.interpreter is not None:
         console.print(Text(_about(audit)))
@@ -68,9 +72,8 @@ def _rows(rows: Sequence[Distribution]) -> Table:
     table.add_column("verdict", overflow="fold")
     table.add_column("evidence", overflow="fold", ratio=1)
     for row in rows:
-        name = f"{row.name} {row.version}".strip() or row.asked_for or "(no distribution)"
         style = _STYLES[row.readiness]
-        table.add_row(Text(name), Text(verdict(row), style=style), Text(_evidence(row)))
+        table.add_row(Text(_name(row)), Text(verdict(row), style=style), Text(_evidence(row)))
     return table
 
 
@@ -105,37 +108,51 @@ def _witnesses(row: Distribution) -> str:
 
 def _details(console: Console, row: Distribution, audit: Audit, verbose: bool) -> None:
     mixed = len({(one.readiness, one.what) for one in row.modules}) > 1
-    those = [one for one in row.modules if verbose or one.readiness.needs_attention or (mixed and one.readiness is not
-             Readiness.DECLARED)]  # fmt: skip
+    those = [one for one in row.modules if verbose or one.readiness.needs_attention
+             or (mixed and one.readiness is not Readiness.DECLARED)]  # fmt: skip
     remarks = [one for one in _unique(row.all_remarks) if verbose or one.attention]
     if not those and not remarks:
         return
     console.print()
-    head = Text(f"{row.name or row.asked_for or '(no distribution)'} {row.version}".strip(), style="bold")
+    head = Text(_name(row), style="bold")
     if row.needed_by:
         head.append(f"  needed by {_some(row.needed_by, 6)}", style="not bold")
     console.print(head)
-    limit = len(those) if verbose or all(one.readiness is Readiness.TURNS_GIL_ON for one in those) else _MODULES_SHOWN
-    for one in those[:limit]:
-        console.print(_indented(f"{one.name}: {_of_module(one, verbose)}", 2))
-        if audit.subinterpreters and one.subinterpreter is not None and verbose:
-            console.print(_indented(f"subinterpreter: {_elsewhere(one)}", 4))
-        if one.imported is not None and one.imported.died and (last := one.imported.output.strip().splitlines()):
-            for line in last[-3:]:
-                console.print(_indented(f"| {line}", 4))
-    if len(those) > limit:
-        console.print(f"  and {len(those) - limit} more: --verbose lists them")
+    groups: dict[str, list[Module]] = {}
+    for one in those:
+        groups.setdefault(_of_module(one, verbose, audit.subinterpreters), []).append(one)
+    for number, (said, some) in enumerate(groups.items()):
+        if number == _GROUPS_SHOWN and not verbose:
+            console.print(_indented(f"and {len(groups) - number} more kinds: --verbose lists them", 2))
+            break
+        console.print(_indented(f"{', '.join(one.name for one in some)}", 2))
+        console.print(_indented(said, 4))
+        output = some[0].imported.output if some[0].imported is not None else ""
+        for line in output.strip().splitlines()[-3:]:
+            console.print(_indented(f"| {line}", 6))
     for remark in remarks[: None if verbose else _REMARKS_SHOWN]:
         console.print(_indented(f"{remark.kind}: {remark.text}" + (f" ({remark.place})" if remark.place else ""), 2))
     if not verbose and len(remarks) > _REMARKS_SHOWN:
-        console.print(f"  and {len(remarks) - _REMARKS_SHOWN} more remarks: --verbose lists them")
+        console.print(_indented(f"and {len(remarks) - _REMARKS_SHOWN} more remarks: --verbose lists them", 2))
 
 
-def _of_module(one: Module, verbose: bool) -> str:
-    evidence = one.evidence if verbose else one.evidence[:2]
+def _name(row: Distribution) -> str:
+    return f"{row.name} {row.version}".strip() or f"{row.asked_for} (no distribution)"
+
+
+def _of_module(one: Module, verbose: bool, subinterpreters: bool) -> str:
+    parts = [verdict(one), *(one.evidence if verbose else one.evidence[:2])]
     chain = next((found.chain for found in (one.imported.requires if one.imported else ()) if found.module == one.name), ())
-    via = f" [imported by {' > '.join(chain)}]" if chain else ""
-    return f"{one.readiness.value}; {'; '.join(evidence)}{via}"
+    if chain and verbose:
+        parts.append(f"imported by {' > '.join(chain)}")
+    if subinterpreters and one.subinterpreter is not None:
+        parts.append(f"in a subinterpreter: {_elsewhere(one)}")
+    if verbose:
+        made = [one.binary.made_with, one.binary.phase, ", ".join(one.binary.locking.locks) or "no lock seen"]
+        parts.append(", ".join(filter(None, made)))
+        if one.binary.needs:
+            parts.append("needs " + ", ".join(f"{name} {version}" for name, version in one.binary.needs))
+    return "; ".join(dict.fromkeys(part for part in parts if part not in verdict(one) or part == verdict(one)))
 
 
 def _elsewhere(one: Module) -> str:
@@ -152,10 +169,8 @@ def _unique(remarks: Iterable[Remark]) -> list[Remark]:
     return list(dict.fromkeys(remarks))
 
 
-def _indented(text: str, by: int) -> Text:
-    lines = Text(" " * by + text)
-    lines.overflow = "fold"
-    return lines
+def _indented(text: str, by: int) -> Padding:
+    return Padding(Text(text, overflow="fold"), (0, 0, 0, by))
 
 
 def _some(names: Sequence[str], most: int) -> str:
@@ -179,7 +194,9 @@ def _summary(console: Console, audit: Audit, verbose: bool) -> None:
     for text in (*audit.troubles, *audit.limits):
         console.print(Text(f"not looked at: {text}", style="yellow"))
     if audit.count(Readiness.DECLARED):
-        console.print(Text("A declaration is a claim: run tests in threads (pytest --ftcheck), and give --tested their report."))
+        console.print(
+            Text("A declaration is a claim: run tests in threads (pytest --ftcheck), and give --tested their report.")
+        )
 
 
 def denominators(audit: Audit) -> list[str]:
@@ -203,5 +220,7 @@ def denominators(audit: Audit) -> list[str]:
     if audit.subinterpreters:
         seen = [one.subinterpreter for one in modules if one.subinterpreter is not None]
         good = sum(not (one.problem or one.died) for one in seen)
-        lines.append(f"subinterpreters: {good} of {counted(len(seen), 'module')} can be imported in one with a GIL of its own")
+        lines.append(
+            f"subinterpreters: {good} of {counted(len(seen), 'module')} can be imported in one with a GIL of its own"
+        )
     return lines

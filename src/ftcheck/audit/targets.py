@@ -38,7 +38,11 @@ class _Python:
         self.target: Target = target_of(self.facts["version_info"])
         self.same = tuple(self.facts["version_info"][:2]) == self.target.version
         self.value = Interpreter(
-            executable, str(self.facts["version"]), bool(self.facts["free_threaded"]), self.target.abi, str(self.facts["platform"])
+            executable,
+            str(self.facts["version"]),
+            bool(self.facts["free_threaded"]),
+            self.target.abi,
+            str(self.facts["platform"]),
         )
         self.probes = Probes(
             executable, timeout=options.timeout, jobs=options.jobs, user_base=str(self.facts["user_base"])
@@ -73,8 +77,8 @@ def audit(what: str | None, options: Options, progress: Progress = lambda what, 
     else:
         path = Path(what)
         if not os.path.lexists(path):
-            raise AuditError(f"{what} is not there: give the path of an environment, a wheel, an sdist, a source tree, a list of "
-                             "requirements, or nothing for the environment of this interpreter", 2)  # fmt: skip
+            text = "give the path of an environment, a wheel, an sdist, a source tree, a list of requirements, or nothing"
+            raise AuditError(f"{what} is not there: {text}, which is the environment of this interpreter", 2)
         found = _path(path, options, progress)
     rows = sorted(found.rows, key=lambda row: (_order(row), row.name.lower(), row.asked_for))
     return replace(found, rows=tuple(rows), seconds=time.monotonic() - began, subinterpreters=options.subinterpreters)
@@ -89,7 +93,9 @@ def _path(path: Path, options: Options, progress: Progress) -> Audit:
         inner = next((one for one in (path / "bin" / "python", path / "bin" / "python3") if one.exists()), None)
         if (path / "pyvenv.cfg").exists():
             if inner is None:
-                raise AuditError(f"{path} is an environment without bin/python: make it anew, or audit its site-packages folder")
+                raise AuditError(
+                    f"{path} is an environment without bin/python: make it anew, or audit its site-packages folder"
+                )
             return _environment(_Python(str(inner), options), options, progress, str(path))
         python = _Python(options.python or sys.executable, options)
         if any(path.glob("*.dist-info")) or path.name in ("site-packages", "dist-packages"):
@@ -106,8 +112,8 @@ def _path(path: Path, options: Options, progress: Progress) -> Audit:
             return _tree(tree, python, options, progress, f"the sdist {path.name}")
     if path.name.endswith((".so", ".pyd", ".dylib")):
         return _file(path, python, options, progress)
-    raise AuditError(f"{path} is none of these: a folder, *.whl, an sdist ({', '.join(_SDISTS)}), requirements*.txt, pylock.toml, "
-                     "uv.lock, poetry.lock, an extension module (*.so)", 2)  # fmt: skip
+    known = f"a folder, *.whl, an sdist ({', '.join(_SDISTS)}), requirements*.txt, pylock.toml, uv.lock, poetry.lock, *.so"
+    raise AuditError(f"{path} is none of these: {known}", 2)
 
 
 def _environment(python: _Python, options: Options, progress: Progress, name: str = "") -> Audit:
@@ -127,7 +133,9 @@ def _not_run(python: _Python, options: Options) -> list[str]:
         return [f"nothing was run: {python.value.executable} has the GIL always on (Python {python.target.version[0]}."
                 f"{python.target.version[1]} is not {python.target.words}); give --python a free-threaded one"]  # fmt: skip
     if not python.same:
-        return [f"nothing was run: {python.value.executable} is {python.value.version}, and what counts is {python.target.words}"]
+        return [
+            f"nothing was run: {python.value.executable} is {python.value.version}, and what counts is {python.target.words}"
+        ]
     return []
 
 
@@ -177,7 +185,9 @@ def _of_wheel(row: Distribution, path: Path, root: str) -> Distribution:
         remarks.append(Remark("metadata", text, attention=True))
     if not row.name:
         remarks.append(Remark("metadata", "the wheel holds no .dist-info", attention=True))
-    modules = tuple(replace(one, binary=replace(one.binary, path=os.path.relpath(one.binary.path, root))) for one in row.modules)
+    modules = tuple(
+        replace(one, binary=replace(one.binary, path=os.path.relpath(one.binary.path, root))) for one in row.modules
+    )
     return replace(
         row,
         name=row.name or said.name,
@@ -221,4 +231,6 @@ def _list(path: Path, python: _Python, options: Options, progress: Progress) -> 
     rows = available.rows(read.wanted, look_up, target, why)
     limits = [f"{len(read.left_out)} requirements are not for this environment, by their markers"] if read.left_out else []
     value = replace(python.value, executable="")
-    return Audit(f"the list {path} ({read.kind})", value, tuple(rows), tuple(index.troubles.values()), tuple(limits), index.asked)
+    return Audit(
+        f"the list {path} ({read.kind})", value, tuple(rows), tuple(index.troubles.values()), tuple(limits), index.asked
+    )

@@ -50,7 +50,9 @@ def _read(path: Path) -> RunReport:
 
 def _named(report: RunReport, rows: Sequence[Distribution], path: Path) -> list[str]:
     loaded = {name for image in (report.statics.images if report.statics else ()) for name in image.modules}
-    names: list[str] = [canonicalize_name(row.name) for row in rows if row.name and any(one.name in loaded for one in row.modules)]
+    names: list[str] = [
+        canonicalize_name(row.name) for row in rows if row.name and any(one.name in loaded for one in row.modules)
+    ]
     if not names:
         raise AuditError(
             f"{path} does not say which distributions its tests are about: write --tested NAME={path}, or make it with "
