@@ -37,7 +37,7 @@ def row(wanted: Wanted, files: Iterable[File] | None, target: Target, *, why_unk
     base = Distribution(wanted.name or wanted.text, "", Readiness.NOT_CHECKED, asked_for=wanted.text, folder=wanted.place)
     if wanted.problem or files is None:
         what = wanted.problem or why_unknown
-        return _with(base, Readiness.NOT_CHECKED, what, "", (f"{wanted.place}: {wanted.text}",))
+        return _with(base, Readiness.NOT_CHECKED, what, "", (wanted.place,))
     releases = _releases(wanted, files, target)
     if not releases:
         known = (

@@ -203,6 +203,7 @@ class Audit:
     :param troubles: what could not be looked at: unreadable folders, sources that did not answer.
     :param limits: what was cut short, or not done, and how to have it.
     :param asked: index pages that were asked for.
+    :param requirements: the rows are requirements, of which nothing but the names of files is known.
     :param subinterpreters: whether imports were tried in interpreters of their own.
     """
 
@@ -212,6 +213,7 @@ class Audit:
     troubles: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     asked: int = 0
+    requirements: bool = False
     subinterpreters: bool = False
     seconds: float = 0.0
 

@@ -192,7 +192,7 @@ def _summary(console: Console, audit: Audit, verbose: bool) -> None:
     if hidden and not verbose:
         console.print(Text(f"remarks on {counted(hidden, 'more row')}: --verbose lists them"))
     for text in (*audit.troubles, *audit.limits):
-        console.print(Text(f"not looked at: {text}", style="yellow"))
+        console.print(Text(f"note: {text}", style="yellow"))
     if audit.count(Readiness.DECLARED):
         console.print(
             Text("A declaration is a claim: run tests in threads (pytest --ftcheck), and give --tested their report.")
@@ -202,6 +202,9 @@ def _summary(console: Console, audit: Audit, verbose: bool) -> None:
 def denominators(audit: Audit) -> list[str]:
     """What was looked at, and how."""
     modules = audit.modules
+    if audit.requirements:
+        asked = f"asked the index for {counted(audit.asked, 'project')}" if audit.asked else "asked no index"
+        return [f"looked at: {counted(len(audit.rows), 'requirement')}, by the names of files; {asked}; no file was opened"]
     called = sum(one.called is not None for one in modules)
     imported = sum(one.imported is not None for one in modules)
     undecided = sum(one.binary.phase == "single-phase" and one.imported is None for one in modules)
@@ -210,8 +213,6 @@ def denominators(audit: Audit) -> list[str]:
         f"({imported} imported, {called} by PyInit_, {sum(not one.binary.problem for one in modules)} files read)"
         f" in {audit.seconds:.1f} s"
     ]
-    if audit.asked:
-        lines.append(f"asked the index for {counted(audit.asked, 'project')}")
     guilty = [one.name for one in modules if one.readiness is Readiness.TURNS_GIL_ON]
     if guilty:
         lines.append(f"the GIL is turned on by {counted(len(guilty), 'module')}")

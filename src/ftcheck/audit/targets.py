@@ -229,8 +229,15 @@ def _list(path: Path, python: _Python, options: Options, progress: Progress) -> 
         return None if options.offline else index.files(name)
 
     rows = available.rows(read.wanted, look_up, target, why)
-    limits = [f"{len(read.left_out)} requirements are not for this environment, by their markers"] if read.left_out else []
+    left_out = len(read.left_out)
+    limits = [f"{left_out} more of the list left out: their markers say that they are not for here"] if left_out else []
     value = replace(python.value, executable="")
     return Audit(
-        f"the list {path} ({read.kind})", value, tuple(rows), tuple(index.troubles.values()), tuple(limits), index.asked
+        f"the list {path} ({read.kind})",
+        value,
+        tuple(rows),
+        tuple(index.troubles.values()),
+        tuple(limits),
+        asked=index.asked,
+        requirements=True,
     )
