@@ -129,7 +129,9 @@ def run(chosen: argparse.Namespace) -> int:
         return _refuse("interrupted: nothing is left behind", 3)
     if audit.needs_attention:
         return 1
-    return 0 if audit.decided or not audit.rows else 3
+    if audit.rows and not audit.decided:
+        return _refuse("nothing could be decided: the rows and notes say why", 3)
+    return 0
 
 
 def _report(text: str) -> tuple[str, Path]:

@@ -31,7 +31,7 @@ from typing import Any
 
 _PROGRAM = Path(__file__).with_name("child.py")
 _MARK = "FTCHECK_AUDIT_CHILD"
-_KEPT, _LONGEST_LINE = 16 << 10, 1 << 20
+_KEPT, _LONGEST_LINE, _SCANS = 16 << 10, 1 << 20, 400
 _DROPPED = ("PYTHON_GIL", "PYTHONWARNINGS", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONVERBOSE", "PYTHONPROFILEIMPORTTIME",
             "PYTHONIOENCODING", "COVERAGE_PROCESS_START")  # fmt: skip
 """Settings that would change the answers, or the output."""
@@ -303,9 +303,20 @@ def selectors_has_data(descriptor: int) -> bool:
 
 
 def _kill_marked(mark: str) -> None:
-    """Kill processes that have this mark in their environment."""
-    wanted = f"{_MARK}={mark}".encode()
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                os.kill(int(entry.name), signal.SIGKILL)
+    """Kill processes that have this mark in their environment, and those that they have made meanwhile.
+
+    The list of processes is not read at one moment, so it is over when two lists in a row have none.
+    """
+    wanted, empty = f"{_MARK}={mark}".encode(), 0
+    for _ in range(_SCANS):
+        found = 0
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found += 1
+                    os.kill(int(entry.name), signal.SIGKILL)
+        empty = 0 if found else empty + 1
+        if empty == 2 or not Path("/proc/self").exists():
+            return
+        if found:
+            time.sleep(0.005)
