@@ -94,8 +94,10 @@ def read(path: str) -> Binary:
         locks = locking.of(file)
     except UnreadableError as error:
         return Binary(path, problem=f"cannot be read as an ELF file: {error}")
-    except (OSError, ValueError) as error:
-        return Binary(path, problem=f"cannot be read: {error}")
+    except OSError as error:
+        return Binary(path, problem=f"cannot be read: {error.strerror or error}")
+    except Exception as error:  # of a damaged file anything may come; it costs its row
+        return Binary(path, problem=f"cannot be read, it is damaged: {type(error).__name__}: {error}")
     own = known_symbols.CYTHON_OWN if made_with.startswith("Cython") else frozenset[str]()
     return Binary(
         path,

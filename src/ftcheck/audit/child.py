@@ -44,8 +44,8 @@ class Channel:
         self._descriptor, self._owner = descriptor, os.getpid()
 
     def tell(self, kind: str, number: int, **more: Any) -> None:
-        """Write one line, whole."""
-        line = json.dumps({"kind": kind, "number": number, **more}, ensure_ascii=True).encode() + b"\n"
+        """Write one line, whole, and apart from what somebody else may have written before."""
+        line = b"\n" + json.dumps({"kind": kind, "number": number, **more}, ensure_ascii=True).encode() + b"\n"
         while line:
             line = line[os.write(self._descriptor, line) :]
 

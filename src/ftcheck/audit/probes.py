@@ -107,8 +107,8 @@ class Probes:
         )
         running: list[_Child] = []
         with tempfile.TemporaryDirectory(prefix="ftcheck-audit-", ignore_cleanup_errors=True) as folder:
-            try:
-                with selectors.DefaultSelector() as selector:
+            with selectors.DefaultSelector() as selector:
+                try:
                     while waiting or running:
                         while waiting and len(running) < self._jobs:
                             running.append(_Child(self, waiting.popleft(), folder, selector))
@@ -118,9 +118,9 @@ class Probes:
                                 results[child.task.batch_number][place] = outcome
                                 tick()
                             waiting.extendleft(reversed(child.rest()))
-            finally:
-                for child in running:
-                    child.end()
+                finally:
+                    for child in running:
+                        child.end()
         return [[one if one is not None else Outcome(died="was not reached") for one in some] for some in results]
 
     def environment(self, home: str, mark: str) -> dict[str, str]:
@@ -257,7 +257,7 @@ class _Child:
         self._process.wait()
         _kill_marked(self._mark)
         for descriptor, take in ((self._said, self._hear), (self._printed, self._see)):
-            while descriptor in self._selector.get_map() and selectors_has_data(descriptor):
+            while descriptor in self._selector.get_map() and _has_data(descriptor):
                 take()
             with contextlib.suppress(KeyError):
                 self._selector.unregister(descriptor)
@@ -265,13 +265,15 @@ class _Child:
         shutil.rmtree(self._home, ignore_errors=True)
         for place in self._forked & self.outcomes.keys():
             self.outcomes[place] = Outcome(self.outcomes[place].answer, forked=True)
-        if not self._complete and (self.task.alone or len(self.task.places) == 1):
+        if self.task.alone or len(self.task.places) == 1:
             place = self.task.places[0]
             self.outcomes.setdefault(place, Outcome(died=self._how(), output=self._tail(), forked=place in self._forked))
 
     def _how(self) -> str:
         if self._timed_out:
             return f"did not end within {self._timeout:g} s"
+        if self._complete:
+            return "ended well, and what it said cannot be understood: something else was written where only it should write"
         status = self._process.returncode
         if status < 0:
             with contextlib.suppress(ValueError):
@@ -286,7 +288,7 @@ class _Child:
     def rest(self) -> list[_Task]:
         """What has still to be done: the subject it died of in a child of its own, and those behind it."""
         left = [place for place in self.task.places if place not in self.outcomes]
-        if not left:
+        if not left or len(self.task.places) == 1:
             return []
         batch, number = self.task.batch, self.task.batch_number
         guilty = self._begun if self._begun in left else left[0]
@@ -295,7 +297,7 @@ class _Child:
         return [alone, _Task(batch, number, others)] if others else [alone]
 
 
-def selectors_has_data(descriptor: int) -> bool:
+def _has_data(descriptor: int) -> bool:
     """Whether a pipe has something to read now, or was closed."""
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)

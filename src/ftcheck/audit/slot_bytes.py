@@ -252,7 +252,8 @@ class _Memory:
         for address in self._places(text + b"\0", 1):
             yield address
             offset = self._offset(address)
-            assert offset is not None
+            if offset is None:  # segments overlap: it is damaged
+                continue
             package = _PACKAGE.search(self._data[max(0, offset - 200) : offset])
             if package is not None:
                 before = package[0].decode()

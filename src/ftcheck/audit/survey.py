@@ -125,7 +125,7 @@ def _row(one: metadata.Distribution, root: str) -> tuple[Distribution, tuple[str
     folder = str(getattr(one, "_path", root))
     try:
         head = one.metadata
-        name, version = str(head["Name"] or ""), str(head["Version"] or "")
+        name, version = str(head.get("Name") or ""), str(head.get("Version") or "")
         claims = [str(claim) for claim in head.get_all("Classifier") or [] if str(claim).startswith(_FREE_THREADING)]
         classifier = claims[-1].removeprefix(_FREE_THREADING) if claims else ""
         required = tuple(_names(head.get_all("Requires-Dist") or []))

@@ -150,6 +150,9 @@ def _file(path: Path, python: _Python, options: Options, progress: Progress) -> 
     found = Found(os.path.join(root, path.name), path.name, root, path.name.partition(".")[0])
     row = Distribution("", "", Readiness.NOT_CHECKED, folder=root, asked_for=path.name)
     rows = inspecting.inspect(Survey((row,), ((found,),), ()), python.asking(options, progress, (root,)))
+    if not rows[0].modules:
+        what = "it exports no PyInit_ function: it is a library, and no extension module"
+        rows = (replace(rows[0], readiness=Readiness.FAILED, what=what),)
     return Audit(f"the file {path}", python.value, rows, (), tuple(_not_run(python, options)))
 
 
