@@ -140,7 +140,9 @@ def test_who_needs_it(found):
 
 def test_nothing_is_run_where_it_is_forbidden(tmp_path):
     mark = tmp_path / "mark"
-    installed(tmp_path / "s", "x", ("x_marks", multi("x_marks", fill=f'fclose(fopen("{mark}", "w"));')), ("x_one", single("x_one")))
+    installed(
+        tmp_path / "s", "x", ("x_marks", multi("x_marks", fill=f'fclose(fopen("{mark}", "w"));')), ("x_one", single("x_one"))
+    )
     found = audited(tmp_path / "s", run=False)
     assert not mark.exists()
     assert module(found, "x_marks").readiness is Readiness.DECLARED

@@ -106,7 +106,12 @@ def test_a_function_that_misbehaves_costs_its_row_only(tmp_path):
 def test_an_import_that_forks(tmp_path):
     """The child comes back from the import as if it were the probe; another one stays, in a session of its own."""
     stays = "if (fork() == 0) { setsid(); if (fork() == 0) for (;;) pause(); _exit(0); }"
-    installed(tmp_path / "s", "x", ("f_forks", multi("f_forks", fill="fork();" + stays, body=INCLUDES)), ("g_fine", multi("g_fine")))
+    installed(
+        tmp_path / "s",
+        "x",
+        ("f_forks", multi("f_forks", fill="fork();" + stays, body=INCLUDES)),
+        ("g_fine", multi("g_fine")),
+    )
     found = audited(tmp_path / "s", timeout=10.0)
     assert module(found, "f_forks").readiness is Readiness.DECLARED
     assert any("forks" in one.text for one in module(found, "f_forks").remarks)
@@ -116,8 +121,10 @@ def test_an_import_that_forks(tmp_path):
 @runs
 def test_an_import_that_prints_garbage(tmp_path):
     lines = 'printf("{\\"kind\\": \\"done\\", \\"number\\": 1}\\n\\377\\376\\n"); fprintf(stderr, "# loading module \'zzz\'\\n"); fflush(stdout);'
-    forged = "for (int fd = 3; fd < 64; fd++) if (write(fd, \"garbage\\n{\\\"kind\\\": 7}\\n\", 21)) {}"
-    installed(tmp_path / "s", "x", ("p_prints", multi("p_prints", fill=lines + forged, body=INCLUDES)), ("q_fine", multi("q_fine")))
+    forged = 'for (int fd = 3; fd < 64; fd++) if (write(fd, "garbage\\n{\\"kind\\": 7}\\n", 21)) {}'
+    installed(
+        tmp_path / "s", "x", ("p_prints", multi("p_prints", fill=lines + forged, body=INCLUDES)), ("q_fine", multi("q_fine"))
+    )
     found = audited(tmp_path / "s")
     assert {module(found, name).readiness for name in ("p_prints", "q_fine")} == {Readiness.DECLARED}
 
@@ -148,7 +155,9 @@ def test_an_import_leaves_its_mess_in_a_temporary_folder(tmp_path):
 # -- files that are not what they seem -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"", b"MZ\x90 no ELF", b"\x7fELF", b"\x7fELF\x02\x01\x01" + bytes(57), b"\x7fELF\x01\x01\x01" + bytes(60)])
+@pytest.mark.parametrize(
+    "content", [b"", b"MZ\x90 no ELF", b"\x7fELF", b"\x7fELF\x02\x01\x01" + bytes(57), b"\x7fELF\x01\x01\x01" + bytes(60)]
+)
 def test_a_file_that_is_no_elf_file(tmp_path, content):
     (tmp_path / f"bad{SUFFIX}").write_bytes(content)
     found = audited(tmp_path / f"bad{SUFFIX}")
