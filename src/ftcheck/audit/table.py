@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -42,9 +42,9 @@ def render(audit: Audit, *, width: int, colour: bool, verbose: bool) -> str:
         no_color=not colour,
         highlight=False,
     )
-    console.print(Text(f"ftcheck audit: {audit.subject}"))
+    console.print(_text(f"ftcheck audit: {audit.subject}"))
     if audit.interpreter is not None:
-        console.print(Text(_about(audit)))
+        console.print(_text(_about(audit)))
     console.print()
     shown = [row for row in audit.rows if verbose or row.readiness is not Readiness.PURE or row.needs_attention]
     if shown:
@@ -73,7 +73,7 @@ def _rows(rows: Sequence[Distribution]) -> Table:
     table.add_column("evidence", overflow="fold", ratio=1)
     for row in rows:
         style = _STYLES[row.readiness]
-        table.add_row(Text(_name(row)), Text(verdict(row), style=style), Text(_evidence(row)))
+        table.add_row(_text(_name(row)), _text(verdict(row), style=style), _text(_evidence(row)))
     return table
 
 
@@ -89,6 +89,10 @@ def _evidence(row: Distribution) -> str:
     parts = [_witnesses(row) if row.modules else "; ".join(row.evidence)]
     if row.readiness is Readiness.TESTED:
         parts.insert(0, row.what)
+    own = {one.name for one in row.modules}
+    through = {found.module for one in row.modules if one.imported is not None for found in one.imported.requires} - own
+    if through:
+        parts.insert(0, f"GIL on through {_some(sorted(through), 3)}")
     if row.classifier:
         parts.append(f"claims {row.classifier}")
     return "; ".join(filter(None, parts))
@@ -114,9 +118,9 @@ def _details(console: Console, row: Distribution, audit: Audit, verbose: bool) -
     if not those and not remarks:
         return
     console.print()
-    head = Text(_name(row), style="bold")
+    head = _text(_name(row), style="bold")
     if row.needed_by:
-        head.append(f"  needed by {_some(row.needed_by, 6)}", style="not bold")
+        head.append_text(_text(f"  needed by {_some(row.needed_by, 6)}", style="not bold"))
     console.print(head)
     groups: dict[str, list[Module]] = {}
     for one in those:
@@ -152,7 +156,8 @@ def _of_module(one: Module, verbose: bool, subinterpreters: bool) -> str:
         parts.append(", ".join(filter(None, made)))
         if one.binary.needs:
             parts.append("needs " + ", ".join(f"{name} {version}" for name, version in one.binary.needs))
-    return "; ".join(dict.fromkeys(part for part in parts if part not in verdict(one) or part == verdict(one)))
+    said = verdict(one)
+    return "; ".join(dict.fromkeys([said, *(part for part in parts if part.removeprefix("not run: ") not in said)]))
 
 
 def _elsewhere(one: Module) -> str:
@@ -170,7 +175,13 @@ def _unique(remarks: Iterable[Remark]) -> list[Remark]:
 
 
 def _indented(text: str, by: int) -> Padding:
-    return Padding(Text(text, overflow="fold"), (0, 0, 0, by))
+    return Padding(_text(text, overflow="fold"), (0, 0, 0, by))
+
+
+def _text(words: str, style: str = "", overflow: OverflowMethod | None = None) -> Text:
+    """Words of others, which may hold anything: what would move a terminal's cursor is shown instead."""
+    shown = "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in words)
+    return Text(shown, style=style, overflow=overflow)
 
 
 def _some(names: Sequence[str], most: int) -> str:
@@ -184,18 +195,18 @@ def _summary(console: Console, audit: Audit, verbose: bool) -> None:
     table.add_column()
     for readiness in Readiness:
         if number := audit.count(readiness):
-            table.add_row(str(number), Text(readiness.value, style=_STYLES[readiness]))
+            table.add_row(str(number), _text(readiness.value, style=_STYLES[readiness]))
     console.print(table)
     for line in denominators(audit):
-        console.print(Text(line))
+        console.print(_text(line))
     hidden = sum(not row.needs_attention and any(not one.attention for one in row.all_remarks) for row in audit.rows)
     if hidden and not verbose:
-        console.print(Text(f"remarks on {counted(hidden, 'more row')}: --verbose lists them"))
+        console.print(_text(f"remarks on {counted(hidden, 'more row')}: --verbose lists them"))
     for text in (*audit.troubles, *audit.limits):
-        console.print(Text(f"note: {text}", style="yellow"))
+        console.print(_text(f"note: {text}", style="yellow"))
     if audit.count(Readiness.DECLARED):
         console.print(
-            Text("A declaration is a claim: run tests in threads (pytest --ftcheck), and give --tested their report.")
+            _text("A declaration is a claim: run tests in threads (pytest --ftcheck), and give --tested their report.")
         )
 
 
