@@ -104,11 +104,14 @@ def _measured(folder: Path) -> dict[str, Any]:
     return {
         "distributions": [f"{row.name} {row.version}" for row in audit.rows if row.modules],
         "modules": [_compared(module, truth) for module, truth in zip(modules, truths, strict=True)],
-        "static_ms": {"median": round(statistics.median(reading), 1), "p95": round(sorted(reading)[int(len(reading) * 0.95)], 1),
-                      "most": round(max(reading), 1)},
+        "static_ms": {
+            "median": round(statistics.median(reading), 1),
+            "p95": round(sorted(reading)[int(len(reading) * 0.95)], 1),
+            "most": round(max(reading), 1),
+        },
         "audit_seconds": round(whole, 1),
         "platform": audit.interpreter.platform if audit.interpreter else "",
-    }  # fmt: skip
+    }
 
 
 def _truth(python: str, module: Module) -> dict[str, Any]:
@@ -164,7 +167,8 @@ def table(result: dict[str, Any]) -> str:
                                                                   lambda one: one["phase"]["true"])),
         ("turns the GIL on, multi-phase, by slots", _right(multi, lambda one: one["by_slots"], lambda one: one["flips"])),
         ("turns the GIL on, multi-phase, by bytes", _right(multi, lambda one: one["by_bytes"], lambda one: one["flips"])),
-        ("turns the GIL on, single-phase, by an import", _right(single, lambda one: one["by_import"], lambda one: one["flips"])),
+        ("turns the GIL on, single-phase, by an import", _right(single, lambda one: one["by_import"],
+                                                               lambda one: one["flips"])),
         ("imports with a GIL of its own, by an import", _right(refuses, lambda one: one["own_gil"]["seen"],
                                                               lambda one: one["own_gil"]["true"])),
         ("without slot 2: does not import with a GIL of its own", _right(no_slot, lambda one: False,
@@ -181,8 +185,8 @@ def table(result: dict[str, Any]) -> str:
         f"themselves and have no truth about the GIL. The GIL is turned on by {sum(flips.values())} modules: "
         + ", ".join(f"{number} of {name}" for name, number in sorted(flips.items())) + ".",
         "",
-        f"Reading a file takes {ms['median']} ms (median; 95 % within {ms['p95']} ms, the longest {ms['most']} ms). The whole "
-        f"audit, with imports, takes {result['audit_seconds']} s for {len(modules)} modules on 2 CPUs.",
+        f"Reading a file takes {ms['median']} ms (median; 95 % within {ms['p95']} ms, the longest {ms['most']} ms). The "
+        f"whole audit, with imports, takes {result['audit_seconds']} s for {len(modules)} modules on 2 CPUs.",
     ]  # fmt: skip
     wrong = [one["module"] for one in multi if None not in (one["by_slots"], one["by_bytes"])
              and len({one["by_slots"], one["by_bytes"], one["flips"]}) > 1]  # fmt: skip

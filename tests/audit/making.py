@@ -14,7 +14,7 @@ from ftcheck.audit.model import Audit, Distribution, Module
 from ftcheck.audit.options import Options
 from ftcheck.audit.targets import audit
 
-from ..native.building import SUFFIX, compiled
+from ..native.building import compiled
 
 MULTI = """
 #include <Python.h>
@@ -114,5 +114,7 @@ def module(found: Audit, name: str) -> Module:
     return one
 
 
-__all__ = ["DECLARES", "NOT_USED", "OWN_GIL", "SUFFIX", "USED", "audited", "compiled", "dist_info", "installed", "module", "multi",
-           "own_tag", "row", "single", "wheel"]  # fmt: skip
+__all__ = [
+    *("DECLARES", "NOT_USED", "OWN_GIL", "SUFFIX", "USED"),
+    *("audited", "compiled", "dist_info", "installed", "module", "multi", "own_tag", "row", "single", "wheel"),
+]

@@ -106,7 +106,8 @@ def test_a_list_offline(tmp_path, capsys):
 
 
 def test_a_lock_file_offline(tmp_path, capsys):
-    text = '[[package]]\nname = "x"\nversion = "1.0"\nfiles = [{file = "x-1.0-cp314-cp314-linux_x86_64.whl"}, {file = "x-1.0.tar.gz"}]\n'
+    files = '[{file = "x-1.0-cp314-cp314-linux_x86_64.whl"}, {file = "x-1.0.tar.gz"}]'
+    text = f'[[package]]\nname = "x"\nversion = "1.0"\nfiles = {files}\n'
     (tmp_path / "poetry.lock").write_text(text)
     assert cli.main(["audit", str(tmp_path / "poetry.lock"), "--offline"]) == 1
     assert "not installable" in capsys.readouterr().out
@@ -136,7 +137,8 @@ def test_help_of_the_whole_command_does_not_load_the_audit(child):
         import sys
         from ftcheck import cli
         cli.main([])
-        print([name for name in sys.modules if name.startswith(("elftools", "rich", "packaging")) or name == "ftcheck.audit.targets"])
+        heavy = ("elftools", "rich", "packaging", "ftcheck.audit.targets")
+        print([name for name in sys.modules if name.startswith(heavy)])
     """
     assert child(program).stdout.splitlines()[-1] == "[]"
 

@@ -1,4 +1,5 @@
-"""Hostile and broken input: each costs its row or gives a clear error, nothing hangs, nothing is written where it should not be."""
+"""Hostile and broken input: each costs its row or gives a clear error, nothing hangs, nothing is written where it should
+not be."""
 
 import gzip
 import io
@@ -120,7 +121,8 @@ def test_an_import_that_forks(tmp_path):
 
 @runs
 def test_an_import_that_prints_garbage(tmp_path):
-    lines = 'printf("{\\"kind\\": \\"done\\", \\"number\\": 1}\\n\\377\\376\\n"); fprintf(stderr, "# loading module \'zzz\'\\n"); fflush(stdout);'
+    lines = 'printf("{\\"kind\\": \\"done\\", \\"number\\": 1}\\n\\377\\376\\n");'
+    lines += "fprintf(stderr, \"# loading module 'zzz'\\n\"); fflush(stdout);"
     forged = 'for (int fd = 3; fd < 64; fd++) if (write(fd, "garbage\\n{\\"kind\\": 7}\\n", 21)) {}'
     installed(
         tmp_path / "s", "x", ("p_prints", multi("p_prints", fill=lines + forged, body=INCLUDES)), ("q_fine", multi("q_fine"))
@@ -141,7 +143,8 @@ def test_an_import_that_deletes_its_own_file(tmp_path):
 @runs
 def test_an_import_leaves_its_mess_in_a_temporary_folder(tmp_path):
     """Working directory and home of the children are not the user's, and no byte code is written."""
-    fill = 'fclose(fopen("mess", "w")); char name[4096]; snprintf(name, 4096, "%s/mess", getenv("HOME")); fclose(fopen(name, "w"));'
+    fill = 'fclose(fopen("mess", "w")); char name[4096];'
+    fill += 'snprintf(name, 4096, "%s/mess", getenv("HOME")); fclose(fopen(name, "w"));'
     installed(tmp_path / "s", "x", ("m_mess", multi("m_mess", fill=fill, body=INCLUDES)))
     (tmp_path / "s" / "pkg").mkdir()
     (tmp_path / "s" / "pkg" / "__init__.py").write_text("")
@@ -309,7 +312,7 @@ def test_a_wheel_whose_content_is_damaged(tmp_path):
     data = bytearray(path.read_bytes())
     data[200:260] = bytes(60)
     path.write_bytes(data)
-    with pytest.raises(AuditError, match="damaged-1.0"):
+    with pytest.raises(AuditError, match=r"damaged-1\.0"):
         audited(path)
 
 
@@ -361,7 +364,8 @@ def test_a_wheel_with_a_name_that_leads_outside(tmp_path, name):
         archive.writestr(name, "print('evil')")
     with pytest.raises(AuditError, match="leads out of it"):
         audited(path)
-    assert not list(tmp_path.rglob("evil.py")) and not Path("/tmp/evil-ftcheck.py").exists()
+    assert not list(tmp_path.rglob("evil.py"))
+    assert not Path("/tmp/evil-ftcheck.py").exists()
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -373,7 +377,8 @@ def test_an_sdist_with_a_name_that_leads_outside(tmp_path, name):
         archive.addfile(info, io.BytesIO(b"evil"))
     with pytest.raises(AuditError, match="leads out of it"):
         audited(path)
-    assert not list(tmp_path.rglob("evil.py")) and not Path("/tmp/evil-ftcheck.py").exists()
+    assert not list(tmp_path.rglob("evil.py"))
+    assert not Path("/tmp/evil-ftcheck.py").exists()
 
 
 def test_links_in_an_sdist_lead_nowhere(tmp_path):

@@ -222,11 +222,11 @@ def test_what_wins_over_what(tmp_path):
     assert sources(environment={"HOME": str(tmp_path), "UV_DEFAULT_INDEX": "https://u/"}).indexes == ("https://u/",)
 
 
-PAGES = {
-    "/json/x/": ("application/vnd.pypi.simple.v1+json", json.dumps({"files": [{"filename": HERE, "yanked": "bad"}, {"filename": SDIST, "requires-python": ">=3.9"}]})),
-    "/html/x/": ("text/html", f'<html><a href="../../{HERE}#sha256=0" data-yanked="">one</a><a href="{SDIST}" data-requires-python="&gt;=3.9">two</a><a>no</a>'),
-    "/bad/x/": ("application/vnd.pypi.simple.v1+json", "{"),
-}  # fmt: skip
+JSON = {"files": [{"filename": HERE, "yanked": "bad"}, {"filename": SDIST, "requires-python": ">=3.9"}]}
+HTML = f"""<html><a href="../../{HERE}#sha256=0" data-yanked="">one</a>
+<a href="{SDIST}" data-requires-python="&gt;=3.9">two</a><a>no</a>"""
+KIND = "application/vnd.pypi.simple.v1+json"
+PAGES = {"/json/x/": (KIND, json.dumps(JSON)), "/html/x/": ("text/html", HTML), "/bad/x/": (KIND, "{")}
 
 
 @pytest.fixture

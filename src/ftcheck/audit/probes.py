@@ -106,21 +106,23 @@ class Probes:
             _Task(batch, number, tuple(range(len(batch.subjects)))) for number, batch in enumerate(batches) if batch.subjects
         )
         running: list[_Child] = []
-        with tempfile.TemporaryDirectory(prefix="ftcheck-audit-", ignore_cleanup_errors=True) as folder:
-            with selectors.DefaultSelector() as selector:
-                try:
-                    while waiting or running:
-                        while waiting and len(running) < self._jobs:
-                            running.append(_Child(self, waiting.popleft(), folder, selector))
-                        for child in _turn(selector, running):
-                            running.remove(child)
-                            for place, outcome in child.outcomes.items():
-                                results[child.task.batch_number][place] = outcome
-                                tick()
-                            waiting.extendleft(reversed(child.rest()))
-                finally:
-                    for child in running:
-                        child.end()
+        with (
+            tempfile.TemporaryDirectory(prefix="ftcheck-audit-", ignore_cleanup_errors=True) as folder,
+            selectors.DefaultSelector() as selector,
+        ):
+            try:
+                while waiting or running:
+                    while waiting and len(running) < self._jobs:
+                        running.append(_Child(self, waiting.popleft(), folder, selector))
+                    for child in _turn(selector, running):
+                        running.remove(child)
+                        for place, outcome in child.outcomes.items():
+                            results[child.task.batch_number][place] = outcome
+                            tick()
+                        waiting.extendleft(reversed(child.rest()))
+            finally:
+                for child in running:
+                    child.end()
         return [[one if one is not None else Outcome(died="was not reached") for one in some] for some in results]
 
     def environment(self, home: str, mark: str) -> dict[str, str]:
