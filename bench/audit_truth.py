@@ -75,6 +75,7 @@ print("\\nTRUTH", '"' + type(init()).__name__ + '"', flush=True)
 
 def run() -> dict[str, Any]:
     """Measure everything."""
+    os.environ.pop("PYTHONPATH", None)  # what is looked at is the environment that was made, and nothing else
     folder = os.environ.get("FTCHECK_AUDIT_TRUTH")
     if folder:
         return _measured(Path(folder))
