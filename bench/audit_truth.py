@@ -134,7 +134,7 @@ def _ask(words: list[str]) -> tuple[Any, str]:
 
 
 def _compared(module: Module, truth: dict[str, Any]) -> dict[str, Any]:
-    reading = module.binary.reading(module.name.rpartition(".")[2])
+    reading = module.binary.reading(module.name)
     called = module.called.slots if module.called is not None else None
     imported = truth["imported"]
     fine = imported is not None and not imported["problem"]

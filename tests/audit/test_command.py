@@ -1,7 +1,11 @@
 """The command itself: exit status, messages, output for machines, Ctrl-C."""
 
+import ast
+import importlib.resources
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,6 +128,47 @@ def test_a_source_tree(tmp_path, capsys):
     compiled(tmp_path / "src", "thing", multi("thing"))
     assert cli.main(["audit", str(tmp_path)]) == 0
     assert "thing 3" in capsys.readouterr().out
+
+
+def test_an_environment_in_a_source_tree_is_no_part_of_it(tmp_path, capsys):
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "thing"\n')
+    for folder in (".hidden", "env", "build"):
+        (tmp_path / folder).mkdir()
+        compiled(tmp_path / folder, "t_inner", multi("t_inner", slots=""))
+    (tmp_path / "env" / "pyvenv.cfg").write_text("")
+    assert cli.main(["audit", str(tmp_path)]) == 0
+    assert "0 extension modules" in capsys.readouterr().out
+
+
+def test_a_module_in_a_folder_that_is_no_package(tmp_path, capsys):
+    """It has no name by which it could be imported, and is read all the same."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "thing"\n')
+    (tmp_path / "not-a-name").mkdir()
+    compiled(tmp_path / "not-a-name", "t_inner", multi("t_inner", slots=""))
+    assert cli.main(["audit", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "not-a-name/t_inner" in said
+    assert "no Py_mod_gil" in said
+
+
+def test_a_folder_with_nothing_in_it(tmp_path, capsys):
+    assert cli.main(["audit", str(tmp_path)]) == 2
+    assert "holds neither a project" in capsys.readouterr().err
+
+
+def test_the_program_of_the_children_runs_in_old_versions_too():
+    program = importlib.resources.files("ftcheck.audit").joinpath("child.py").read_text(encoding="utf-8")
+    ast.parse(program, feature_version=(3, 9))
+    assert not re.search(r"^\s*except [^(:]+,", program, re.MULTILINE)
+
+
+@pytest.mark.skipif(not shutil.which("python3"), reason="there is no other Python")
+def test_another_interpreter(capsys):
+    """Whatever python3 is: what it is is said, or why it cannot be asked."""
+    status = cli.main(["audit", "--python", shutil.which("python3", path="/usr/bin") or "python3", "--json", "-"])
+    said = capsys.readouterr()
+    assert status in (0, 1, 3)
+    assert json.loads(said.out)["interpreter"]["target"].endswith("t")
 
 
 def test_a_wheel_for_builds_with_the_gil(tmp_path, capsys):

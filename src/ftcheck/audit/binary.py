@@ -79,8 +79,15 @@ class Binary:
     problem: str = ""
 
     def reading(self, name: str) -> Reading:
-        """What the bytes say about one of its modules."""
-        return dict(self.readings).get(name, Reading(None, why=f"the file has no PyInit_{name}"))
+        """What the bytes say about one of its modules.
+
+        :param name: as it is imported; of one that cannot be imported by any name, its file.
+        """
+        known = dict(self.readings)
+        stem = (
+            os.path.basename(name).partition(".")[0] if os.sep in name or name.endswith(".so") else name.rpartition(".")[2]
+        )
+        return known.get(stem, Reading(None, why=f"the file has no PyInit_{stem}"))
 
 
 def read(path: str) -> Binary:

@@ -33,6 +33,8 @@ import sys
 import time
 from typing import Any
 
+_NO_LIMITS = (ImportError, OSError, ValueError)
+"""A name for them, since a clause with several types is written differently in old and in new versions."""
 _LINE = re.compile(r"# loading module '([^']+)', which requires the GIL")
 _REFUSES = re.compile(r"module (\S+) does not support loading in subinterpreters")
 
@@ -108,7 +110,7 @@ def _no_core_files() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except ImportError, OSError, ValueError:
+    except _NO_LIMITS:
         pass
 
 

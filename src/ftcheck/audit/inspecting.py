@@ -88,7 +88,7 @@ def inspect(survey: Survey, asking: Asking) -> tuple[Distribution, ...]:
     for case in cases:
         modules[case.row].append(
             readiness.module(
-                case.found.module or os.path.basename(case.found.relative),
+                case.found.module or case.found.relative,
                 case.found.relative,
                 case.binary,
                 called=case.called,

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ftcheck.audit.model import Distribution, Readiness, Remark
+from ftcheck.audit.survey import is_no_source
 
 _LANGUAGES = {".c": "C", ".cc": "C++", ".cpp": "C++", ".cxx": "C++", ".pyx": "Cython", ".pxd": "Cython", ".rs": "Rust",
               ".f": "Fortran", ".f90": "Fortran", ".cu": "CUDA", ".go": "Go"}  # fmt: skip
 _FREE_THREADING = "Programming Language :: Python :: Free Threading :: "
 _MOST_FILES = 200_000
-_SKIPPED = {".git", ".hg", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__", "build", "dist", ".mypy_cache"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,13 @@ class Project:
     """A source tree.
 
     :param row: without verdict.
+    :param known: whether anything says that it is a project: a name, or sources.
     :param sources: how many files there are of each language that is compiled.
     """
 
     row: Distribution
     sources: tuple[tuple[str, int], ...]
+    known: bool
     limits: tuple[str, ...] = ()
 
     def without_modules(self, row: Distribution) -> Distribution:
@@ -61,7 +63,8 @@ def read(path: Path) -> Project:
         classifier=classifier,
         remarks=tuple(remarks),
     )
-    return Project(row, sources, limits)
+    known = bool(head.get("name") or sources or (path / "setup.py").exists() or (path / "pyproject.toml").exists())
+    return Project(row, sources, known, limits)
 
 
 def _pyproject(path: Path, remarks: list[Remark]) -> dict[str, Any]:
@@ -94,8 +97,8 @@ def _pkg_info(path: Path) -> dict[str, Any]:
 def _sources(path: Path) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
     found: Counter[str] = Counter()
     seen = 0
-    for _, folders, files in os.walk(path):
-        folders[:] = [one for one in folders if one not in _SKIPPED]
+    for folder, folders, files in os.walk(path):
+        folders[:] = [one for one in folders if not is_no_source(folder, one)]
         seen += len(files)
         if seen > _MOST_FILES:
             return tuple(found.most_common()), (f"{path} has more than {_MOST_FILES:,} files: the rest was not looked at",)

@@ -39,9 +39,7 @@ def module(
     :param not_run: why it was not run, where it was not.
     :param wrong: why this interpreter cannot load it at all; empty: it can.
     """
-    stem = name.rpartition(".")[2]
-    reading = binary.reading(stem)
-    static = reading.slots
+    static = binary.reading(name).slots
     evidence: list[str] = []
     readiness, what = _decide(name, binary, called, imported, static, wrong, not_run, evidence)
     more = list(remarks)
@@ -112,7 +110,7 @@ def _decide(
     if static is not None:
         evidence.append(f"bytes: {_said(static)}")
     elif not binary.problem:
-        evidence.append(f"bytes: decide nothing ({binary.reading(name.rpartition('.')[2]).why})")
+        evidence.append(f"bytes: decide nothing ({binary.reading(name).why})")
     if not_run and imported is None:
         evidence.append(f"not run: {not_run}")
     known = slots or static

@@ -79,8 +79,11 @@ def roots_of(path: Sequence[str], standard: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def look(roots: Sequence[str]) -> Survey:
-    """Look through some folders."""
+def look(roots: Sequence[str], *, project: bool = False) -> Survey:
+    """Look through some folders.
+
+    :param project: they are a source tree: hidden folders, environments and what was made there are no part of it.
+    """
     troubles: list[str] = []
     limits: list[str] = []
     rows: list[Distribution] = []
@@ -92,21 +95,21 @@ def look(roots: Sequence[str]) -> Survey:
             row, required = _row(one, root)
             for file in _recorded(one, root):
                 owner.setdefault(file, len(rows))
-            if (project := _editable(one)) is not None:
-                editable[project] = len(rows)
+            if (source := _editable(one)) is not None:
+                editable[source] = len(rows)
             rows.append(row)
             needs.append(required)
     files: list[list[Found]] = [[] for _ in rows]
     stray: list[Found] = []
     seen: set[str] = set()
-    for found in _shared_objects(roots, troubles, limits):
+    for found in _shared_objects(roots, troubles, limits, project):
         real = os.path.realpath(found.path)
         if real in seen:
             continue
         seen.add(real)
         place = owner.get(real)
         if place is None:
-            place = next((n for project, n in editable.items() if real.startswith(project + os.sep)), None)
+            place = next((n for source, n in editable.items() if real.startswith(source + os.sep)), None)
         (stray if place is None else files[place]).append(found)
     rows = [_with_neighbours(row, place, rows, needs) for place, row in enumerate(rows)]
     for top in sorted({found.relative.partition(os.sep)[0] for found in stray}):
@@ -197,7 +200,7 @@ def _with_neighbours(
     return replace(row, needed_by=needed_by, remarks=remarks)
 
 
-def _shared_objects(roots: Sequence[str], troubles: list[str], limits: list[str]) -> Iterator[Found]:
+def _shared_objects(roots: Sequence[str], troubles: list[str], limits: list[str], project: bool) -> Iterator[Found]:
     left = _MOST_FILES
 
     def unreadable(error: OSError) -> None:
@@ -206,6 +209,8 @@ def _shared_objects(roots: Sequence[str], troubles: list[str], limits: list[str]
     for root in roots:
         for folder, inner, files in os.walk(root, onerror=unreadable):
             inner[:] = sorted(one for one in inner if one != "__pycache__" and os.path.join(folder, one) not in roots)
+            if project:
+                inner[:] = [one for one in inner if not is_no_source(folder, one)]
             left -= len(files)
             if left < 0:
                 limits.append(f"{root} has more than {_MOST_FILES:,} files: the rest was not looked at")
@@ -215,6 +220,12 @@ def _shared_objects(roots: Sequence[str], troubles: list[str], limits: list[str]
                     path = os.path.join(folder, file)
                     relative = os.path.relpath(path, root)
                     yield Found(path, relative, root, _module_name(relative))
+
+
+def is_no_source(folder: str, name: str) -> bool:
+    """Whether a folder in a source tree is something else: hidden, made by a build, or an environment."""
+    made = name in ("build", "dist", "node_modules") or name.startswith(".")
+    return made or os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
 
 
 def _module_name(relative: str) -> str:

@@ -26,7 +26,7 @@ _STYLES = {
     Readiness.TESTED: "green",
     Readiness.PURE: "dim",
 }
-_GROUPS_SHOWN, _REMARKS_SHOWN = 8, 8
+_GROUPS_SHOWN, _REMARKS_SHOWN, _NAMES_SHOWN = 8, 8, 40
 
 
 def render(audit: Audit, *, width: int, colour: bool, verbose: bool) -> str:
@@ -103,7 +103,7 @@ def _witnesses(row: Distribution) -> str:
     ways = []
     imported = [one for one in row.modules if one.imported is not None and one.imported.gil is not None]
     called = [one for one in row.modules if one.called is not None and one.called.slots is not None]
-    read = [one for one in row.modules if one.binary.reading(one.name.rpartition(".")[2]).slots is not None]
+    read = [one for one in row.modules if one.binary.reading(one.name).slots is not None]
     for word, some in (("import", imported), ("PyInit_", called), ("bytes", read)):
         if some:
             ways.append(word if len(some) == len(row.modules) else f"{word} {len(some)} of {len(row.modules)}")
@@ -129,7 +129,7 @@ def _details(console: Console, row: Distribution, audit: Audit, verbose: bool) -
         if number == _GROUPS_SHOWN and not verbose:
             console.print(_indented(f"and {len(groups) - number} more kinds: --verbose lists them", 2))
             break
-        console.print(_indented(f"{', '.join(one.name for one in some)}", 2))
+        console.print(_indented(_some([one.name for one in some], len(some) if verbose else _NAMES_SHOWN), 2))
         console.print(_indented(said, 4))
         output = some[0].imported.output if some[0].imported is not None else ""
         for line in output.strip().splitlines()[-3:]:
@@ -218,7 +218,7 @@ def denominators(audit: Audit) -> list[str]:
         return [f"looked at: {counted(len(audit.rows), 'requirement')}, by the names of files; {asked}; no file was opened"]
     called = sum(one.called is not None for one in modules)
     imported = sum(one.imported is not None for one in modules)
-    undecided = sum(one.binary.phase == "single-phase" and one.imported is None for one in modules)
+    undecided = sum(one.binary.phase == "single-phase" and one.readiness is Readiness.NOT_CHECKED for one in modules)
     lines = [
         f"looked at: {counted(len(audit.rows), 'distribution')}, {counted(len(modules), 'extension module')} "
         f"({imported} imported, {called} by PyInit_, {sum(not one.binary.problem for one in modules)} files read)"
@@ -228,7 +228,9 @@ def denominators(audit: Audit) -> list[str]:
     if guilty:
         lines.append(f"the GIL is turned on by {counted(len(guilty), 'module')}")
     if undecided:
-        lines.append(f"{counted(undecided, 'single-phase module')} not decided: only an import tells, and none was made")
+        lines.append(
+            f"{counted(undecided, 'single-phase module')} not decided: only an import tells, and none was made to the end"
+        )
     if audit.subinterpreters:
         seen = [one.subinterpreter for one in modules if one.subinterpreter is not None]
         good = sum(not (one.problem or one.died) for one in seen)

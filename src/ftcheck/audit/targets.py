@@ -209,10 +209,13 @@ def _some(tags: set[str]) -> str:
 def _tree(path: Path, python: _Python, options: Options, progress: Progress, subject: str) -> Audit:
     project = projects.read(path)
     roots = [os.path.realpath(one) for one in (path / "src", path) if one.is_dir()]
-    seen = survey.look(roots)
+    seen = survey.look(roots, project=True)
     merged = Survey((project.row,), (tuple(found for some in seen.files for found in some),), seen.troubles, seen.limits)
     (row,) = inspecting.inspect(merged, python.asking(options, progress, tuple(roots)))
     if not row.modules:
+        if not project.known:
+            raise AuditError(f"{subject} holds neither a project (pyproject.toml, setup.py, sources) nor extension modules: "
+                             "give the path of an environment, of its site-packages folder, or of a project", 2)  # fmt: skip
         row = project.without_modules(row)
     return Audit(subject, python.value, (row,), seen.troubles, (*seen.limits, *project.limits))
 
