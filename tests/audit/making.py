@@ -112,9 +112,3 @@ def module(found: Audit, name: str) -> Module:
     """The one module of that name."""
     (one,) = [one for one in found.modules if one.name == name]
     return one
-
-
-__all__ = [
-    *("DECLARES", "NOT_USED", "OWN_GIL", "SUFFIX", "USED"),
-    *("audited", "compiled", "dist_info", "installed", "module", "multi", "own_tag", "row", "single", "wheel"),
-]

@@ -6,8 +6,8 @@ import pytest
 
 from ftcheck.audit import binary
 
-from ..native.building import stripped
-from .making import compiled, multi, single
+from ..native.building import compiled, stripped
+from .making import multi, single
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF")
 

@@ -17,7 +17,8 @@ import pytest
 import ftcheck
 from ftcheck import cli, interpreter
 
-from .making import compiled, installed, multi, single, wheel
+from ..native.building import compiled
+from .making import installed, multi, single, wheel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF, and /proc")
 

@@ -22,7 +22,8 @@ from ftcheck.audit.archives import Limits
 from ftcheck.audit.model import Readiness
 from ftcheck.audit.options import AuditError
 
-from .making import SUFFIX, audited, compiled, dist_info, installed, module, multi, row, wheel
+from ..native.building import SUFFIX, compiled
+from .making import audited, dist_info, installed, module, multi, row, wheel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF, and /proc")
 runs = pytest.mark.skipif(not interpreter.free_threaded_build(), reason="imports are asked without the GIL only")

@@ -10,8 +10,8 @@ from ftcheck.audit import binary, slot_bytes
 from ftcheck.audit.slot_bytes import Slots
 from ftcheck.elf import Elf
 
-from ..native.building import stripped
-from .making import compiled, multi
+from ..native.building import compiled, stripped
+from .making import multi
 from .synthetic import shared_object
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF")
