@@ -131,6 +131,19 @@ def test_a_source_tree(tmp_path, capsys):
     assert "thing 3" in capsys.readouterr().out
 
 
+def test_paths_are_those_of_the_folder_that_one_is_in(tmp_path, monkeypatch, capsys):
+    """Children work somewhere else; neither the interpreter nor PYTHONPATH may get lost by that."""
+    installed(tmp_path / "here", "near", ("c_near", multi("c_near")))
+    (tmp_path / "python").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "here")
+    assert cli.main(["audit", "here", "--python", "./python"]) == 0
+    assert cli.main(["audit", "here"]) == 0
+    capsys.readouterr()
+    cli.main(["audit", "--json", "-", "--no-run"])
+    assert "near" in {one["name"] for one in json.loads(capsys.readouterr().out)["distributions"]}
+
+
 def test_an_environment_in_a_source_tree_is_no_part_of_it(tmp_path, capsys):
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "thing"\n')
     for folder in (".hidden", "env", "build"):

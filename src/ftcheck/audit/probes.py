@@ -136,6 +136,8 @@ class Probes:
             "MPLCONFIGDIR": home,
             _MARK: mark,
         }
+        if "PYTHONPATH" in kept:  # relative entries mean the folder that we are in
+            kept["PYTHONPATH"] = os.pathsep.join(os.path.abspath(one) for one in kept["PYTHONPATH"].split(os.pathsep) if one)
         if self._user_base:
             own["PYTHONUSERBASE"] = self._user_base
         return {**kept, **own, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}

@@ -30,6 +30,7 @@ class _Python:
     def __init__(self, executable: str, options: Options) -> None:
         if os.sep not in executable and not os.path.exists(executable):
             executable = shutil.which(executable) or executable
+        executable = os.path.abspath(executable)  # children have another working directory; a link leads to its environment
         try:
             self.facts = Probes(executable, timeout=max(30.0, options.timeout), jobs=1).facts()
         except ProbeError as error:
