@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench import (  # noqa: E402  # the folder is no installed package
+    audit_truth,
     classify_cost,
     explore_cost,
     explore_first_bug,
@@ -44,6 +45,7 @@ PARTS: dict[str, tuple[str, ModuleType]] = {
     "explore_first_bug": ("How many schedules until the first bug?", explore_first_bug),
     "replay": ("Does what was found come back?", replay),
     "explore_peers": ("How do other explorers do on the same programs?", explore_peers),
+    "audit_truth": ("Does the audit predict what imports do?", audit_truth),
     "samples": ("How is each sample found?", samples),
     "native_cost": ("What does it cost to watch an extension from the inside?", native_cost),
     "native_explore": ("Does the explorer find the flaw of each sample extension?", native_explore),

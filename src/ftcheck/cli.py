@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import ftcheck
 from ftcheck import guard_command, select_command
+from ftcheck.audit import command as audit_command
 from ftcheck.audit import record_command
 from ftcheck.native import build_command, tsan_command
 
@@ -21,6 +22,7 @@ It works inside pytest:
   pytest --help                           all options, in the group "ftcheck"
   pytest --markers                        @pytest.mark.ftcheck(threads=8, rounds=500, ...)
 
+Before that: is everything that is installed ready for it, and who turns the GIL on? See `ftcheck audit --help`.
 Extension modules are looked into while they run if they were compiled for it: see `ftcheck build --help`.
 """
 
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor.add_argument("--json", action="store_true", help="print JSON instead of text")
     guard_command.add_to(commands)
     select_command.add_to(commands)
+    audit_command.add_to(commands)
     record_command.add_to(commands)
     tsan_command.add_to(commands)
     build_command.add_to(commands)
@@ -54,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command is None:
         parser.print_help()
         return 0
+    if chosen.command == "audit":
+        return audit_command.run(chosen)
     if chosen.command == "tsan-log":
         return tsan_command.run(chosen.files, as_json=chosen.json, brief=chosen.brief, folder=chosen.modules)
     if chosen.command == "build":

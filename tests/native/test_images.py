@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from ftcheck.native import elf, images, locking, symbols
-from ftcheck.native.elf import Elf, UnreadableError
+from ftcheck import elf, locking
+from ftcheck.elf import Elf, UnreadableError
+from ftcheck.native import images, symbols
 from ftcheck.native.statics import StaticWatch
 
 from .building import compiled, imported, source, stripped

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from ftcheck.elf import UnreadableError
 from ftcheck.native import linking
-from ftcheck.native.elf import UnreadableError
 from ftcheck.native.linking import Linking, numbers, resolve
 
 from .building import compiled

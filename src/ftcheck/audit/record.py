@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from ftcheck.audit import record_imports
+from ftcheck.elf import UnreadableError
 from ftcheck.native import linking
-from ftcheck.native.elf import UnreadableError
 
 SCHEMA, VERSION = "ftcheck-record", 1
 STDLIB = "(standard library)"

@@ -5,5 +5,5 @@ access. :mod:`~ftcheck.native.watch` has ``_core`` look at what comes while the 
 :mod:`~ftcheck.native.races` says what was found, with the source lines that :mod:`~ftcheck.native.symbols` knows.
 
 :mod:`~ftcheck.native.statics` needs no such extension: it says which static variables a test has changed, from memory
-(:mod:`~ftcheck.native.images`, :mod:`~ftcheck.native.elf`, :mod:`~ftcheck.native.noise`) and files.
+(:mod:`~ftcheck.native.images`, :mod:`~ftcheck.elf`, :mod:`~ftcheck.native.noise`) and files.
 """

@@ -12,9 +12,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ftcheck import _core
-from ftcheck.native import elf
-from ftcheck.native.elf import Elf, Section, UnreadableError
+from ftcheck import _core, elf
+from ftcheck.elf import Elf, Section, UnreadableError
 
 _BEGINNING = 4096
 """Bytes of a file that are compared with what is mapped: no segment is shorter in memory."""

@@ -21,7 +21,7 @@ from typing import Any
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from ftcheck.native.elf import UnreadableError
+from ftcheck.elf import UnreadableError
 
 _FAMILIES = ("GLIBC", "GLIBCXX", "CXXABI")
 _FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")

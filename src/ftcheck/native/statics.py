@@ -20,9 +20,9 @@ from dataclasses import dataclass, field, replace
 from importlib.machinery import ExtensionFileLoader
 from typing import Any
 
-from ftcheck import _core
-from ftcheck.native import chosen, images, locking, noise, symbols
-from ftcheck.native.elf import Section
+from ftcheck import _core, locking
+from ftcheck.elf import Section
+from ftcheck.native import chosen, images, noise, symbols
 from ftcheck.native.images import Loaded
 from ftcheck.native.noise import Noise, Piece
 from ftcheck.static_state import SHOWN, Image, Locking, Place, TestWrites, Write

@@ -1,7 +1,8 @@
-"""What an ELF file says of itself: writable sections, static variables, imports, libraries that it needs.
+"""What an ELF file says of itself: writable sections, static variables, imports, exports, libraries that it needs.
 
 pyelftools reads headers and tables. The symbols themselves, of which a large library has a hundred thousand, are unpacked
-by :mod:`struct`, which takes a hundredth of the time; and not before somebody asks for one.
+by :mod:`struct`, which takes a hundredth of the time; and not before somebody asks for one. Nothing of the file is run, and
+files for other machines can be read too, of either byte order, if they are of 64 bits.
 
 A file whose section headers were removed has only segments: of these, what is writable and is neither protected after
 relocation (``PT_GNU_RELRO``) nor thread-local counts as one section, without the slots that the dynamic linker fills in
@@ -20,12 +21,14 @@ from typing import Any
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from ftcheck import elf_dynamic
+from ftcheck.elf_dynamic import Segment
+
 _WRITE, _ALLOC, _TLS = 0x1, 0x2, 0x400
 _NOT_STATE = (".got", ".dynamic", ".data.rel.ro", ".init_array", ".fini_array", ".preinit_array", ".ctors", ".dtors", ".jcr",
               ".tm_clone_table", ".eh_frame", ".gcc_except_table", ".interp", ".dynstr", ".dynsym", ".note")  # fmt: skip
 """Beginnings of the names of writable sections that are the dynamic linker's, or constant once it is done; where it is told
 to protect these (``PT_GNU_RELRO``), as is usual, the names do not matter."""
-_SYMBOL = struct.Struct("<IBBHQQ")
 _OBJECT, _FUNCTIONS = 1, (2, 10)
 _PAGE = 4096
 
@@ -58,11 +61,13 @@ class UnreadableError(Exception):
 class Elf:
     """One file.
 
-    :ivar sections: what is writable in it.
-    :ivar loads: (offset in the file, address) of its loadable segments.
+    :ivar machine: what it is for, as ELF calls it: ``"EM_X86_64"``.
+    :ivar order: of bytes, as :mod:`struct` calls it: ``"<"`` or ``">"``.
+    :ivar segments: what is loaded of it.
+    :ivar dynamic: what the dynamic linker is told.
+    :ivar stripped: it has no table of its static functions and variables.
     :ivar imports: names of symbols that other files define.
-    :ivar needed: names of libraries.
-    :ivar soname: its own name as a library; empty: none.
+    :ivar exports: name and address of the symbols that it defines for others.
     :ivar comment: what compilers have left of themselves.
     :raises UnreadableError: it cannot be read.
     """
@@ -72,16 +77,49 @@ class Elf:
         try:
             with open(path, "rb") as stream:
                 file = ELFFile(stream)
-                if file.elfclass != 64 or not file.little_endian:
-                    raise UnreadableError("only 64-bit little-endian files can be read")
-                self.loads = [(one["p_offset"], one["p_vaddr"]) for one in file.iter_segments("PT_LOAD")]
+                if file.elfclass != 64:
+                    raise UnreadableError("only files of 64 bits can be read")
+                self.machine, self.order = str(file["e_machine"]), "<" if file.little_endian else ">"
+                self.segments = tuple(
+                    Segment(one["p_offset"], one["p_vaddr"], one["p_filesz"], one["p_flags"])
+                    for one in file.iter_segments("PT_LOAD")
+                )
                 dynamic: Any = next(iter(file.iter_segments("PT_DYNAMIC")), None)
                 self._has_sections = file.num_sections() > 0
-                self.sections = tuple(_sections(file) if self._has_sections else _segments(file, dynamic))
-                self.needed, self.soname = _libraries(dynamic)
                 comment = file.get_section_by_name(".comment") if self._has_sections else None
                 self.comment = comment.data().decode(errors="replace") if comment is not None else ""
-                self.imports = frozenset(_imported(file, dynamic, self._has_sections))
+                self.stripped = not self._has_sections or file.get_section_by_name(".symtab") is None
+                table = elf_dynamic.Tables(self.order, stream, dynamic, self.segments)
+                self.dynamic = table.read()
+                self.imports, self.exports = table.symbols(file if self._has_sections else None)
+        except (OSError, ELFError, struct.error) as error:
+            raise UnreadableError(str(error) or type(error).__name__) from None
+        except UnreadableError:
+            raise
+        except Exception as error:  # pyelftools trusts what it reads: of a damaged file anything may come
+            raise UnreadableError(f"it is damaged: {type(error).__name__}: {error}") from None
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of libraries."""
+        return self.dynamic.needed
+
+    @property
+    def soname(self) -> str:
+        """Its own name as a library; empty: none."""
+        return self.dynamic.soname
+
+    @functools.cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """What is writable in it.
+
+        :raises UnreadableError: the file cannot be read any more.
+        """
+        try:
+            with open(self.path, "rb") as stream:
+                file = ELFFile(stream)
+                dynamic: Any = next(iter(file.iter_segments("PT_DYNAMIC")), None)
+                return tuple(_sections(file) if self._has_sections else _segments(file, dynamic))
         except (OSError, ELFError, struct.error) as error:
             raise UnreadableError(str(error) or type(error).__name__) from None
 
@@ -95,7 +133,6 @@ class Elf:
         """(name, kind, address, size) of what it defines."""
         if not self._has_sections:
             return []
-        found: list[tuple[str, int, int, int]] = []
         with open(self.path, "rb") as stream:
             file = ELFFile(stream)
             table = file.get_section_by_name(".symtab") or file.get_section_by_name(".dynsym")
@@ -103,10 +140,11 @@ class Elf:
                 return []
             strings = file.get_section(table["sh_link"]).data()
             data = table.data()
-        for name, info, _, section, address, size in _SYMBOL.iter_unpack(data[: len(data) // _SYMBOL.size * _SYMBOL.size]):
-            if section and name:
-                found.append((strings[name : strings.index(b"\0", name)].decode(errors="replace"), info & 15, address, size))
-        return found
+        return [
+            (elf_dynamic.string(strings, name), info & 15, address, size)
+            for name, info, _, section, address, size in elf_dynamic.each(self.order + elf_dynamic.SYMBOL, data)
+            if section and name
+        ]
 
     @functools.cached_property
     def variables(self) -> tuple[Symbol, ...]:
@@ -140,7 +178,9 @@ def read(path: str, identity: tuple[int, int]) -> Elf:
     :param identity: device and inode, so that one that was replaced is read anew.
     :raises UnreadableError: it cannot be read.
     """
-    return Elf(path)
+    found = Elf(path)
+    _ = found.sections  # now, while it is that file
+    return found
 
 
 def _sections(file: Any) -> Iterator[Section]:
@@ -184,33 +224,13 @@ def _slots(dynamic: Any) -> set[int]:
     }
 
 
-def _libraries(dynamic: Any) -> tuple[tuple[str, ...], str]:
-    if dynamic is None:
-        return (), ""
-    needed = tuple(one.needed for one in dynamic.iter_tags("DT_NEEDED"))
-    return needed, next((one.soname for one in dynamic.iter_tags("DT_SONAME")), "")
-
-
-def _imported(file: Any, dynamic: Any, has_sections: bool) -> Iterator[str]:
-    table = file.get_section_by_name(".dynsym") if has_sections else None
-    if table is not None:
-        strings, data = file.get_section(table["sh_link"]).data(), table.data()
-        for name, _, _, section, _, _ in _SYMBOL.iter_unpack(data[: len(data) // _SYMBOL.size * _SYMBOL.size]):
-            if not section and name:
-                yield strings[name : strings.index(b"\0", name)].decode(errors="replace")
-    elif dynamic is not None:
-        for one in dynamic.iter_symbols():
-            if one["st_shndx"] == "SHN_UNDEF" and one.name:
-                yield one.name
-
-
 def base_of(elf: Elf, start: int, offset: int) -> int:
     """What has to be added to an address of a file to have it in memory.
 
     :param start: where the lowest part of it is mapped, and **offset**: which part of the file that is.
     :raises UnreadableError: the file does not say that this part is loaded.
     """
-    for in_file, address in elf.loads:
-        if in_file // _PAGE * _PAGE == offset:
-            return start - address // _PAGE * _PAGE
+    for one in elf.segments:
+        if one.offset // _PAGE * _PAGE == offset:
+            return start - one.address // _PAGE * _PAGE
     raise UnreadableError("it is not mapped as its headers say")

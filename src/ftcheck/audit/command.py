@@ -1,0 +1,157 @@
+"""``ftcheck audit``: options, progress, output, exit status. What it does is in :mod:`ftcheck.audit.targets`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_DESCRIPTION = """\
+Is everything here ready for free-threaded Python (3.14t), and who turns the GIL on?
+
+  ftcheck audit                          every distribution and extension module of this environment
+  ftcheck audit --python PATH            ... of the environment of another interpreter
+  ftcheck audit .venv                    ... of an environment, or of a site-packages folder
+  ftcheck audit x-1.0-cp314-cp314t-linux_x86_64.whl     a wheel; it is not installed
+  ftcheck audit x-1.0.tar.gz             an sdist; it is not built
+  ftcheck audit path/to/project          a source tree, with the modules that were built in it
+  ftcheck audit requirements.txt         asks the configured index for wheels, and installs nothing
+  ftcheck audit pylock.toml              (also uv.lock, poetry.lock) a lock file, which names its files: no index is asked
+  ftcheck audit module.so                one extension module
+
+Of each extension module three things are asked: what its file says (nothing is run), what its PyInit_ function declares
+(called in a child process, without running the module), and whether an import in a child process really turns the GIL on.
+A module that crashes, hangs, forks or exits costs its row, not the audit."""
+_VERDICTS = """\
+verdicts:
+  tested                          declared, and a report of ftcheck says what was run (--tested)
+  declared, untested              its modules declare that they do without the GIL: a claim, until threads have met in them
+  undeclared: turns the GIL on    importing it turns the GIL on, for the whole process
+  not installable (...)           there is no wheel for it that this interpreter could use
+  pure Python                     no extension module; nothing to declare
+  not checked: ...                nothing decides it, and why; never a pass
+  failed: ...                     it cannot be read, loaded or imported, and why
+
+exit status: 0 nothing needs attention, 1 something does, 2 wrong usage, 3 it cannot be done.
+Nothing here says that code is free of races: pytest --ftcheck runs tests in threads."""
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command (of :mod:`argparse`'s sub-commands)."""
+    parser = commands.add_parser(
+        "audit",
+        help="is everything in this environment ready for free-threaded Python, and who turns the GIL on?",
+        description=_DESCRIPTION,
+        epilog=_VERDICTS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", nargs="?", metavar="WHAT", help="see above; nothing: the environment of this interpreter")
+    parser.add_argument("--python", default="", metavar="PATH", help="the interpreter to ask (default: this one)")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write everything as JSON; - is standard output, instead of the table"
+    )
+    parser.add_argument("--verbose", "-v", action="store_true", help="every row, module and remark")
+    parser.add_argument(
+        "--subinterpreters", action="store_true", help="also import each module in an interpreter with a GIL of its own"
+    )
+    parser.add_argument("--no-run", action="store_true", help="run no code of others: read files only")
+    parser.add_argument("--offline", action="store_true", help="ask no index")
+    parser.add_argument(
+        "--tested",
+        action="append",
+        default=[],
+        metavar="[NAME=]REPORT",
+        help="a report of pytest --ftcheck-json; NAME is the distribution that its tests are about",
+    )
+    parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="that one module may take (60)")
+    parser.add_argument(
+        "--jobs", type=_jobs, default=0, metavar="N", help="child processes at the same time (one for each CPU)"
+    )
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError("a number of seconds above 0")
+    return number
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 256:
+        raise argparse.ArgumentTypeError("a number from 1 to 256")
+    return int(text)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Do it.
+
+    :returns: the exit status.
+    """
+    from ftcheck.audit import json_file, table, targets, tested  # not before it is asked for: `ftcheck --help` is quick
+    from ftcheck.audit.options import AuditError, Options
+    from ftcheck.audit.probes import ProbeError
+
+    options = Options(
+        python=chosen.python,
+        run=not chosen.no_run,
+        subinterpreters=chosen.subinterpreters,
+        timeout=chosen.timeout,
+        jobs=chosen.jobs or min(8, os.process_cpu_count() or 1),
+        offline=chosen.offline,
+        tested=tuple(map(_report, chosen.tested)),
+    )
+    if options.subinterpreters and not options.run:
+        return _refuse("--subinterpreters runs code, and --no-run forbids that: leave one of them out", 2)
+    try:
+        with _progress() as progress:
+            audit = targets.audit(chosen.what, options, progress)
+        audit = tested.applied(audit, options.tested)
+        if chosen.json:
+            json_file.write(chosen.json, json.dumps(json_file.to_json(audit), indent=1))
+        if chosen.json != "-":
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
+            colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+            print(table.render(audit, width=width, colour=colour, verbose=chosen.verbose))
+        json_file.flush()
+    except AuditError as error:
+        return _refuse(str(error), error.status)
+    except ProbeError as error:
+        return _refuse(str(error), 3)
+    except BrokenPipeError:
+        json_file.flush()
+    except KeyboardInterrupt:
+        return _refuse("interrupted: nothing is left behind", 3)
+    if audit.needs_attention:
+        return 1
+    if audit.rows and not audit.decided:
+        return _refuse("nothing could be decided: the rows and notes say why", 3)
+    return 0
+
+
+def _report(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    return (name, Path(path)) if equals and os.sep not in name else ("", Path(text))
+
+
+def _refuse(text: str, status: int) -> int:
+    print(f"ftcheck audit: {text}", file=sys.stderr)
+    return status
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """On a terminal, one line on standard error that says how far it is."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, of: None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("looking") as status:
+        yield lambda what, done, of: status.update(f"{what}: {done} of {of}")

@@ -1,0 +1,250 @@
+"""What ``ftcheck audit`` is given, told apart by what it is; each kind leads to rows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ftcheck.audit import archives, available, inspecting, lists, pip_settings, projects, survey
+from ftcheck.audit.abi import Target, target_of, wheel, why_not
+from ftcheck.audit.index import File, Index
+from ftcheck.audit.inspecting import Asking
+from ftcheck.audit.model import Audit, Distribution, Interpreter, Readiness, Remark
+from ftcheck.audit.options import AuditError, Options
+from ftcheck.audit.probes import ProbeError, Probes
+from ftcheck.audit.survey import Found, Survey
+
+Progress = Callable[[str, int, int], object]
+_SDISTS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+
+
+class _Python:
+    """The interpreter that is asked, with what it says of itself."""
+
+    def __init__(self, executable: str, options: Options) -> None:
+        if os.sep not in executable and not os.path.exists(executable):
+            executable = shutil.which(executable) or executable
+        executable = os.path.abspath(executable)  # children have another working directory; a link leads to its environment
+        try:
+            self.facts = Probes(executable, timeout=max(30.0, options.timeout), jobs=1).facts()
+        except ProbeError as error:
+            raise AuditError(str(error)) from None
+        self.path: tuple[str, ...] = tuple(self.facts["path"])
+        self.target: Target = target_of(self.facts["version_info"])
+        self.same = tuple(self.facts["version_info"][:2]) == self.target.version
+        self.value = Interpreter(
+            executable,
+            str(self.facts["version"]),
+            bool(self.facts["free_threaded"]),
+            self.target.abi,
+            str(self.facts["platform"]),
+        )
+        self.probes = Probes(
+            executable, timeout=options.timeout, jobs=options.jobs, user_base=str(self.facts["user_base"])
+        )  # fmt: skip
+
+    def asking(self, options: Options, progress: Progress, path: tuple[str, ...] = ()) -> Asking:
+        """How modules are looked at with it."""
+        able = options.run and self.value.free_threaded and self.same
+        why = "" if able else "--no-run" if not options.run else (
+            f"{self.value.executable} is no free-threaded {self.target.words}")  # fmt: skip
+        return Asking(
+            self.value,
+            str(self.facts["machine"]),
+            self.probes if able else None,
+            why,
+            path,
+            tuple(self.facts["suffixes"]) if able else (),
+            options.subinterpreters,
+            progress,
+        )
+
+
+def audit(what: str | None, options: Options, progress: Progress = lambda what, done, of: None) -> Audit:
+    """Look at it.
+
+    :param what: a path; None: the environment of the interpreter.
+    :raises AuditError: it cannot be done.
+    """
+    began = time.monotonic()
+    if what is None:
+        found = _environment(_Python(options.python or sys.executable, options), options, progress)
+    else:
+        path = Path(what)
+        if not os.path.lexists(path):
+            text = "give the path of an environment, a wheel, an sdist, a source tree, a list of requirements, or nothing"
+            raise AuditError(f"{what} is not there: {text}, which is the environment of this interpreter", 2)
+        found = _path(path, options, progress)
+    rows = sorted(found.rows, key=lambda row: (_order(row), row.name.lower(), row.asked_for))
+    return replace(found, rows=tuple(rows), seconds=time.monotonic() - began, subinterpreters=options.subinterpreters)
+
+
+def _order(row: Distribution) -> tuple[bool, int]:
+    return not row.needs_attention, list(Readiness).index(row.readiness)
+
+
+def _path(path: Path, options: Options, progress: Progress) -> Audit:
+    if path.is_dir():
+        inner = next((one for one in (path / "bin" / "python", path / "bin" / "python3") if one.exists()), None)
+        if (path / "pyvenv.cfg").exists():
+            if inner is None:
+                raise AuditError(
+                    f"{path} is an environment without bin/python: make it anew, or audit its site-packages folder"
+                )
+            return _environment(_Python(str(inner), options), options, progress, str(path))
+        python = _Python(options.python or sys.executable, options)
+        if any(path.glob("*.dist-info")) or path.name in ("site-packages", "dist-packages"):
+            return _folder(path, python, options, progress)
+        return _tree(path, python, options, progress, f"the source tree {path}")
+    python = _Python(options.python or sys.executable, options)
+    if path.name.endswith(".whl"):
+        return _wheel(path, python, options, progress)
+    if lists.kind_of(path):
+        return _list(path, python, options, progress)
+    if path.name.endswith(_SDISTS):
+        with tempfile.TemporaryDirectory(prefix="ftcheck-audit-") as folder:
+            tree = archives.unpack_sdist(path, Path(folder))
+            return _tree(tree, python, options, progress, f"the sdist {path.name}")
+    if path.name.endswith((".so", ".pyd", ".dylib")):
+        return _file(path, python, options, progress)
+    known = f"a folder, *.whl, an sdist ({', '.join(_SDISTS)}), requirements*.txt, pylock.toml, uv.lock, poetry.lock, *.so"
+    raise AuditError(f"{path} is none of these: {known}", 2)
+
+
+def _environment(python: _Python, options: Options, progress: Progress, name: str = "") -> Audit:
+    facts = python.facts
+    roots = survey.roots_of(python.path, facts["standard"])
+    seen = survey.look(roots)
+    subject = f"the environment {name or facts['prefix']}"
+    rows = inspecting.inspect(seen, python.asking(options, progress))
+    limits = [*seen.limits, *_not_run(python, options)]
+    return Audit(subject, python.value, rows, seen.troubles, tuple(limits))
+
+
+def _not_run(python: _Python, options: Options) -> list[str]:
+    if not options.run:
+        return ["--no-run: no PyInit_ function was called, and nothing was imported"]
+    if not python.value.free_threaded:
+        return [f"nothing was run: {python.value.executable} has the GIL always on (Python {python.target.version[0]}."
+                f"{python.target.version[1]} is not {python.target.words}); give --python a free-threaded one"]  # fmt: skip
+    if not python.same:
+        return [
+            f"nothing was run: {python.value.executable} is {python.value.version}, and what counts is {python.target.words}"
+        ]
+    return []
+
+
+def _folder(path: Path, python: _Python, options: Options, progress: Progress) -> Audit:
+    seen = survey.look([os.path.realpath(path)])
+    rows = inspecting.inspect(seen, python.asking(options, progress, (os.path.realpath(path),)))
+    return Audit(f"the folder {path}", python.value, rows, seen.troubles, (*seen.limits, *_not_run(python, options)))
+
+
+def _file(path: Path, python: _Python, options: Options, progress: Progress) -> Audit:
+    root = os.path.realpath(path.parent)
+    found = Found(os.path.join(root, path.name), path.name, root, path.name.partition(".")[0])
+    row = Distribution("", "", Readiness.NOT_CHECKED, folder=root, asked_for=path.name)
+    rows = inspecting.inspect(Survey((row,), ((found,),), ()), python.asking(options, progress, (root,)))
+    if not rows[0].modules:
+        what = "it exports no PyInit_ function: it is a library, and no extension module"
+        rows = (replace(rows[0], readiness=Readiness.FAILED, what=what),)
+    return Audit(f"the file {path}", python.value, rows, (), tuple(_not_run(python, options)))
+
+
+def _wheel(path: Path, python: _Python, options: Options, progress: Progress) -> Audit:
+    said = wheel(path.name)
+    if said is None:
+        raise AuditError(f"{path.name} is no name of a wheel (NAME-VERSION-PYTHON-ABI-PLATFORM.whl)", 2)
+    with tempfile.TemporaryDirectory(prefix="ftcheck-audit-") as folder:
+        archives.unpack_wheel(path, Path(folder))
+        root = os.path.realpath(folder)
+        seen = survey.look([root])
+        asking = python.asking(options, progress, (root,))
+        loadable = bool(said.tags & python.target.tags())
+        if not loadable:
+            asking = replace(asking, probes=None, why_not=why_not(said, python.target), suffixes=())
+        rows = [_of_wheel(row, path, root) for row in inspecting.inspect(seen, asking)]
+    if not rows:
+        rows = [Distribution(said.name, str(said.version), Readiness.NOT_CHECKED, "it holds no metadata and no module")]
+    if not said.fits(python.target):
+        rows = [replace(row, readiness=Readiness.NOT_INSTALLABLE, what=why_not(said, python.target)) for row in rows]
+    limits = [f"nothing was run: {why_not(said, python.target)}"] if not loadable else _not_run(python, options)
+    return Audit(f"the wheel {path.name}", python.value, tuple(rows), seen.troubles, (*seen.limits, *limits))
+
+
+def _of_wheel(row: Distribution, path: Path, root: str) -> Distribution:
+    """A row without the temporary folder; with what does not fit together in the wheel."""
+    said = wheel(path.name)
+    assert said is not None
+    remarks = list(row.remarks)
+    inside, outside = set(row.tags), {str(tag) for tag in said.tags}
+    if inside and inside != outside:
+        text = f"its name says {_some(outside - inside or outside)}, its WHEEL file {_some(inside - outside or inside)}"
+        remarks.append(Remark("metadata", text, attention=True))
+    if not row.name:
+        remarks.append(Remark("metadata", "the wheel holds no .dist-info", attention=True))
+    modules = tuple(
+        replace(one, binary=replace(one.binary, path=os.path.relpath(one.binary.path, root))) for one in row.modules
+    )
+    return replace(
+        row,
+        name=row.name or said.name,
+        version=row.version or str(said.version),
+        folder=path.name,
+        remarks=tuple(remarks),
+        tags=tuple(sorted(outside)),
+        modules=modules,
+    )
+
+
+def _some(tags: set[str]) -> str:
+    return ", ".join(sorted(tags)[:3])
+
+
+def _tree(path: Path, python: _Python, options: Options, progress: Progress, subject: str) -> Audit:
+    project = projects.read(path)
+    roots = [os.path.realpath(one) for one in (path / "src", path) if one.is_dir()]
+    seen = survey.look(roots, project=True)
+    merged = Survey((project.row,), (tuple(found for some in seen.files for found in some),), seen.troubles, seen.limits)
+    (row,) = inspecting.inspect(merged, python.asking(options, progress, tuple(roots)))
+    if not row.modules:
+        if not project.known:
+            raise AuditError(f"{subject} holds neither a project (pyproject.toml, setup.py, sources) nor extension modules: "
+                             "give the path of an environment, of its site-packages folder, or of a project", 2)  # fmt: skip
+        row = project.without_modules(row)
+    return Audit(subject, python.value, (row,), seen.troubles, (*seen.limits, *project.limits))
+
+
+def _list(path: Path, python: _Python, options: Options, progress: Progress) -> Audit:
+    target = python.target
+    full = f"{target.version[0]}.{target.version[1]}"
+    read = lists.read(path, {"python_version": full, "python_full_version": f"{full}.0"})
+    index = Index(pip_settings.sources(read.options, prefix=str(python.facts["prefix"])))
+    why = "not asked: --offline" if options.offline else "not asked: no index could be reached"
+    total, done = len(read.wanted), 0
+
+    def look_up(name: str) -> list[File] | None:
+        nonlocal done
+        done += 1
+        progress("asking the index", done, total)
+        return None if options.offline else index.files(name)
+
+    rows = available.rows(read.wanted, look_up, target, why)
+    left_out = len(read.left_out)
+    limits = [f"{left_out} more of the list left out: their markers say that they are not for here"] if left_out else []
+    value = replace(python.value, executable="")
+    return Audit(
+        f"the list {path} ({read.kind})",
+        value,
+        tuple(rows),
+        tuple(index.troubles.values()),
+        tuple(limits),
+        asked=index.asked,
+        requirements=True,
+    )
