@@ -141,5 +141,5 @@ PROCESS = frozenset("chdir fchdir umask signal sigaction alarm setitimer setuid 
 """Functions that change what belongs to the whole process."""
 
 BLOCKS = frozenset("sleep usleep nanosleep select poll epoll_wait accept connect recv recvfrom recvmsg send sendto waitpid wait4 "
-                   "system popen flock lockf pthread_join pthread_cond_wait sem_wait getaddrinfo tcdrain msgrcv".split())  # fmt: skip
+                   "system popen flock lockf pthread_join getaddrinfo tcdrain msgrcv".split())  # fmt: skip
 """Functions that can block for long."""

@@ -31,7 +31,7 @@ def main() -> int:
         except cindex.TranslationUnitLoadError as error:
             answer["files"][path] = {"error": str(error)}
             continue
-        fatal = [one.spelling for one in unit.diagnostics if one.severity >= cindex.Diagnostic.Error]
+        fatal = [one.spelling for one in unit.diagnostics if one.severity >= cindex.Diagnostic.Fatal]
         answer["files"][path] = {"error": f"{len(fatal)} errors: {fatal[0]}" if fatal else ""}
         if fatal:
             continue

@@ -53,6 +53,11 @@ class Place:
         """A finding in this function."""
         return Hit(rule, self.unit.path, line, self.function.qualified, message, tier)
 
+    def asserted(self, call: Call) -> bool:
+        """Whether it stands in an ``assert``, which a release does not compile."""
+        around = ("assert", "_PyObject_ASSERT", "CYTHON_UNUSED_ASSERT", "static_assert")
+        return any(one.name in around and one.index < call.index < one.end for one in self.function.calls)
+
     @property
     def roles(self) -> set[str]:
         """The slots that the function is in: ``tp_dealloc``."""

@@ -27,6 +27,8 @@ _ATTACHED = re.compile(
 """Functions of the C API that only an attached thread may call. Macros that only read a field are not among them."""
 _NEEDS_NONE = frozenset(("PyErr_SetInterrupt", "PyErr_SetInterruptEx", "PyLong_AsLong_", "Py_IsNone", "Py_IsTrue", "Py_IsFalse",
                          "PyByteArray_Check", "PyBuffer_IsContiguous", "PyMem_RawMalloc", "PyObject_Free_"))  # fmt: skip
+_STAYS = re.compile(r"_?Py(Long|Float|Bool|Unicode|Bytes|Complex)_(From|As)\w*|PyErr_(Occurred|SetString|SetNone|NoMemory|Clear)|\w+_Check\w*")
+"""Functions that neither run other code nor wait for a lock of an object."""
 _SECTION = re.compile(r"(_?Py_)?\w*BEGIN_CRITICAL_SECTION\w*")
 _STATES = frozenset(("PyThreadState", "PyInterpreterState"))
 
@@ -106,11 +108,12 @@ def _in_lambda(place: Place, begin: int, index: int) -> bool:
 def _blocking(place: Place) -> Iterator[Hit]:
     function = place.function
     api = [call for call in function.calls if _ATTACHED.fullmatch(call.name) and not call.name.startswith("Py_")]
+    stopping = [call for call in api if not _STAYS.fullmatch(call.name)]
     scopes = place.project.scopes(function)
     for begin, end, held in scopes.locks:
         if held.kind != "lock" or scopes.is_detached(begin) or "CRITICAL" in held.what:
             continue
-        inside = next((call for call in api if begin < call.index < end and not scopes.is_detached(call.index)), None)
+        inside = next((call for call in stopping if begin < call.index < end and not scopes.is_detached(call.index)), None)
         if inside is not None:
             yield place.hit("FT502", held.line, f"{_named(held)} is waited for while attached, and {inside.name} is called under it: PyMutex")
     if api:

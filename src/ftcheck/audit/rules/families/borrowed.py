@@ -74,7 +74,7 @@ RULES = (
 
 _FROM = {
     "argument": "{what}, which came in as an argument",
-    "field": "{what}, which is a field",
+    "field": "{what}, which comes from a field",
     "static": "{what}, which is static",
     "result": "what {what} gives",
 }

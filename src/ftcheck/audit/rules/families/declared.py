@@ -6,6 +6,7 @@ built. Code that Cython, pybind11 or another generator writes is left to the rul
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ftcheck.audit.rules.context import Extension, Place
@@ -61,13 +62,19 @@ RULES = (
 def find(extension: Extension) -> Iterator[Hit]:
     """Look for them."""
     for unit in extension.project.units:
-        if "Py_LIMITED_API" in unit.compiled.macros:
-            line = next((one.line for one in unit.text.tokens if one.kind == "directive" and "Py_LIMITED_API" in one.text
-                         and "define" in one.text and "defined" not in one.text), 1)  # fmt: skip
+        body = unit.compiled.macros.get("Py_LIMITED_API")
+        if body is not None and not _is_later(body):
+            line = unit.compiled.defined_at["Py_LIMITED_API"]
             yield Hit("FT006", unit.path, line, "", "Py_LIMITED_API is defined on free-threaded builds as well")
     for place in extension.everywhere():
         if place.function.name.startswith("PyInit_"):
             yield from _init(place)
+
+
+def _is_later(body: str) -> bool:
+    """Whether it asks for the stable ABI of a version that has one for free-threaded builds."""
+    found = re.fullmatch(r"0[xX]([0-9a-fA-F]+)[uUlL]*", body)
+    return found is not None and int(found[1], 16) >= 0x030F0000
 
 
 def _init(place: Place) -> Iterator[Hit]:

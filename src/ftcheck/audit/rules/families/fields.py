@@ -86,7 +86,7 @@ def find(extension: Extension) -> Iterator[Hit]:
     for place in extension.places():
         yield from _fields(place, own)
         for call in place.function.calls:
-            if not call.member and not place.locked(call.index):
+            if not call.member and not place.locked(call.index) and not place.asserted(call):
                 yield from _call(place, call)
 
 

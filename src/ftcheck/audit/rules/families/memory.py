@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from ftcheck.audit.rules.capi import ALLOCATES, FREES, OBJECT_DOMAIN
 from ftcheck.audit.rules.context import Extension, Place
 from ftcheck.audit.rules.scanner.functions import Call
-from ftcheck.audit.rules.scanner.project import Project
-from ftcheck.audit.rules.scanner.tokens import NAME
 from ftcheck.audit.rules.words import Hit, Rule
 
 _HOWTO = 'CPython, Doc/howto/free-threading-extensions.rst, "Memory Allocation APIs"'
@@ -49,7 +47,7 @@ RULES = (
 
 def find(extension: Extension) -> Iterator[Hit]:
     """Look for them."""
-    objects = _object_structs(extension.project)
+    objects = extension.project.object_structs
     passed = frozenset(OBJECT_DOMAIN)
     allocated: dict[tuple[object, str], set[str]] = defaultdict(set)
     freed: list[tuple[Place, Call, tuple[object, str], str]] = []
@@ -78,37 +76,12 @@ def find(extension: Extension) -> Iterator[Hit]:
 _DOMAINS = {"object": "PyObject_Malloc", "mem": "PyMem_Malloc", "raw": "PyMem_RawMalloc", "libc": "malloc"}
 
 
-def _object_structs(project: Project) -> frozenset[str]:
-    """Names of the types that begin with an object's head."""
-    found: set[str] = {"PyObject", "PyTypeObject", "PyVarObject"}
-    for unit in project.units:
-        code = unit.code
-        for index, token in enumerate(code):
-            if token.text not in ("PyObject_HEAD", "PyObject_VAR_HEAD", "ob_base"):
-                continue
-            at = index
-            while at > 0 and code[at].text != "{":
-                at -= 1
-            if code[at - 1].kind == NAME and code[at - 1].text != "struct":
-                found.add(code[at - 1].text)
-            depth = 0
-            while at < len(code):
-                depth += {"{": 1, "}": -1}.get(code[at].text, 0)
-                if depth == 0:
-                    break
-                at += 1
-            while at < len(code) and code[at].text != ";":
-                if code[at].kind == NAME:
-                    found.add(code[at].text)
-                at += 1
-    return frozenset(found)
-
-
 def _of_object(place: Place, call: Call, objects: frozenset[str]) -> bool:
     if "tp_alloc" in place.roles or re.search(r"alloc|malloc", place.function.name, re.IGNORECASE) and "PyTypeObject" in str(place.function.params):
         return True
     words = {place.text(index) for index in range(call.index - 6, call.end)}
-    return bool(words & objects)
+    after = {place.text(index) for index in range(call.end, min(call.end + 40, place.function.end))}
+    return bool(words & objects) or bool(after & {"PyObject_Init", "PyObject_InitVar", "PyObject_INIT", "PyObject_INIT_VAR"})
 
 
 def _targets(place: Place, call: Call) -> Iterator[tuple[object, str]]:

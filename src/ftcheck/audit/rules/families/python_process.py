@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ftcheck.audit.rules.scanner.python import FunctionNode, PythonFile, dotted, own
+from ftcheck.audit.rules.scanner.python import FunctionNode, PythonFile, dotted
 from ftcheck.audit.rules.words import Hit, Rule
 
 _DOC = "CPython, Doc/howto/free-threading-python.rst"
@@ -98,7 +98,7 @@ _CACHES = frozenset(("cache", "lru_cache", "cached_property"))
 def find(file: PythonFile) -> Iterator[Hit]:
     """Look for them."""
     yield from _limited(file)
-    inside = {id(node): name for name, function in file.functions for node in own(function)}
+    inside = {id(node): name for name, function in file.functions for node in file.own(function)}
     for node in ast.walk(file.tree):
         name = inside.get(id(node), "")
         if isinstance(node, ast.Call):
@@ -121,7 +121,7 @@ def find(file: PythonFile) -> Iterator[Hit]:
                     yield Hit("FT606", file.path, node.lineno, name, f"{whole} belongs to the whole process")
     for name, function in file.functions:
         cached = [one for one in function.decorator_list if _decorator(one).rpartition(".")[2] in _CACHES]
-        if cached and not any(file.locked(node) for node in own(function)) and (effect := _effect(function)):
+        if cached and not any(file.locked(node) for node in file.own(function)) and (effect := _effect(file, function)):
             yield Hit("FT602", file.path, function.lineno, name, f"{_decorator(cached[0])}, and it changes {effect}: two threads both run it")
 
 
@@ -129,9 +129,9 @@ def _decorator(node: ast.expr) -> str:
     return dotted(node.func) if isinstance(node, ast.Call) else dotted(node)
 
 
-def _effect(function: FunctionNode) -> str:
+def _effect(file: PythonFile, function: FunctionNode) -> str:
     arguments = {one.arg for one in (*function.args.posonlyargs, *function.args.args)}
-    for node in own(function):
+    for node in file.own(function):
         if isinstance(node, ast.Global | ast.Nonlocal):
             return ", ".join(node.names)
         stored = isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from ftcheck.audit.rules.scanner.python import FunctionNode, PythonFile, dotted, global_names, local_names, own
+from ftcheck.audit.rules.scanner.python import FunctionNode, PythonFile, dotted
 from ftcheck.audit.rules.words import Hit, Rule
 
 _DOC = "CPython, Doc/howto/free-threading-python.rst; Doc/library/threadsafety.rst"
@@ -98,12 +98,12 @@ def find(file: PythonFile) -> Iterator[Hit]:
             if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id in locals_:
                 yield Hit("FT604", file.path, statement.lineno, "", f"only the importing thread has {dotted(target)}")
     for name, function in file.functions:
-        hidden = local_names(function)
+        hidden = file.local_names(function)
         seen = containers - hidden
         yield from _updates(file, name, function, seen, hidden)
         yield from _checks(file, name, function, seen)
         yield from _lazy(file, name, function)
-        for node in own(function):
+        for node in file.own(function):
             if isinstance(node, ast.Call) and dotted(node.func) == "next" and node.args and not file.locked(node):
                 iterator = dotted(node.args[0])
                 if iterator in iterators - hidden:
@@ -129,15 +129,12 @@ def _is_iterator(file: PythonFile, value: ast.expr) -> bool:
     if not isinstance(value, ast.Call):
         return False
     called = dotted(value.func)
-    generators = {
-        name for name, function in file.functions if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own(function))
-    }
-    return called.rpartition(".")[2] in _ITERATORS or called in generators
+    return called.rpartition(".")[2] in _ITERATORS or called in file.generators
 
 
 def _updates(file: PythonFile, name: str, function: FunctionNode, containers: set[str], hidden: set[str]) -> Iterator[Hit]:
-    declared = global_names(function)
-    for node in own(function):
+    declared = file.global_names(function)
+    for node in file.own(function):
         if not isinstance(node, ast.AugAssign) or file.locked(node):
             continue
         target = node.target
@@ -158,7 +155,7 @@ def _updates(file: PythonFile, name: str, function: FunctionNode, containers: se
 def _checks(file: PythonFile, name: str, function: FunctionNode, containers: set[str]) -> Iterator[Hit]:
     """``if key not in CACHE``, ``CACHE.get(key)``, or ``CACHE[key]`` in ``try``; and then ``CACHE[key] = ...``."""
     asked: dict[str, ast.AST] = {}
-    for node in own(function):
+    for node in file.own(function):
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
             container = dotted(node.comparators[0])
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
@@ -185,10 +182,10 @@ def _is_key_error(handler: ast.ExceptHandler) -> bool:
 
 def _lazy(file: PythonFile, name: str, function: FunctionNode) -> Iterator[Hit]:
     """``global X``, ``if X is None: X = ...``."""
-    declared = global_names(function)
+    declared = file.global_names(function)
     if not declared:
         return
-    for node in own(function):
+    for node in file.own(function):
         if not isinstance(node, ast.If) or file.locked(node):
             continue
         tested = _unset(node.test) & declared

@@ -1,6 +1,6 @@
 """FT301 to FT306 and FT310: static variables that change while threads run. Their words are in :mod:`~.statics_rules`.
 
-One flaw is one finding: a write that belongs to a lazy initialisation, a buffer or a free list is reported as that only.
+One flaw is one finding: the first write of a variable in a function stands for all of them there, and a write that belongs to a lazy initialisation, a buffer or a free list is reported as that only.
 """
 
 from __future__ import annotations
@@ -68,9 +68,7 @@ def _variable(project: Project, variable: Variable, uses: Sequence[_Used]) -> It
             covered |= {place.function, *(one.place.function for one in made)}
     for test, made in lazy:
         if all(one.locked for one in made):
-            yield test.place.hit(
-                "FT302", test.line, f"{variable.name} is asked for without the lock under which it is made: an atomic load", "B"
-            )
+            yield test.place.hit("FT310", test.line, f"{variable.name} is asked for without the lock under which it is made: an atomic load")
         else:
             yield test.place.hit("FT302", test.line, f"{variable.name} is made when it is first asked for, without a lock: at import, or once")
     open_writes = [one for one in writes if not one.locked and one.place.function not in covered]
@@ -114,16 +112,15 @@ def _written(variable: Variable, writes: Sequence[_Used]) -> Iterator[Hit]:
     first: set[Function] = set()
     for one in writes:
         called, place = one.access.call, one.place
+        if place.function in first:
+            continue
+        first.add(place.function)
         if "PyTypeObject" in variable.type.split() and not variable.pointer:
             yield place.hit("FT305", one.line, f"the static type {variable.name} is changed", "B")
         elif _LIST.fullmatch(variable.name):
-            if place.function not in first:
-                yield place.hit("FT306", one.line, f"{variable.name} is used without a lock")
-            first.add(place.function)
+            yield place.hit("FT306", one.line, f"{variable.name} is used without a lock")
         elif variable.array and (variable.function is not None or _TEXT.match(called)):
-            if place.function not in first:
-                yield place.hit("FT303", one.line, f"{variable.name} is one buffer for all threads: a local or thread-local one")
-            first.add(place.function)
+            yield place.hit("FT303", one.line, f"{variable.name} is one buffer for all threads: a local or thread-local one")
         else:
             yield place.hit("FT301", one.line, f"{variable.name} is written without a lock")
 

@@ -28,8 +28,7 @@ RULES = (
         "Make it when the module is initialised; or std::call_once, pthread_once, a PyMutex around check and creation.",
         "if (cache == NULL) {\n    cache = make();\n}",
         "PyMutex_Lock(&mutex);\nif (cache == NULL) {\n    cache = make();\n}\nPyMutex_Unlock(&mutex);",
-        "A check without the lock before one with it counts as well, at a lower tier: it needs an atomic load. Flags that only "
-        "switch something on look the same.",
+        "A check without the lock before one with it is FT310. Flags that only switch something on look the same.",
         "CPython, Doc/howto/free-threading-extensions.rst; cffi pull request 178 for an example",
     ),
     Rule(

@@ -1,7 +1,7 @@
 """Which branches of ``#if`` are compiled on free-threaded CPython 3.14.
 
 What is known: the version, ``Py_GIL_DISABLED`` (defined), ``Py_LIMITED_API`` and other interpreters (not defined), and macros
-that the file itself has defined before. Everything else, such as the operating system, is unknown; then both branches are
+that the file itself has defined before; macros whose names speak of debugging are taken for undefined. Everything else, such as the operating system, is unknown; then both branches are
 looked at, and how often that was so is counted. Tokens of branches that are not compiled are dropped.
 
 Where both branches are kept, tokens of kind ``branch`` mark them: ``if (a) {`` in the one and ``if (b) {`` in the other are
@@ -37,6 +37,8 @@ _COMMENTS = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
 _WORDS = re.compile(r"0[xX][0-9a-fA-F]+|0[bB][01]+|\d+|[A-Za-z_]\w*|&&|\|\||[=!<>]=|<<|>>|'(?:\\.|[^'])*'|\"[^\"]*\"|\S")
 _LEVELS = (("||",), ("&&",), ("|",), ("^",), ("&",), ("==", "!="), ("<", ">", "<=", ">="), ("<<", ">>"), ("+", "-"),
            ("*", "/", "%"))  # fmt: skip
+_DEBUG = re.compile(r"(\w*_)?(DEBUG\w*|TRACE\w*|FUZZ\w*|COVERITY\w*|LINT|VALGRIND\w*)|__SANITIZE_\w+")
+"""Macros that a release does not define, by their names, unless the file does."""
 type Value = int | None
 """None: not known."""
 
@@ -47,7 +49,7 @@ class Compiled:
 
     :param dropped: tokens in branches that are not compiled.
     :param unknown: conditions that could not be decided; both branches were looked at.
-    :param macros: name to body of the macros that the file defines (the last definition of each).
+    :param macros: name to body of the macros that the file defines (the last definition of each); **defined_at**: its line.
     :param includes: what it includes, with its quotes or brackets.
     """
 
@@ -56,6 +58,7 @@ class Compiled:
     unknown: int
     macros: dict[str, str]
     includes: tuple[str, ...]
+    defined_at: dict[str, int]
 
 
 class Macros:
@@ -89,11 +92,13 @@ class Macros:
 
     def defined(self, name: str) -> Value:
         """1, 0, or None."""
-        return 1 if name in self._values else 0 if name in self._undefined else None
+        if name in self._values:
+            return 1
+        return 0 if name in self._undefined or _DEBUG.fullmatch(name) else None
 
     def value(self, name: str) -> Value:
         """Its value in a condition; 0 where it is not defined."""
-        return 0 if name in self._undefined else self._values.get(name)
+        return self._values[name] if name in self._values else 0 if self.defined(name) == 0 else None
 
 
 def evaluate(text: str, macros: Macros) -> Value:
@@ -232,6 +237,7 @@ def compiled(tokens: Sequence[Token], *, cplusplus: bool) -> Compiled:
     kept: list[Token] = []
     bodies: dict[str, str] = {}
     includes: list[str] = []
+    lines: dict[str, int] = {}
     dropped = unknown = 0
     live = certain = True
     for index, token in enumerate(tokens):
@@ -275,6 +281,8 @@ def compiled(tokens: Sequence[Token], *, cplusplus: bool) -> Compiled:
                 kept.append(Token(BRANCH, "endif", token.line, token.at))
         elif live and name == "define":
             _define(rest, macros, bodies, certain)
+            if (word := re.match(r"\w+", rest)) is not None:
+                lines[word[0]] = token.line
         elif live and name == "undef":
             word = re.match(r"\w+", rest)
             if word:
@@ -283,7 +291,7 @@ def compiled(tokens: Sequence[Token], *, cplusplus: bool) -> Compiled:
             includes.append(rest.split()[0] if rest.split() else "")
         elif live and name == "pragma":
             kept.append(token)
-    return Compiled(kept, dropped, unknown, bodies, tuple(includes))
+    return Compiled(kept, dropped, unknown, bodies, tuple(includes), lines)
 
 
 def _condition(name: str, rest: str, macros: Macros) -> Value:

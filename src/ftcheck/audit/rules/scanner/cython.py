@@ -64,7 +64,7 @@ class CythonFile:
     """One file.
 
     :ivar globals: module variables that ``cdef`` declares, with their types and lines.
-    :ivar attributes: of each cdef class, what ``cdef`` declares in it.
+    :ivar attributes: of each cdef class, what ``cdef`` declares in it, with their types. :ivar includes: files it includes.
     :ivar cimported: functions of the C library that it uses.
     """
 
@@ -73,7 +73,8 @@ class CythonFile:
     statements: Sequence[Statement]
     comments: Sequence[Comment]
     globals: dict[str, tuple[str, int]] = field(default_factory=dict)
-    attributes: dict[str, set[str]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+    includes: set[str] = field(default_factory=set)
     cimported: set[str] = field(default_factory=set)
     functions: int = 0
 
@@ -100,6 +101,9 @@ def read(path: Path, source: str) -> CythonFile:
     file = CythonFile(path, source, tuple(_statements(text)), tuple(comments))
     for one in file.statements:
         _declare(file, one)
+        if one.text.startswith("include "):
+            line = source.split("\n")[one.line - 1]
+            file.includes |= set(re.findall(r"""["']([^"']+)["']""", line))
         found = _CIMPORT.match(one.text)
         if found is not None:
             file.cimported |= {word.strip() for word in re.split(r"[,\s()]+", found[2]) if word.strip()}
@@ -147,6 +151,6 @@ def _declare(file: CythonFile, one: Statement) -> None:
     names = [re.match(r"\W*(\w+)", part) for part in re.split(r",(?![^\[]*\])", found[2])]
     for name in filter(None, names):
         if kinds[-1:] == ["cdef class"]:
-            file.attributes.setdefault(one.blocks[-1].name, set()).add(name[1])
+            file.attributes.setdefault(one.blocks[-1].name, {})[name[1]] = found[1]
         elif not kinds:
             file.globals[name[1]] = (found[1], one.line)

@@ -76,6 +76,7 @@ class Origins:
         self.project = project
         self._params: dict[tuple[Function, str], Origin | None] = {}
         self._returns: dict[Function, bool | None] = {}
+        self._fields: dict[str, Kind] = {}
 
     def of(self, unit: Unit, function: Function, span: Span, deep: int = 0) -> Origin:
         """Where the value of an expression comes from.
@@ -98,8 +99,38 @@ class Origins:
                 return Origin("static", what)
             if deep < _DEEP and self._name(unit, function, root, begin, deep + 1).kind == "fresh":
                 return Origin("fresh", what)
+            if end - begin == 3 and self._is_helper(unit, function, root):
+                return Origin(self._assigned(code[end - 1].text, deep + 1), what)
             return Origin("field", what)
         return Origin("unknown", what)
+
+    def _is_helper(self, unit: Unit, function: Function, name: str) -> bool:
+        """Whether a variable is, or points to, a struct that is no Python object and no module's state: as a rule one call's."""
+        words = next((one.type for one in function.params if one.name == name), "") or _declared_type(unit, function, name)
+        named = [word for word in words.split() if word not in ("struct", "const", "*", "volatile", "static")]
+        return bool(named) and not set(named) & self.project.object_structs and "state" not in words.lower().replace("_state_t", "")
+
+    def _assigned(self, field: str, deep: int) -> Kind:
+        """The worst of what is assigned to a field of this name, anywhere; unknown where nothing is."""
+        if deep >= _DEEP:
+            return "unknown"
+        if field not in self._fields:
+            self._fields[field] = "unknown"
+            kinds = [one.kind for one in self._values_of(field, deep)]
+            self._fields[field] = max(kinds, key=_RANK.__getitem__) if kinds else "unknown"
+        return self._fields[field]
+
+    def _values_of(self, field: str, deep: int) -> Iterator[Origin]:
+        for unit in self.project.units:
+            code = unit.code
+            for function in unit.shape.functions:
+                if field not in function.names:
+                    continue
+                for index in range(function.begin, function.end):
+                    if code[index].text == field and code[index - 1].text in ("->", ".") and code[index + 1].text == "=":
+                        end = _expression_end(unit, index + 2, function.end)
+                        if unit.words((index + 2, end)) not in ("NULL", "0", "nullptr"):
+                            yield self.of(unit, function, (index + 2, end), deep)
 
     def _call(self, unit: Unit, call: Call, deep: int) -> Kind:
         if _MAKES.fullmatch(call.name):
@@ -224,6 +255,19 @@ class Origins:
             return found is None and not call.name.isupper()
         name = found[1].params[position].name
         return bool(name) and self._escapes(found[0], found[1], name, found[1].end, deep + 1)
+
+
+def _declared_type(unit: Unit, function: Function, name: str) -> str:
+    """The words before a local variable where it is declared: ``TypeContext *``."""
+    code = unit.code
+    for index in range(function.begin + 1, function.end):
+        if code[index].text == name and code[index + 1].text in ("=", ";", ",", "{") and code[index].kind == NAME:
+            back = index - 1
+            while code[back].text in ("*", "const"):
+                back -= 1
+            if code[back].kind == NAME and code[back - 1].text in ("{", "}", ";", "struct", "const", ":", ")"):
+                return f"{code[back].text} *"
+    return ""
 
 
 def _bare(unit: Unit, span: Span) -> Span:

@@ -111,19 +111,21 @@ def _depths(tokens: Sequence[Token]) -> tuple[list[Token], list[int]]:
     depths: list[int] = []
     stack: list[list[int]] = []  # of each open condition: the depth before it, and after its first branch
     depth = 0
+    add, note = code.append, depths.append
     for token in tokens:
+        text = token.text
         if token.kind == BRANCH:
-            if token.text == "if":
+            if text == "if":
                 stack.append([depth])
             elif stack:
                 stack[-1].append(depth)
-                depth = stack[-1][0] if token.text == "else" else stack.pop()[1]
+                depth = stack[-1][0] if text == "else" else stack.pop()[1]
             continue
-        code.append(token)
-        depths.append(depth)
-        if token.text == "{":
+        add(token)
+        note(depth)
+        if text == "{":
             depth += 1
-        elif token.text == "}":
+        elif text == "}":
             depth -= 1
     return code, depths
 

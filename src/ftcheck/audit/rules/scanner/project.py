@@ -7,11 +7,12 @@ of them does with a name that two of them define may be taken for what the other
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from ftcheck.audit.rules.scanner import conditions, functions, graph, scopes, tokens, variables
+from ftcheck.audit.rules.scanner import conditions, functions, graph, scopes, structs, tokens, variables
 from ftcheck.audit.rules.scanner.functions import Call, Function, Span
 from ftcheck.audit.rules.scanner.graph import Graph
 from ftcheck.audit.rules.scanner.scopes import Scopes
@@ -26,7 +27,7 @@ CPP_SUFFIXES = frozenset((".cc", ".cpp", ".cxx", ".hpp", ".hh", ".hxx", ".c++", 
 class Unit:
     """One file of C or C++.
 
-    :ivar path: as it was named. :ivar statics: what is static in functions.
+    :ivar path: as it was named. :ivar statics: what is static in functions. :ivar included: another file includes it.
     """
 
     path: Path
@@ -37,12 +38,12 @@ class Unit:
     variables: tuple[Variable, ...]
     statics: tuple[Variable, ...]
     head_names: frozenset[int]
-    _functions: tuple[tuple[int, int, Function], ...] = field(default=())
+    included: bool = False
 
     @property
     def header(self) -> bool:
         """Whether it is included by others."""
-        return self.path.suffix in (".h", ".hpp", ".hh", ".hxx", ".inc", ".ipp", ".tpp")
+        return self.included or self.path.suffix in (".h", ".hpp", ".hh", ".hxx", ".inc", ".ipp", ".tpp")
 
     @property
     def code(self) -> Sequence[Token]:
@@ -90,12 +91,17 @@ class Project:
 
     def __init__(self, units: Sequence[Unit]) -> None:
         self.units = tuple(units)
+        names = {one.strip("<>\"").rpartition("/")[2] for unit in units for one in unit.compiled.includes}
+        for unit in units:
+            unit.included = unit.path.name in names
         self.graph: Graph = graph.build(self.units)
         macros = {name: body for unit in self.units for name, body in unit.compiled.macros.items()}
         everything = [function for unit in self.units for function in unit.shape.functions]
         self.macros = macros
         self.effects = scopes.effects(macros, everything)
-        self.guards = _guards(everything)
+        self.guards = _guards(everything) | {
+            name: "lock" for name, body in macros.items() if re.search(r"\b(lock_guard|scoped_lock|unique_lock)\b", body)
+        }
         self._scopes: dict[Function, Scopes] = {}
         self._locals: dict[Function, frozenset[str]] = {}
         for unit in self.units:
@@ -126,6 +132,11 @@ class Project:
         return function in self.graph.init_only
 
     @functools.cached_property
+    def object_structs(self) -> frozenset[str]:
+        """Names of the types that begin with an object's head, and of pointers to them."""
+        return structs.of_objects(self.units)
+
+    @functools.cached_property
     def shared_variables(self) -> dict[str, list[tuple[Unit, Variable]]]:
         """Variables of files that all threads share and plain writes change, by name."""
         found: dict[str, list[tuple[Unit, Variable]]] = {}
@@ -148,11 +159,15 @@ class Project:
         return None
 
 
-def _guards(every: Sequence[Function]) -> frozenset[str]:
-    """Classes whose constructor takes a lock and whose destructor gives it back."""
-    taking = {one.owner for one in every if one.owner and one.name == one.owner and _does(one.calls, "take")}
+def _guards(every: Sequence[Function]) -> dict[str, scopes.Kind]:
+    """Classes whose constructor takes a lock and whose destructor gives it back, and the kind of lock."""
+    taking = {one.owner: one for one in every if one.owner and one.name == one.owner and _does(one.calls, "take")}
     giving = {one.owner for one in every if one.owner and one.name == f"~{one.owner}" and _does(one.calls, "give")}
-    return frozenset(taking & giving)
+    found: dict[str, scopes.Kind] = {}
+    for name in taking.keys() & giving:
+        kinds = [one[1] for call in taking[name].calls if (one := scopes.direct(call.name)) is not None]
+        found[name] = kinds[0] if kinds else "lock"
+    return found
 
 
 def _does(calls: Sequence[Call], what: str) -> bool:

@@ -26,7 +26,7 @@ class PythonFile:
     """One file.
 
     :ivar bound: global names, and the expressions that the module binds to them outside of functions.
-    :ivar functions: with their qualified names, and whether a lock covers a node in them (:meth:`locked`).
+    :ivar functions: with their qualified names. :ivar generators: those of them that yield. :ivar calls: how many there are.
     """
 
     path: Path
@@ -38,6 +38,8 @@ class PythonFile:
     classes: set[str] = field(default_factory=set)
     _locked: set[int] = field(default_factory=set)
     calls: int = 0
+    generators: frozenset[str] = frozenset()
+    _own: dict[int, tuple[ast.AST, ...]] = field(default_factory=dict)
 
     @property
     def lines(self) -> int:
@@ -48,9 +50,29 @@ class PythonFile:
         """Whether a lock covers it."""
         return id(node) in self._locked
 
-    def name_of(self, node: ast.expr) -> str:
-        """``a.b.c`` for such an expression; empty for any other one."""
-        return dotted(node)
+    def own(self, function: FunctionNode) -> tuple[ast.AST, ...]:
+        """The nodes of a function without those of functions and classes in it, in the order of the text."""
+        found = self._own.get(id(function))
+        if found is None:
+            found = self._own[id(function)] = tuple(_own(function))
+        return found
+
+    def local_names(self, function: FunctionNode) -> set[str]:
+        """Names that are local to a function: its parameters, and what it binds and does not declare global."""
+        arguments = function.args
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        names = {one.arg for one in every if one is not None}
+        outer: set[str] = set()
+        for node in self.own(function):
+            if isinstance(node, ast.Global | ast.Nonlocal):
+                outer.update(node.names)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+        return names - outer
+
+    def global_names(self, function: FunctionNode) -> set[str]:
+        """Names that a function declares global."""
+        return {name for node in self.own(function) if isinstance(node, ast.Global) for name in node.names}
 
 
 def read(path: Path, source: str) -> PythonFile:
@@ -70,6 +92,9 @@ def read(path: Path, source: str) -> PythonFile:
                 file._locked.update(id(one) for one in ast.walk(inner))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _acquires(node):
             file._locked.update(id(one) for one in ast.walk(node))
+    file.generators = frozenset(
+        name for name, function in file.functions if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in file.own(function))
+    )
     return file
 
 
@@ -135,30 +160,10 @@ def dotted(node: ast.AST) -> str:
     return ""
 
 
-def own(function: FunctionNode) -> Iterator[ast.AST]:
-    """The nodes of a function without those of functions and classes in it, in the order of the text."""
+def _own(function: FunctionNode) -> Iterator[ast.AST]:
     stack: list[ast.AST] = list(reversed(function.body))
     while stack:
         node = stack.pop()
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             stack.extend(reversed(list(ast.iter_child_nodes(node))))
-
-
-def local_names(function: FunctionNode) -> set[str]:
-    """Names that are local to a function: its parameters, and what it binds and does not declare global."""
-    arguments = function.args
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    names = {one.arg for one in every if one is not None}
-    outer: set[str] = set()
-    for node in own(function):
-        if isinstance(node, ast.Global | ast.Nonlocal):
-            outer.update(node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-    return names - outer
-
-
-def global_names(function: FunctionNode) -> set[str]:
-    """Names that a function declares global."""
-    return {name for node in own(function) if isinstance(node, ast.Global) for name in node.names}

@@ -107,6 +107,13 @@ def direct(name: str) -> Effect | None:
     return ("give", "lock", False) if _GIVE.fullmatch(name) else None
 
 
+def _spin(name: str) -> Effect | None:
+    """The two halves of a spin lock, where a function is nothing else."""
+    if re.fullmatch(r"atomic_flag_test_and_set\w*|__sync_lock_test_and_set|test_and_set", name):
+        return ("take", "lock", False)
+    return ("give", "lock", False) if re.fullmatch(r"atomic_flag_clear\w*|__sync_lock_release", name) else None
+
+
 def effects(macros: Mapping[str, str], functions: Iterable[Function]) -> dict[str, Effect]:
     """The macros and functions of a project that only take a lock, or only give one back.
 
@@ -118,7 +125,9 @@ def effects(macros: Mapping[str, str], functions: Iterable[Function]) -> dict[st
             _note(name, (direct(word) or found.get(word) for word in re.findall(r"[A-Za-z_]\w*", body)), found)
     for function in functions:
         if not _is_guard_class(function):
-            _note(function.name, (direct(call.name) or found.get(call.name) for call in function.calls), found)
+            words = [call.name for call in function.calls]
+            spins = len(words) <= 3
+            _note(function.name, (direct(one) or found.get(one) or (_spin(one) if spins else None) for one in words), found)
     return found
 
 
@@ -132,11 +141,11 @@ def _note(name: str, of: Iterable[Effect | None], found: dict[str, Effect]) -> N
         found[name] = sorted(seen)[0]
 
 
-def of_function(shape: Shape, function: Function, own: Mapping[str, Effect], guards: frozenset[str]) -> Scopes:
+def of_function(shape: Shape, function: Function, own: Mapping[str, Effect], guards: Mapping[str, Kind]) -> Scopes:
     """What is held where in it.
 
     :param own: what the project's macros and functions do (:func:`effects`).
-    :param guards: classes of the project whose objects hold a lock as long as they live.
+    :param guards: classes of the project whose objects hold a lock as long as they live, and its kind.
     """
     return _Walk(shape, function, own, guards).run()
 
@@ -151,7 +160,7 @@ class _Open:
 
 
 class _Walk:
-    def __init__(self, shape: Shape, function: Function, own: Mapping[str, Effect], guards: frozenset[str]) -> None:
+    def __init__(self, shape: Shape, function: Function, own: Mapping[str, Effect], guards: Mapping[str, Kind]) -> None:
         self.code, self.depth, self.function = shape.tokens, shape.depth, function
         self.own, self.guards = own, guards
         self.open: list[_Open] = []
@@ -202,7 +211,8 @@ class _Walk:
         if code[at].kind == NAME and code[at + 1].text in ("(", "{"):
             what = _words(code, at + 2, _end(code, at + 1, self.function.end))
             if "defer_lock" not in what:
-                self.open.append(_Open(Held("lock", what, code[index].line, shared), at, self.depth[index], code[at].text))
+                kind = self.guards.get(code[index].text, "critical section" if "critical_section" in code[index].text else "lock")
+                self.open.append(_Open(Held(kind, what, code[index].line, shared), at, self.depth[index], code[at].text))
 
     def _call(self, call: Call) -> None:
         effect = direct(call.name) or self.own.get(call.name)

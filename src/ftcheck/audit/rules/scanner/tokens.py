@@ -11,7 +11,6 @@ at the end of a line is read as two.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,17 +21,21 @@ BRANCH = "branch"
 
 _TOKEN = re.compile(
     r"""
-    (?P<space>[ \t\r\f\v]+|\\\r?\n)
-  | (?P<newline>\n)
-  | (?P<comment>//(?:\\\r?\n|[^\n])*|/\*.*?(?:\*/|\Z))
-  | (?P<directive>\#(?:\\\r?\n|/\*.*?(?:\*/|\Z)|[^\n\\/]+|[^\n])*)
-  | (?P<raw>(?:u8|[uUL])?R"(?P<fence>[^()\\\s"]{0,16})\(.*?\)(?P=fence)")
-  | (?P<string>(?:u8|[uUL])?"(?:\\.|[^"\\\n])*(?:"|(?=\n)|\Z)|(?:u8|[uUL])?'(?:\\.|[^'\\\n])*(?:'|(?=\n)|\Z))
-  | (?P<number>\.?[0-9](?:[eEpP][+-]|'(?=\w)|[\w.])*)
-  | (?P<name>[A-Za-z_$\u0080-\U0010ffff][\w$]*)
-  | (?P<punct>->\*?|\+\+|--|<<=|>>=|<=|>=|==|!=|&&|\|\||::|[-+*/%&|^]=|\.\.\.|\#\#?|.)
+    (?P<directive>^[ \t]*\#(?:\\\n|/\*.*?(?:\*/|\Z)|[^\n\\/]+|[^\n])*)
+  | (?:[ \t\f\v]+|\\\n)*
+    (?: (?P<name>[A-Za-z_$\u0080-\U0010ffff][\w$]*+(?!["']|(?<=R)"))
+      | (?P<newline>\n)
+      | (?P<comment>//(?:\\\n|[^\n])*|/\*.*?(?:\*/|\Z))
+      | (?P<number>\.?[0-9](?:[eEpP][+-]|'(?=\w)|[\w.])*)
+      | (?P<raw>(?:u8|[uUL])?R"(?P<fence>[^()\\\s"]{0,16})\(.*?\)(?P=fence)")
+      | (?P<string>(?:u8|[uUL])?"(?:\\.|[^"\\\n])*(?:"|(?=\n)|\Z)|(?:u8|[uUL])?'(?:\\.|[^'\\\n])*(?:'|(?=\n)|\Z))
+      | (?P<word>[A-Za-z_$\u0080-\U0010ffff][\w$]*)
+      | (?P<punct>->\*?|\+\+|--|<<=|>>=|<=|>=|==|!=|&&|\|\||::|[-+*/%&|^]=|\.\.\.|\#\#?|[^\s\\]|\\)
+      | (?P<end>\Z)
+      | (?P<other>.)
+    )
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
 
 
@@ -86,28 +89,35 @@ def read(source: str) -> Text:
 
     Directives are single tokens. They count as such only at the beginning of a line; elsewhere ``#`` is punctuation.
     """
-    starts = [0, *(found.end() for found in re.finditer("\n", source))]
+    source = source.replace("\r\n", "\n") if "\r" in source else source
     tokens: list[Token] = []
     comments: list[Comment] = []
-    fresh, at, end = True, 0, len(source)  # fresh: no token in this line so far
-    match = _TOKEN.match
-    while at < end:
-        found = match(source, at)
-        assert found is not None  # the last alternative takes any character
+    line, last = 1, 0  # last: the line of the token before
+    add, new = tokens.append, Token
+    for found in _TOKEN.finditer(source):
         kind = found.lastgroup
-        if kind == "directive" and not fresh:
-            kind, text, after = "punct", "#", at + 1
-        else:
-            text, after = found[0], found.end()
-        if kind == "newline":
-            fresh = True
-        elif kind == "comment":
-            line = bisect_right(starts, at)
-            comments.append(Comment(text, line, bisect_right(starts, max(at, after - 1)), fresh))
-        elif kind != "space":
-            if kind in ("raw", "fence"):
-                kind = STRING
-            tokens.append(Token(kind or PUNCT, text, bisect_right(starts, at), at))
-            fresh = False
-        at = after
-    return Text(source, tokens, comments, len(starts) - (1 if source.endswith("\n") or not source else 0))
+        if kind == "name" or kind == "punct" or kind == "number":
+            text = found[kind]
+            space = found.end() - found.start() - len(text)
+            if space and "\n" in found[0]:
+                line += found[0].count("\n")
+            add(new(kind, text, line, found.end() - len(text)))
+            last = line
+            continue
+        if kind is None or kind in ("end", "other"):
+            continue
+        text = found[kind]
+        whole = found[0]
+        before = whole.count("\n", 0, len(whole) - len(text)) if "\n" in whole else 0
+        line += before
+        inside = text.count("\n")
+        if kind == "comment":
+            comments.append(Comment(text, line, line + inside, last != line))
+        elif kind == "directive":
+            add(new(DIRECTIVE, text.lstrip(), line, found.end() - len(text.lstrip())))
+            last = line
+        elif kind != "newline":
+            add(new(NAME if kind == "word" else STRING, text, line, found.end() - len(text)))
+            last = line + inside
+        line += inside
+    return Text(source, tokens, comments, source.count("\n") + (0 if source.endswith("\n") or not source else 1))
