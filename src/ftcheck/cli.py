@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import ftcheck
 from ftcheck import interpreter
+from ftcheck.audit.rules import command as rules_command
 from ftcheck.native import build_command, tsan_command
 
 _DESCRIPTION = """\
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     tsan_command.add_to(commands)
     build_command.add_to(commands)
+    rules_command.add_to(commands)
     chosen = parser.parse_args(words)
     if chosen.command is None:
         parser.print_help()
@@ -53,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return tsan_command.run(chosen.files, as_json=chosen.json, brief=chosen.brief, folder=chosen.modules)
     if chosen.command == "build":
         return build_command.run(chosen.what, into=chosen.into, compiler=chosen.compiler, pip_options=behind)
+    if chosen.command == "rules":
+        return rules_command.run(chosen)
     return _doctor()
 
 

@@ -54,7 +54,7 @@ def gather(files: Sequence[tuple[Path, bool]], folders: Iterable[Path]) -> Facts
     :param files: each with whether it is C++. :param folders: where headers are looked for, besides those of Python.
     """
     facts = Facts()
-    arguments = [f"-I{sysconfig.get_path('include')}", *(f"-I{folder}" for folder in folders), *_builtin(), "-DPy_GIL_DISABLED=1"]
+    arguments = ["-ferror-limit=0", "-w", f"-I{sysconfig.get_path('include')}", *(f"-I{folder}" for folder in folders), *_builtin(), "-DPy_GIL_DISABLED=1"]
     for number in range(0, len(files), _BATCH):
         some = files[number : number + _BATCH]
         asked = {"arguments": arguments, "files": [[str(path.resolve()), cplusplus] for path, cplusplus in some]}

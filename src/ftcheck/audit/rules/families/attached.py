@@ -9,7 +9,7 @@ from ftcheck.audit.rules.context import Extension, Place
 from ftcheck.audit.rules.families.attached_rules import RULES as RULES
 from ftcheck.audit.rules.capi import BLOCKS
 from ftcheck.audit.rules.scanner.project import Unit
-from ftcheck.audit.rules.scanner.scopes import Held
+from ftcheck.audit.rules.scanner.scopes import RETURNS, Held
 from ftcheck.audit.rules.words import Hit
 
 _ON_THE_GIL = re.compile(
@@ -76,7 +76,7 @@ def _sections(place: Place) -> Iterator[Hit]:
             continue
         for index in range(begin, end):
             text = place.text(index)
-            leaves = text == "return" or (text == "goto" and not begin <= _label(place, place.text(index + 1)) < end)
+            leaves = text == "return" or text in RETURNS or (text == "goto" and not begin <= _label(place, place.text(index + 1)) < end)
             if leaves and not _in_lambda(place, begin, index):
                 yield place.hit("FT503", place.line(index), f"{text} leaves the critical section on {held.what} without its end")
     for number, (begin, end, held) in enumerate(locks):

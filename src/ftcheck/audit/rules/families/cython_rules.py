@@ -78,6 +78,9 @@ def find(files: Sequence[CythonFile]) -> Iterator[Hit]:
     for file in files:
         for name, declared in file.attributes.items():
             attributes.setdefault(name, {}).update(declared)
+    for block in {block for file in files for one in file.statements for block in one.blocks if block.kind == "cdef class"}:
+        base = block.base.rpartition(".")[2]
+        attributes[block.name] = {**attributes.get(base, {}), **attributes.get(block.name, {})}
     included = {name.rpartition("/")[2] for file in files for name in file.includes}
     under_lock = _under_lock(files)
     for file in files:
@@ -116,7 +119,7 @@ def _last(one: Statement) -> str:
 
 
 def _declares(file: CythonFile) -> bool:
-    if re.search(r"freethreading_compatible\s*=\s*True", file.source):
+    if re.search(r"^#\s*cython:.*freethreading_compatible\s*=\s*True", file.source, re.MULTILINE):
         return True
     folder = file.path.resolve().parent
     for _ in range(5):

@@ -31,6 +31,8 @@ RULES = (
     ),
 )
 
+_REACHED = ("argument", "field", "static")
+"""Where an object may come from that other threads have."""
 _ASSIGNS = frozenset(("=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="))
 _STEALS = frozenset(("Py_CLEAR", "Py_SETREF", "Py_XSETREF"))
 
@@ -49,7 +51,7 @@ def find(extension: Extension, facts: Facts) -> Iterator[Hit]:
             if struct is None or field in facts.atomic.get(struct, ()) or field not in facts.fields.get(struct, ()):
                 continue
             what = f"{name}->{field}"
-            if what in seen or place.locked(index) or not place.origin((index, index + 1)).shared:
+            if what in seen or place.locked(index) or place.origin((index, index + 1)).kind not in _REACHED:
                 continue
             seen.add(what)
             yield place.hit("FT307", place.line(index), f"{what} of a {struct} is written ({how}) without a lock: a critical section")

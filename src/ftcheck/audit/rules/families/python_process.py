@@ -71,13 +71,13 @@ RULES = (
         "FT704",
         "cffi",
         "C",
-        "a C library is called through cffi or ctypes, which take no lock",
+        "C memory or a C library is used through cffi or ctypes, which take no lock",
         "The library's static variables are shared by all threads. With the GIL that was so as well where cffi releases it: now it is "
         "so everywhere.",
         "A threading.Lock around the calls of a library that is not thread-safe; as its manual says.",
         'lib = ffi.dlopen("libfoo.so")\nlib.foo()',
         "with FOO_LOCK:\n    lib.foo()",
-        "An inventory: whether the library is thread-safe cannot be seen.",
+        "An inventory: whether the library is thread-safe cannot be seen. += on what ffi.new has made is of tier B.",
         "cffi documentation, ref.rst; pull request 188 of cffi",
         ("Python",),
     ),
@@ -98,6 +98,12 @@ _CACHES = frozenset(("cache", "lru_cache", "cached_property"))
 def find(file: PythonFile) -> Iterator[Hit]:
     """Look for them."""
     yield from _limited(file)
+    made = {
+        dotted(target).rpartition(".")[2]
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and dotted(node.value.func).endswith("ffi.new")
+        for target in node.targets
+    } - {""}
     inside = {id(node): name for name, function in file.functions for node in file.own(function)}
     for node in ast.walk(file.tree):
         name = inside.get(id(node), "")
@@ -113,6 +119,8 @@ def find(file: PythonFile) -> Iterator[Hit]:
                 yield Hit("FT608", file.path, node.lineno, name, f"{called} is one setting for all threads")
             elif name and called in ("ContextVar", "contextvars.ContextVar"):
                 yield Hit("FT607", file.path, node.lineno, name, "each call makes another ContextVar, and leaks it")
+        elif isinstance(node, ast.AugAssign) and not file.locked(node) and (cdata := _cdata(node.target, made)):
+            yield Hit("FT704", file.path, node.lineno, name, f"{cdata} is C memory: an update of another thread gets lost", "B")
         elif name and isinstance(node, ast.Assign | ast.AugAssign | ast.Delete):
             targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [node.target]
             for target in targets:
@@ -123,6 +131,13 @@ def find(file: PythonFile) -> Iterator[Hit]:
         cached = [one for one in function.decorator_list if _decorator(one).rpartition(".")[2] in _CACHES]
         if cached and not any(file.locked(node) for node in file.own(function)) and (effect := _effect(file, function)):
             yield Hit("FT602", file.path, function.lineno, name, f"{_decorator(cached[0])}, and it changes {effect}: two threads both run it")
+
+
+def _cdata(target: ast.expr, made: set[str]) -> str:
+    """The target of ``+=``, if it is a field or an item of what ``ffi.new`` has made; else empty."""
+    if isinstance(target, ast.Attribute | ast.Subscript) and dotted(target.value).rpartition(".")[2] in made:
+        return ast.unparse(target)
+    return ""
 
 
 def _decorator(node: ast.expr) -> str:

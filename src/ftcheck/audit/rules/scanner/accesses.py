@@ -88,6 +88,9 @@ def _how(
         if code[before].text == "(" and code[before - 1].kind == NAME:
             break
         before -= 1
+    if code[index - 1].text == ":" and code[index - 3].text in ("&", "&&") and code[index - 4].text != "const":
+        if not any(code[at].text == "const" for at in range(index - 8, index)):
+            return "write", "for"  # for (long &one : numbers): to change them
     if code[after].text in _ASSIGNS or code[after].text in ("++", "--") or code[before].text in ("++", "--"):
         return "write", ""
     if code[after].text == ")" and code[before].text == "*" and code[after + 1].text in _ASSIGNS:

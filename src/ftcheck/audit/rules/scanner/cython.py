@@ -17,7 +17,7 @@ SUFFIXES = frozenset((".pyx", ".pxd", ".pxi"))
 _BLANKED = re.compile(r"(?P<long>[rRbBuUfF]{0,2}(?:\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)))|"
                       r"(?P<short>[rRbBuUfF]{0,2}(?:\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?))|(?P<comment>\#[^\n]*)", re.DOTALL)  # fmt: skip
 _FUNCTION = re.compile(r"(?:cdef|cpdef|def|async\s+def)\s+(?!class\b|struct\b|enum\b|extern\b|union\b)(?:[^=:\n]*?[\s*&])?(\w+)\s*\(")
-_CLASS = re.compile(r"(cdef\s+)?(?:(?:public|api)\s+)*class\s+(\w+(?:\.\w+)*)")
+_CLASS = re.compile(r"(cdef\s+)?(?:(?:public|api)\s+)*class\s+(\w+(?:\.\w+)*)\s*(?:\(\s*([\w.]*))?")
 _VARIABLE = re.compile(r"cdef\s+(?:(?:public|readonly|inline|volatile)\s+)*(?!class\b|struct\b|enum\b|extern\b|union\b|packed\b|cppclass\b)"
                        r"([\w.]+(?:\s*\[[^\]]*\])?(?:\s+(?!\w+\s*\()\w+)*?)[\s*&]+(\w+(?:\s*\[[^\]]*\])?\s*(?:=[^,]*)?(?:,\s*\**\w+\s*(?:=[^,]*)?)*)$")  # fmt: skip
 _LOCKS = re.compile(r"critical_section|pymutex|lock|mutex|guard", re.IGNORECASE)
@@ -28,7 +28,7 @@ _CIMPORT = re.compile(r"from\s+(libc|posix)[\w.]*\s+cimport\s+\(?(.*)")
 class Block:
     """A function or class, or a ``with`` that locks.
 
-    :ivar kind: ``function``, ``class``, ``cdef class`` or ``lock``. :ivar indent: of its first line, in columns.
+    :ivar kind: ``function``, ``class``, ``cdef class`` or ``lock``. :ivar indent: of its first line, in columns. :ivar base: of a class.
     """
 
     kind: str
@@ -36,6 +36,7 @@ class Block:
     line: int
     indent: int
     locked: bool = False
+    base: str = ""
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ def _statements(text: str) -> Iterator[Statement]:
             locking = locking or bool(_LOCKS.search(bare))
             continue
         if (found := _CLASS.match(bare)) is not None:
-            stack.append(Block("cdef class" if found[1] else "class", found[2], number, indent))
+            stack.append(Block("cdef class" if found[1] else "class", found[2], number, indent, base=found[3] or ""))
         elif (found := _FUNCTION.match(bare)) is not None and (bare.endswith(":") or depth or ":" in bare):
             stack.append(Block("function", found[1], number, indent, locking))
         elif bare.startswith("with ") and _LOCKS.search(bare):

@@ -3,7 +3,7 @@
 *Fresh* is what this function has just made (``PyDict_New``, ``PySequence_List``, ``PyDict_Copy``, ...) or had made by a
 function of the extension that only returns such a one, before it is given to anyone: stored in a field, a static variable or
 another container, or handed to a function that may keep it. Keyword dictionaries are made for each call. A parameter of a
-static function is what all of its callers pass.
+static function is what all of its callers pass that hold no lock there.
 
 Everything else may be shared: what the caller passed, a field of an object or of a struct, a static variable, the result of a
 call. Text order stands for the flow of control, and a name that is assigned twice is as bad as the worst of the two.
@@ -27,7 +27,7 @@ _MAKES = re.compile(
     r"PyDict_(Copy|Keys|Values|Items)|PyMapping_(Keys|Values|Items)|PyList_(AsTuple|GetSlice)|PyTuple_(Pack|GetSlice)|"
     r"Py_BuildValue|PyObject_Dir|PyUnicode_(Split|RSplit|Splitlines|Partition|RPartition|From\w+|Decode\w*)|"
     r"Py(Bytes|ByteArray)_From\w+|_PyList_FromArraySteal|PyList_FromArraySteal|_PyTuple_FromArray\w*|PyStructSequence_New|"
-    r"PyObject_(GC_)?New(Var)?|_PyObject_(GC_)?New(Var)?|PyType_GenericAlloc|tp_alloc|PyType_GenericNew|tp_new|PyThreadState_GetDict|"
+    r"_?PyObject_(GC_)?N(ew|EW)_?(Var|VAR)?|(c|m|re)alloc|Py(Mem|Object)_(Raw)?(Malloc|Calloc|MALLOC)|PyMem_(New|NEW)|PyType_GenericAlloc|tp_alloc|PyType_GenericNew|tp_new|PyThreadState_GetDict|"
     r"PyEval_GetFrame(Locals|Globals|Builtins)|_PyDict_NewPresized|PyErr_NewException\w*|PyModule_New\w*|"
     r"PyUnicode_(Concat|Join|Replace|Format|Substring|As\w+String)|PyNumber_(Long|Float)|PyObject_(Str|Repr|ASCII|Bytes)"
 )
@@ -45,9 +45,12 @@ _RUNS = re.compile(r"Py(Object_(Call|Vectorcall)\w*|Eval_Call\w*|_?PyObject_(Cal
                    r"PyTuple_Pack")  # fmt: skip
 """Functions that give all of their arguments to other code."""
 _KWARGS = re.compile(r"kw|kws|kwds|kwargs|kwarg|keywds|keywords|_?kwnames|kwargs_?dict|named_?args")
+_BEGINS = frozenset(("PyObject_Init", "PyObject_InitVar", "PyObject_INIT", "PyObject_INIT_VAR"))
+"""Functions that make an object of memory."""
 _SAME = frozenset(("PySequence_Fast", "Py_NewRef", "Py_XNewRef"))
 """Functions that give back their first argument, or may."""
-_DEEP = 4
+_DEEP = 7
+"""Assignments and calls that are followed; what lies further is unknown, and nobody is accused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,29 @@ class Origins:
             root = code[begin].text
             if self.project.variable(unit, function, root) is not None:
                 return Origin("static", what)
+            if (set_before := self._set_before(unit, function, what, begin, deep)) is not None:
+                return Origin(set_before, what)
+            if not any(code[index].text in ("->", ".") for index in range(begin, end)):
+                return Origin("unknown", what)  # an item of an array
             if deep < _DEEP and self._name(unit, function, root, begin, deep + 1).kind == "fresh":
                 return Origin("fresh", what)
             if end - begin == 3 and self._is_helper(unit, function, root):
                 return Origin(self._assigned(code[end - 1].text, deep + 1), what)
             return Origin("field", what)
         return Origin("unknown", what)
+
+    def _set_before(self, unit: Unit, function: Function, what: str, before: int, deep: int) -> Kind | None:
+        """``fresh``, if the function has just put such a one into this very field or item; else None."""
+        code, found = unit.code, None
+        for index in range(function.begin, before):
+            if code[index].text != "=" or deep >= _DEEP:
+                continue
+            start = index
+            while code[start - 1].text not in (";", "{", "}", "(", ")", "=", ",", "else", ":") and start > function.begin:
+                start -= 1
+            if unit.words((start, index)) == what:
+                found = self.of(unit, function, (index + 1, _expression_end(unit, index + 1, function.end)), deep + 1).kind
+        return "fresh" if found == "fresh" else None
 
     def _is_helper(self, unit: Unit, function: Function, name: str) -> bool:
         """Whether a variable is, or points to, a struct that is no Python object and no module's state: as a rule one call's."""
@@ -146,6 +166,9 @@ class Origins:
         sources = list(self._sources(unit, function, name, index, deep))
         if any(one.name == name for one in function.params):
             sources.append(self._parameter(unit, function, name, deep))
+        if any(call.name in _BEGINS and call.index < index and call.args and unit.words(_bare(unit, call.args[0])) == name
+               for call in function.calls):  # fmt: skip
+            return Origin("fresh", name)
         if not sources:
             return Origin("unknown", name)
         worst = max(sources, key=lambda one: _RANK[one.kind])
@@ -186,7 +209,11 @@ class Origins:
         if key in self._params:
             return self._params[key] or Origin("unknown", name)  # None: asked for while it is being found
         self._params[key] = None
-        self._params[key] = found = self._passed(unit, function, name, deep)
+        found = self._passed(unit, function, name, deep)
+        if found.kind == "unknown":
+            del self._params[key]  # another way to it may be shorter
+        else:
+            self._params[key] = found
         return found
 
     def _passed(self, unit: Unit, function: Function, name: str, deep: int) -> Origin:
@@ -195,15 +222,18 @@ class Origins:
         if _KWARGS.fullmatch(name) and position >= 1:
             return Origin("private", name)
         sites = graph.sites.get(function, [])
-        if graph.is_entry(function) or not sites or deep >= _DEEP:
+        if graph.is_entry(function) or not sites:
             return Origin("argument", name)
+        if deep >= _DEEP:
+            return Origin("unknown", name)
+        open_sites = [one for one in sites if one.function is not function and not self.project.locked(one.function, one.call.index)]
         found = [
             self.of(site.unit, site.function, site.call.args[position], deep + 1)
-            for site in sites
-            if position < len(site.call.args) and site.function is not function
+            for site in open_sites
+            if position < len(site.call.args)
         ]
         if not found:
-            return Origin("argument", name)
+            return Origin("argument" if open_sites else "private", name)
         worst = max(found, key=lambda one: _RANK[one.kind])
         return Origin(worst.kind, name)
 

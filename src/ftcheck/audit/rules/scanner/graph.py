@@ -28,6 +28,7 @@ _INIT_SLOTS = ("Py_mod_exec", "Py_mod_create")
 MAKING = frozenset(("tp_new", "tp_init", "tp_alloc", "tp_dealloc", "tp_free", "tp_finalize", "tp_traverse", "tp_clear", "tp_del",
                     "m_free", "m_clear", "m_traverse", "bf_releasebuffer"))  # fmt: skip
 """Slots of functions that run while nobody else has the object."""
+_UNMAKES = re.compile(r"\w*(_dealloc|_tp_clear|_traverse|_finalize)")
 _ONCE = frozenset(("pthread_once", "call_once", "_PyOnceFlag_CallOnce", "PyOnce_Call", "InitOnceExecuteOnce"))
 _ROLE = re.compile(r"(?:Py_)?((?:tp|nb|sq|mp|bf|am)_\w+|m_(?:free|clear|traverse))")
 
@@ -116,6 +117,7 @@ def settle(graph: Graph, unlocked: Mapping[Function, frozenset[int]]) -> None:
     init = {function for found in graph.by_name.values() for _, function in found if _is_init(graph, function)}
     graph.init_only = _only_from(graph, init, lambda site, inside: site.function in inside)
     making = {function for function, roles in graph.roles.items() if roles and roles <= MAKING}
+    making |= {function for function in graph.sites if _UNMAKES.fullmatch(function.name)}
     graph.making_only = _only_from(graph, making, lambda site, inside: site.function in inside)
     graph.under_lock = _only_from(
         graph, set(), lambda site, inside: site.function in inside or site.call.index not in unlocked.get(site.function, ())

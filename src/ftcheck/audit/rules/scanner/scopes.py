@@ -20,6 +20,9 @@ from typing import Literal
 from ftcheck.audit.rules.scanner.functions import Call, Function, Shape
 from ftcheck.audit.rules.scanner.tokens import NAME, Token
 
+RETURNS = frozenset(("Py_RETURN_NONE", "Py_RETURN_TRUE", "Py_RETURN_FALSE", "Py_RETURN_NOTIMPLEMENTED", "Py_RETURN_NAN",
+                     "Py_RETURN_INF", "Py_RETURN_RICHCOMPARE"))  # fmt: skip
+"""Macros that return."""
 type Kind = Literal["critical section", "PyMutex", "lock"]
 type Effect = tuple[Literal["take", "give"], Kind, bool]
 """What a name does with a lock; whether others can have it at the same time (readers)."""
@@ -46,7 +49,7 @@ _SPIN_GIVE = re.compile(r"atomic_flag_clear\w*|__sync_lock_release|atomic_store\
 _DETACH = re.compile(r"(Py|\w+)_BEGIN_(ALLOW_)?THREADS|PyEval_SaveThread|Py_UNBLOCK_THREADS")
 _ATTACH = re.compile(r"(Py|\w+)_END_(ALLOW_)?THREADS|PyEval_RestoreThread|Py_BLOCK_THREADS|PyGILState_Ensure")
 _DETACHED_GUARD = frozenset(("gil_scoped_release",))
-_LEAVES = frozenset(("return", "goto", "break", "continue", "throw"))
+_LEAVES = frozenset(("return", "goto", "break", "continue", "throw", *RETURNS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ def _declared(code: Sequence[Token], span: Span, function: Function | None = Non
     words = [code[index].text for index in range(begin, end)]
     if not words or words[0] in _NOT_VARIABLES or "typedef" in words or "operator" in words:
         return
-    parts = list(split(code, begin, end))
+    parts = list(_parts(code, span))
     kind: list[str] = []
     for number, part in enumerate(parts):
         found = _declarator(code, part)
@@ -195,6 +195,19 @@ def _declared(code: Sequence[Token], span: Span, function: Function | None = Non
             any(word in _TABLES for word in kind),
             function,
         )
+
+
+def _parts(code: Sequence[Token], span: Span) -> Iterator[Span]:
+    """The declarators: split at commas that are in no brackets, those of templates included."""
+    begin = -1
+    for start, stop in split(code, *span):
+        begin = start if begin < 0 else begin
+        words = [code[at].text for at in range(begin, stop)]
+        value = words.index("=") if "=" in words else len(words)
+        if words[:value].count("<") > words[:value].count(">") + 2 * words[:value].count(">>"):
+            continue
+        yield begin, stop
+        begin = -1
 
 
 def _declarator(code: Sequence[Token], part: Span) -> tuple[int, bool, bool, str] | None:
