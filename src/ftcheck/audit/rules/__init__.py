@@ -1,10 +1,11 @@
 """Rules for source code: C, C++, Cython and Python that relies on the GIL, found by reading it.
 
-:func:`scan` looks at files and gives a :class:`Scan`: findings, and what was looked at. :data:`RULES` are the rules, by id. What
+:func:`scan` looks at files and gives a :class:`Scan`: findings, and what was looked at. :data:`RULES` are the rules, by
+    id. What
 each is about, and how often it is right, is in docs/audit-rules.md.
 
-``scanner`` reads the languages, ``families`` holds the rules, :mod:`~.gates` decides which of them fail a build. None of that is
-loaded before somebody asks for it: ``ftcheck --help`` needs only the options of the command.
+``scanner`` reads the languages, ``families`` holds the rules, :mod:`~.gates` decides which of them fail a build. None
+of that is loaded before somebody asks for it: ``ftcheck --help`` needs only the options of the command.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Facts about the C API that the rules go by.
 
 Sources: CPython, ``Doc/howto/free-threading-extensions.rst`` ("Borrowed References"), ``Doc/data/refcounts.dat`` and
-``Doc/data/threadsafety.dat`` (levels: incompatible, compatible, distinct, shared, atomic), as of 3.14 and 3.15. A function that
-is *compatible* may be called by several threads as long as they do not share the object.
+``Doc/data/threadsafety.dat`` (levels: incompatible, compatible, distinct, shared, atomic), as of 3.14 and 3.15. A
+function that is *compatible* may be called by several threads as long as they do not share the object.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ BORROWED: dict[str, Borrowed] = {
 OBJECT_DOMAIN = frozenset(("PyObject_Malloc", "PyObject_Calloc", "PyObject_Realloc", "PyObject_MALLOC", "PyObject_REALLOC"))
 ALLOCATES: dict[str, str] = {
     **dict.fromkeys(OBJECT_DOMAIN, "object"),
-    **dict.fromkeys(("PyMem_Malloc", "PyMem_Calloc", "PyMem_Realloc", "PyMem_MALLOC", "PyMem_REALLOC", "PyMem_New", "PyMem_NEW",
+    **dict.fromkeys(("PyMem_Malloc", "PyMem_Calloc", "PyMem_Realloc", "PyMem_MALLOC", "PyMem_REALLOC", "PyMem_New",
+    "PyMem_NEW",
                      "PyMem_Resize", "PyMem_RESIZE"), "mem"),
     **dict.fromkeys(("PyMem_RawMalloc", "PyMem_RawCalloc", "PyMem_RawRealloc"), "raw"),
     **dict.fromkeys(("malloc", "calloc", "realloc", "strdup", "strndup"), "libc"),
@@ -125,21 +126,28 @@ LIBC: dict[str, tuple[str, str]] = {
     "dlerror": ("C", "nothing: on glibc it is one for each thread, elsewhere it may not be"),
     "readdir": ("C", "a DIR of its own for each thread"),
 }
-"""Functions of the C library that return or change what all threads share (POSIX.1-2017, 2.9.1), and what to call instead."""
+"""Functions of the C library that return or change what all threads share (POSIX.1-2017, 2.9.1), and what to call
+instead."""
 
 LIBRARIES: dict[str, tuple[str, str]] = {
     r"fftwf?l?_(plan_\w+|destroy_plan|import_\w+|export_\w+|forget_wisdom|cleanup)": (
         "FFTW", "only fftw_execute is thread-safe: one lock around the planner, or fftw_make_planner_thread_safe"),
     r"H5[A-Z]{1,2}[a-z]\w*": ("HDF5", "a build without --enable-threadsafe needs one lock around every call"),
     r"readline|rl_\w+|add_history": ("GNU readline", "its state is global: call it from one thread, or lock"),
-    r"yylex|yyparse": ("a parser made by lex or yacc", "its state is global unless it is reentrant: %option reentrant, %define api.pure"),
+    r"yylex|yyparse": ("a parser made by lex or yacc", "its state is global unless it is reentrant: %option "
+        "reentrant, %define api.pure"),
 }  # fmt: skip
 """Functions of libraries that are known not to be thread-safe, as their own manuals say."""
 
-PROCESS = frozenset("chdir fchdir umask signal sigaction alarm setitimer setuid setgid seteuid setegid setpriority nice chroot "
-                    "tzset sigprocmask _chdir SetCurrentDirectoryA SetCurrentDirectoryW".split())  # fmt: skip
+PROCESS = frozenset((
+    "chdir", "fchdir", "umask", "signal", "sigaction", "alarm", "setitimer", "setuid", "setgid", "seteuid", "setegid",
+    "setpriority", "nice", "chroot", "tzset", "sigprocmask", "_chdir", "SetCurrentDirectoryA", "SetCurrentDirectoryW",
+))  # fmt: skip
 """Functions that change what belongs to the whole process."""
 
-BLOCKS = frozenset("sleep usleep nanosleep select poll epoll_wait accept connect recv recvfrom recvmsg send sendto waitpid wait4 "
-                   "system popen flock lockf pthread_join getaddrinfo tcdrain msgrcv".split())  # fmt: skip
+BLOCKS = frozenset((
+    "sleep", "usleep", "nanosleep", "select", "poll", "epoll_wait", "accept", "connect", "recv", "recvfrom",
+    "recvmsg", "send", "sendto", "waitpid", "wait4", "system", "popen", "flock", "lockf", "pthread_join",
+    "getaddrinfo", "tcdrain", "msgrcv",
+))  # fmt: skip
 """Functions that can block for long."""

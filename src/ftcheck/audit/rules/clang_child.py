@@ -65,7 +65,9 @@ def _unit(cindex: Any, unit: Any, wanted: set[str], answer: dict[str, Any], seen
                 inner = _name(cindex, one)
                 if struct and inner:
                     variables.setdefault(inner, struct)
-        answer["functions"].append({"file": file, "name": cursor.spelling, "line": cursor.location.line, "variables": variables})
+        answer["functions"].append(
+            {"file": file, "name": cursor.spelling, "line": cursor.location.line, "variables": variables}
+        )
 
 
 def _name(cindex: Any, cursor: Any) -> str:
@@ -79,7 +81,8 @@ def _name(cindex: Any, cursor: Any) -> str:
 
 
 def _object(cindex: Any, kind: Any, answer: dict[str, Any]) -> str:
-    """The name of the struct of a pointer to an object; its fields are noted. Empty: it is none, or the interpreter's own."""
+    """The name of the struct of a pointer to an object; its fields are noted. Empty: it is none, or the interpreter's
+    own."""
     if kind.get_canonical().kind != cindex.TypeKind.POINTER:
         return ""
     record = kind.get_canonical().get_pointee()

@@ -1,7 +1,7 @@
 """What libclang says of types, asked in a child process.
 
-libclang is C++ that reads whatever is given to it; a crash of it, or a file that it never comes to an end with, must not take
-the scan with it. So :mod:`~.clang_child` runs in an interpreter of its own, with a time limit, and answers in JSON.
+libclang is C++ that reads whatever is given to it; a crash of it, or a file that it never comes to an end with, must
+not take the scan with it. So :mod:`~.clang_child` runs in an interpreter of its own, with a time limit, and answers in JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 SECONDS = 120
 """For each batch of files."""
@@ -39,8 +40,7 @@ class Facts:
 
     def struct_of(self, path: Path, function: str, line: int, name: str) -> str | None:
         """The struct that a variable of a function points to, if that is a Python object's."""
-        found = self.variables.get((path, function, line), {}).get(name)
-        return found
+        return self.variables.get((path, function, line), {}).get(name)
 
 
 def available() -> bool:
@@ -54,7 +54,14 @@ def gather(files: Sequence[tuple[Path, bool]], folders: Iterable[Path]) -> Facts
     :param files: each with whether it is C++. :param folders: where headers are looked for, besides those of Python.
     """
     facts = Facts()
-    arguments = ["-ferror-limit=0", "-w", f"-I{sysconfig.get_path('include')}", *(f"-I{folder}" for folder in folders), *_builtin(), "-DPy_GIL_DISABLED=1"]
+    arguments = [
+        "-ferror-limit=0",
+        "-w",
+        f"-I{sysconfig.get_path('include')}",
+        *(f"-I{folder}" for folder in folders),
+        *_builtin(),
+        "-DPy_GIL_DISABLED=1",
+    ]
     for number in range(0, len(files), _BATCH):
         some = files[number : number + _BATCH]
         asked = {"arguments": arguments, "files": [[str(path.resolve()), cplusplus] for path, cplusplus in some]}
@@ -81,13 +88,20 @@ def gather(files: Sequence[tuple[Path, bool]], folders: Iterable[Path]) -> Facts
     return facts
 
 
-def _ask(asked: object) -> tuple[dict[str, object] | dict[str, dict[str, dict[str, str]]] | dict[str, object], str]:  # type: ignore[type-arg,unused-ignore]
+def _ask(asked: object) -> tuple[dict[str, Any], str]:
     command = [sys.executable, "-m", "ftcheck.audit.rules.clang_child"]
     source = str(Path(__file__).resolve().parents[3])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
     try:
         done = subprocess.run(
-            command, input=json.dumps(asked), capture_output=True, text=True, errors="replace", timeout=SECONDS, env=environment, check=False
+            command,
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            env=environment,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return {}, f"libclang took more than {SECONDS} seconds"

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from ftcheck.audit.rules.words import Scan
 
 _DESCRIPTION = """\
-Read source code (C, C++, Cython, Python, a little Rust) and list the places that rely on the GIL. Nothing is compiled, run or
-imported. Each rule has an id; --explain ID says what it is about, what to write instead, and how often it is right.
+Read source code (C, C++, Cython, Python, a little Rust) and list the places that rely on the GIL. Nothing is compiled,
+run or imported. Each rule has an id; --explain ID says what it is about, what to write instead, and how often it is right.
 
 Findings of tier A and B are listed; notes (tier C) with --notes. To silence a finding, give the reason beside the code:
     /* ftcheck: ignore[FT103] keyword dict of this call */        # ftcheck: ignore[FT601] filled before threads start
 
 Exit status: 0 nothing was found by a rule that fails a run, 1 something was, 2 wrong usage, 3 nothing could be looked at, or
-what is asked for needs something that is not there. Which rules fail a run was measured: docs/audit-rules.md; with --strict all
-of tier A and B do."""
+what is asked for needs something that is not there. Which rules fail a run was measured: docs/audit-rules.md; with
+--strict all of tier A and B do."""
 
 
 def add_to(commands: Any) -> None:
@@ -43,7 +43,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--notes", action="store_true", help="list notes (tier C) as well")
     parser.add_argument("--suppressed", action="store_true", help="list what is suppressed as well, with the reasons")
     parser.add_argument("--skipped", action="store_true", help="list the files that were not looked at, with the reasons")
-    parser.add_argument("--clang", action="store_true", help="ask libclang for types: needed by FT307; pip install 'pytest-ftcheck[clang]'")
+    parser.add_argument(
+        "--clang", action="store_true", help="ask libclang for types: needed by FT307; pip install 'pytest-ftcheck[clang]'"
+    )
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="findings in this file are known, and suppressed")
     parser.add_argument("--write-baseline", type=Path, metavar="FILE", help="write what is found now into such a file")
     parser.add_argument("--strict", action="store_true", help="every finding of tier A or B makes the exit status 1")

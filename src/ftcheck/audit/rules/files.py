@@ -1,7 +1,8 @@
 """Which files a scan looks at, and which it does not, with the reason.
 
-Of a folder, all files in it whose suffix is known. Left out are environments, what version control and builds keep, copies of
-compatibility headers, C code that Cython has written, and programs (files with a ``main``): they are not the extension.
+Of a folder, all files in it whose suffix is known. Left out are environments, what version control and builds keep,
+copies of compatibility headers, C code that Cython has written, and programs (files with a ``main``): they are not the
+extension.
 """
 
 from __future__ import annotations

@@ -42,7 +42,9 @@ def load(path: Path) -> Mapping[str, str]:
         if plain["schema"] != SCHEMA:
             raise KeyError("schema")
         if plain["version"] != VERSION:
-            raise BaselineError(f"{path} is of version {plain['version']}, not {VERSION}: write it anew with --write-baseline")
+            raise BaselineError(
+                f"{path} is of version {plain['version']}, not {VERSION}: write it anew with --write-baseline"
+            )
         return {str(one["fingerprint"]): str(one.get("reason") or KNOWN) for one in plain["findings"]}
     except OSError as error:
         raise BaselineError(f"cannot read the baseline {path}: {error.strerror}. Write it with --write-baseline") from None
@@ -53,7 +55,14 @@ def load(path: Path) -> Mapping[str, str]:
 def text(findings: Iterable[SourceFinding]) -> str:
     """A baseline file: everything that nothing else suppresses. A reason may be added to each by hand."""
     rows = [
-        {"fingerprint": one.fingerprint, "rule": one.rule, "path": one.path, "function": one.function, "code": one.code, "reason": ""}
+        {
+            "fingerprint": one.fingerprint,
+            "rule": one.rule,
+            "path": one.path,
+            "function": one.function,
+            "code": one.code,
+            "reason": "",
+        }
         for one in findings
         if not one.suppressed or one.suppressed == KNOWN
     ]

@@ -1,7 +1,7 @@
 """Which rules make the exit status 1: those of which it was measured that what they report is so.
 
-A rule gates if, on the labelled corpus (``bench/audit_rules.py``), at least nine of ten of its findings were real ones, out of
-at least :data:`ENOUGH`. What was labelled *plausible* counts as not real. A finding of tier C never gates.
+A rule gates if, on the labelled corpus (``bench/audit_rules.py``), at least nine of ten of its findings were real ones,
+out of at least :data:`ENOUGH`. What was labelled *plausible* counts as not real. A finding of tier C never gates.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def precision(rule: str) -> float | None:
 
 
 def recall(rule: str) -> float | None:
-    """The share of labelled flaws that it finds; None: none was labelled."""
+    """The share of the flaws in the samples that it finds; None: none of the samples has one."""
     counts = MEASURED.get(rule)
-    if counts is None or not counts[0] + counts[3]:
+    if counts is None or not counts[3] + counts[4]:
         return None
-    return counts[0] / (counts[0] + counts[3])
+    return counts[3] / (counts[3] + counts[4])
 
 
 def gating(rule: Rule, tier: Tier | None = None) -> bool:
@@ -35,6 +35,6 @@ def gating(rule: Rule, tier: Tier | None = None) -> bool:
     """
     if (tier or rule.tier) == "C":
         return False
-    counts = MEASURED.get(rule.id, (0, 0, 0, 0))
+    counts = MEASURED.get(rule.id, (0, 0, 0, 0, 0))
     share = precision(rule.id)
     return share is not None and share >= PRECISION and sum(counts[:3]) >= ENOUGH

@@ -147,8 +147,8 @@ def rules(*, as_json: bool) -> Iterator[str]:
         )
     yield ""
     yield f"tiers: {'; '.join(f'{tier}, {what}' for tier, what in _TIERS.items())}"
-    yield "right: its labelled findings that are real. found: labelled flaws that it finds. Both are of the corpus in docs/audit-rules.md"
-    yield f"fails: it makes the exit status 1, because at least {PRECISION:.0%} of at least {ENOUGH} labelled findings were real"
+    yield "right: its labelled findings that are real. found: flaws in the samples that it finds. See docs/audit-rules.md"
+    yield f"fails: it makes the exit status 1: of at least {ENOUGH} labelled findings at least {PRECISION:.0%} are real"
 
 
 def _measured(rule: Rule) -> dict[str, Any]:
@@ -156,9 +156,9 @@ def _measured(rule: Rule) -> dict[str, Any]:
 
 
 def _share(rule: Rule, *, right: bool) -> str:
-    real, false, plausible, missed = MEASURED.get(rule.id, (0, 0, 0, 0))
-    total = real + false + plausible if right else real + missed
-    return f"{real / total:.0%} of {total:,}" if total else "not measured"
+    real, false, plausible, found, missed = MEASURED.get(rule.id, (0, 0, 0, 0, 0))
+    part, total = (real, real + false + plausible) if right else (found, found + missed)
+    return f"{part / total:.0%} of {total:,}" if total else "not measured"
 
 
 def page(rule: Rule) -> Iterator[str]:
@@ -179,13 +179,13 @@ def page(rule: Rule) -> Iterator[str]:
 
 
 def _told(rule: Rule) -> str:
-    real, false, plausible, missed = MEASURED.get(rule.id, (0, 0, 0, 0))
+    real, false, plausible, found, missed = MEASURED.get(rule.id, (0, 0, 0, 0, 0))
     if not real + false + plausible + missed:
         return "no finding of it is labelled: how often it is right is not known. It does not fail a run."
     fails = "It fails a run." if gating(rule) else "It does not fail a run by itself."
     return (
         f"of {real + false + plausible:,} labelled findings {real:,} are real, {plausible:,} plausible, {false:,} false; "
-        f"{missed:,} labelled flaws are not found. {fails}"
+        f"of {found + missed:,} flaws of its kind in the samples {found:,} are found. {fails}"
     )
 
 

@@ -101,7 +101,9 @@ def _read_c(work: _Work, source: Source) -> bool:
     version = cython_rules.generated(source.text)
     if version is not None:
         work.hits += cython_rules.find_version(source.path, version)
-        work.skipped.append(Skipped(str(source.path), f"written by Cython {version[0]}.{version[1]}: the rules look at the .pyx"))
+        work.skipped.append(
+            Skipped(str(source.path), f"written by Cython {version[0]}.{version[1]}: the rules look at the .pyx")
+        )
         return False
     unit = project.read(source.path, source.text)
     if any(function.name == "main" for function in unit.shape.functions) and not _is_module(unit):
@@ -156,6 +158,8 @@ def _findings(work: _Work, known: Mapping[str, str]) -> list[SourceFinding]:
         tier = hit.tier or RULES[hit.rule].tier
         gates = gating(RULES[hit.rule], tier)
         found.append(
-            SourceFinding(hit.rule, str(hit.path), hit.line, hit.function, hit.message, tier, mark, reason, code[:300], gates)
+            SourceFinding(
+                hit.rule, str(hit.path), hit.line, hit.function, hit.message, tier, mark, reason, code[:300], gates
+            )
         )
     return found

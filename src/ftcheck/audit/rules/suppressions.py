@@ -29,7 +29,9 @@ class Suppression:
     lines: tuple[int, ...]
 
 
-def read(path: Path, comments: Iterable[Comment], source: str, known: Collection[str]) -> tuple[list[Suppression], list[Hit]]:
+def read(
+    path: Path, comments: Iterable[Comment], source: str, known: Collection[str]
+) -> tuple[list[Suppression], list[Hit]]:
     """The comments of a file that suppress something, and what is wrong with those that do not.
 
     :param known: ids of rules.
@@ -42,7 +44,10 @@ def read(path: Path, comments: Iterable[Comment], source: str, known: Collection
             line = comment.line + comment.text.count("\n", 0, mark.start())
             ids = {one.strip() for one in mark[1].split(",") if one.strip()}
             reason = mark[2].removesuffix("*/").strip(" \t*-:")
-            wrong += (Hit("FT902", path, line, "", f"there is no rule {one}") for one in sorted(ids - set(known)) or ([""] if not ids else []))
+            wrong += (
+                Hit("FT902", path, line, "", f"there is no rule {one}")
+                for one in sorted(ids - set(known)) or ([""] if not ids else [])
+            )
             if not reason:
                 wrong.append(Hit("FT901", path, line, "", "no reason is given, so it is not ignored"))
             elif ids & set(known):

@@ -5,29 +5,38 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ftcheck.audit.rules.capi import BLOCKS
 from ftcheck.audit.rules.context import Extension, Place
 from ftcheck.audit.rules.families.attached_rules import RULES as RULES
-from ftcheck.audit.rules.capi import BLOCKS
 from ftcheck.audit.rules.scanner.project import Unit
 from ftcheck.audit.rules.scanner.scopes import RETURNS, Held
 from ftcheck.audit.rules.words import Hit
 
 _ON_THE_GIL = re.compile(
-    r"\b(GIL|interpreter lock)\b.{0,80}\b(protect|guard|serial|guarante|ensure|held|hold|safe|atomic|lock)|"
-    r"\b(protect|guard|serial|guarante|ensure|rel(y|ies)|hold(s|ing)?|thanks|under|because)\w*\b.{0,60}\b(GIL|interpreter lock)\b",
+    r"\b(protect(ed|s)|guard(ed|s)|serializ(ed|es)|guarantee[sd]?|ensure[sd]?|rel(y|ies|ying) on|thanks to|because "
+    r"of|safe)\b.{0,60}"
+    r"\b(the GIL|interpreter lock)\b|\b(GIL|interpreter "
+    r"lock)\b.{0,60}\b(protects|guards|serializes|guarantees|ensures|makes)\b|"
+    r"\bno (lock|locking|mutex)\b.{0,60}\bGIL\b",
     re.IGNORECASE | re.DOTALL,
 )
-_NOT_ON_IT = re.compile(r"\b(without|no|not|free|nogil|disabled|release|drop|acquire|reacquire|GIL_DISABLED|isn't|don't|doesn't)\b",
-                        re.IGNORECASE)  # fmt: skip
+_NOT_ON_IT = re.compile(
+    r"\b(without|free|nogil|disabled|releas\w+|drop\w*|acquir\w+|GIL_DISABLED|isn't|don't|doesn't|allocat\w+)\b",
+    re.IGNORECASE,
+)
 _ATTACHED = re.compile(
     r"_?Py(Err|Object|List|Dict|Tuple|Unicode|Long|Float|Bytes|ByteArray|Set|FrozenSet|Module|Import|Run|Sequence|Mapping|Number|"
     r"Iter|Type|Capsule|Arg|Callable|Buffer|MemoryView|Weakref|Exc|Bool|Complex|Slice|Cell|Function|Method|Codec|Context\w*)_[A-Z]"
     r"[a-z]\w*|Py_(INCREF|DECREF|XINCREF|XDECREF|CLEAR|SETREF|XSETREF|NewRef|XNewRef|BuildValue|Is(True|False|None))"
 )  # fmt: skip
 """Functions of the C API that only an attached thread may call. Macros that only read a field are not among them."""
-_NEEDS_NONE = frozenset(("PyErr_SetInterrupt", "PyErr_SetInterruptEx", "PyLong_AsLong_", "Py_IsNone", "Py_IsTrue", "Py_IsFalse",
-                         "PyByteArray_Check", "PyBuffer_IsContiguous", "PyMem_RawMalloc", "PyObject_Free_"))  # fmt: skip
-_STAYS = re.compile(r"_?Py(Long|Float|Bool|Unicode|Bytes|Complex)_(From|As)\w*|PyErr_(Occurred|SetString|SetNone|NoMemory|Clear)|\w+_Check\w*")
+_NEEDS_NONE = frozenset((
+    "PyErr_SetInterrupt", "PyErr_SetInterruptEx", "PyLong_AsLong_", "Py_IsNone", "Py_IsTrue", "Py_IsFalse",
+    "PyByteArray_Check", "PyBuffer_IsContiguous", "PyMem_RawMalloc", "PyObject_Free_",
+))  # fmt: skip
+_STAYS = re.compile(
+    r"_?Py(Long|Float|Bool|Unicode|Bytes|Complex)_(From|As)\w*|PyErr_(Occurred|SetString|SetNone|NoMemory|Clear)|\w+_Check\w*"
+)
 """Functions that neither run other code nor wait for a lock of an object."""
 _SECTION = re.compile(r"(_?Py_)?\w*BEGIN_CRITICAL_SECTION\w*")
 _STATES = frozenset(("PyThreadState", "PyInterpreterState"))
@@ -40,7 +49,13 @@ def find(extension: Extension) -> Iterator[Hit]:
         for one in (*unit.variables, *unit.statics):
             if set(one.type.split()) & _STATES and one.pointer and one.shared:
                 function = one.function.qualified if one.function is not None else ""
-                yield Hit("FT505", unit.path, one.line, function, f"{one.name} keeps a state that is another thread's: PyThreadState_Get")
+                yield Hit(
+                    "FT505",
+                    unit.path,
+                    one.line,
+                    function,
+                    f"{one.name} keeps a state that is another thread's: PyThreadState_Get",
+                )
     for place in extension.everywhere():
         yield from _sections(place)
         if not extension.project.starts_up(place.function):
@@ -56,12 +71,20 @@ def find(extension: Extension) -> Iterator[Hit]:
 
 def _comments(unit: Unit) -> Iterator[Hit]:
     for comment in unit.text.comments:
+        if unit.compiled.is_dead(comment.line):
+            continue
         if "GIL" not in comment.text and "interpreter lock" not in comment.text:
             continue
         text = " ".join(comment.text.split())
         if _ON_THE_GIL.search(text) and not _NOT_ON_IT.search(text):
             function = unit.function_at(comment.last + 1)
-            yield Hit("FT501", unit.path, comment.line, function.qualified if function else "", "a comment relies on the GIL: there is none")
+            yield Hit(
+                "FT501",
+                unit.path,
+                comment.line,
+                function.qualified if function else "",
+                "a comment relies on the GIL: there is none",
+            )
 
 
 def _sections(place: Place) -> Iterator[Hit]:
@@ -76,9 +99,15 @@ def _sections(place: Place) -> Iterator[Hit]:
             continue
         for index in range(begin, end):
             text = place.text(index)
-            leaves = text == "return" or text in RETURNS or (text == "goto" and not begin <= _label(place, place.text(index + 1)) < end)
+            leaves = (
+                text == "return"
+                or text in RETURNS
+                or (text == "goto" and not begin <= _label(place, place.text(index + 1)) < end)
+            )
             if leaves and not _in_lambda(place, begin, index):
-                yield place.hit("FT503", place.line(index), f"{text} leaves the critical section on {held.what} without its end")
+                yield place.hit(
+                    "FT503", place.line(index), f"{text} leaves the critical section on {held.what} without its end"
+                )
     for number, (begin, end, held) in enumerate(locks):
         for other_begin, _, other in locks[number + 1 :]:
             if begin < other_begin < end and other.line != held.line:
@@ -115,12 +144,18 @@ def _blocking(place: Place) -> Iterator[Hit]:
             continue
         inside = next((call for call in stopping if begin < call.index < end and not scopes.is_detached(call.index)), None)
         if inside is not None:
-            yield place.hit("FT502", held.line, f"{_named(held)} is waited for while attached, and {inside.name} is called under it: PyMutex")
+            yield place.hit(
+                "FT502",
+                held.line,
+                f"{_named(held)} is waited for while attached, and {inside.name} is called under it: PyMutex",
+            )
     if api:
         for call in function.calls:
             theirs = place.project.graph.resolve(place.unit, call.name) is not None or place.text(call.index - 1) == "::"
             if call.name in BLOCKS and not call.member and not theirs and not scopes.is_detached(call.index):
-                yield place.hit("FT502", call.line, f"{call.name} can block while the thread is attached: Py_BEGIN_ALLOW_THREADS")
+                yield place.hit(
+                    "FT502", call.line, f"{call.name} can block while the thread is attached: Py_BEGIN_ALLOW_THREADS"
+                )
 
 
 def _named(held: Held) -> str:

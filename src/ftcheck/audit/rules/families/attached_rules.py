@@ -22,7 +22,8 @@ RULES = (
         "blocking-attached",
         "B",
         "the thread may block while it is attached",
-        "To collect garbage the interpreter stops all attached threads, and waits for those that do not come. A thread that waits "
+        "To collect garbage the interpreter stops all attached threads, and waits for those that do not come. A "
+        "thread that waits "
         "for a mutex whose owner has been stopped never comes: a deadlock. A thread that sleeps makes all others wait.",
         "PyMutex, which detaches while it waits; or Py_BEGIN_ALLOW_THREADS around what blocks.",
         "pthread_mutex_lock(&lock);\nPyDict_SetItem(dict, key, value);\npthread_mutex_unlock(&lock);",
@@ -35,7 +36,8 @@ RULES = (
         "critical-section-left",
         "A",
         "a critical section is left without its end, or is in another one",
-        "The section stays on the thread's list, and points to memory of a function that has returned. In a nested one, the outer "
+        "The section stays on the thread's list, and points to memory of a function that has returned. In a nested "
+        "one, the outer "
         "one may be given up while the inner one waits.",
         "One way out, after Py_END_CRITICAL_SECTION(); Py_BEGIN_CRITICAL_SECTION2 for two objects.",
         "Py_BEGIN_CRITICAL_SECTION(self);\nif (bad) { return NULL; }\nPy_END_CRITICAL_SECTION();",
@@ -48,7 +50,8 @@ RULES = (
         "capi-detached",
         "A",
         "the C API is called while the thread is detached",
-        "Nearly all of it needs an attached thread. On this build the collector may run at the same time, because it does not wait "
+        "Nearly all of it needs an attached thread. On this build the collector may run at the same time, because "
+        "it does not wait "
         "for detached threads.",
         "Before Py_BEGIN_ALLOW_THREADS, after Py_END_ALLOW_THREADS, or between Py_BLOCK_THREADS and Py_UNBLOCK_THREADS.",
         "Py_BEGIN_ALLOW_THREADS\nif (failed) { PyErr_NoMemory(); }\nPy_END_ALLOW_THREADS",

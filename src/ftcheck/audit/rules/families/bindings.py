@@ -14,15 +14,19 @@ RULES = (
         "FT705",
         "binding-not-declared",
         "B",
-        "a module of pybind11, nanobind or PyO3 does not declare that it runs without the GIL, or keeps unlocked static state",
-        "Importing it turns the GIL on, for the whole process and for good. A static mut of Rust is as little locked as a static "
+        "a module of pybind11, nanobind or PyO3 does not declare that it runs without the GIL, or keeps unlocked "
+        "static state",
+        "Importing it turns the GIL on, for the whole process and for good. A static mut of Rust is as little "
+        "locked as a static "
         "variable of C.",
         "py::mod_gil_not_used() as the third argument of PYBIND11_MODULE; FREE_THREADED in nanobind_add_module; "
         "#[pymodule(gil_used = false)] (PyO3 before 0.28). After the code was made ready for it.",
         "PYBIND11_MODULE(name, m) { ... }",
         "PYBIND11_MODULE(name, m, py::mod_gil_not_used()) { ... }",
-        "nanobind's option is looked for in CMakeLists.txt and meson.build, PyO3's version in Cargo.toml, in the folders above.",
-        "pybind11 documentation, misc.rst; nanobind documentation, free_threaded.rst; PyO3 guide, Supporting Free-Threaded CPython",
+        "nanobind's option is looked for in CMakeLists.txt and meson.build, PyO3's version in Cargo.toml, in the "
+        "folders above.",
+        "pybind11 documentation, misc.rst; nanobind documentation, free_threaded.rst; PyO3 guide, Supporting "
+        "Free-Threaded CPython",
         ("C", "Rust"),
     ),
 )
@@ -37,9 +41,12 @@ def find(project: Project) -> Iterator[Hit]:
             words = unit.words((function.head, function.begin))
             if function.name == "PYBIND11_MODULE" and "mod_gil_not_used" not in words:
                 yield Hit("FT705", unit.path, function.line, "", "PYBIND11_MODULE without py::mod_gil_not_used()")
-            elif function.name == "NB_MODULE" and not _above(unit.path, ("CMakeLists.txt", "meson.build"), r"FREE_THREADED|Py_mod_gil"):
-                if not _in_file(unit, "Py_mod_gil"):
-                    yield Hit("FT705", unit.path, function.line, "", "NB_MODULE, and no FREE_THREADED in what builds it")
+            elif function.name == "NB_MODULE" and not _in_file(unit, "Py_mod_gil") and not _freed(unit.path):
+                yield Hit("FT705", unit.path, function.line, "", "NB_MODULE, and no FREE_THREADED in what builds it")
+
+
+def _freed(path: Path) -> bool:
+    return _above(path, ("CMakeLists.txt", "meson.build"), "FREE_THREADED")
 
 
 def _in_file(unit: Unit, word: str) -> bool:

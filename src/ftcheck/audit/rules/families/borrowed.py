@@ -22,11 +22,13 @@ RULES = (
         "The container owns the item, you do not. With the GIL nobody could remove it between the call and your next line. "
         "Without it another thread can: the item is freed while you use it.",
         "The function that gives a reference of your own: PyList_GetItemRef, PyDict_GetItemRef, PyWeakref_GetRef, "
-        "PyImport_AddModuleRef, ... (pythoncapi-compat has them for older versions). Or a critical section on the container, "
+        "PyImport_AddModuleRef, ... (pythoncapi-compat has them for older versions). Or a critical section on the "
+        "container, "
         "from the call to the last use.",
         "PyObject *item = PyList_GetItem(list, i);  /* borrowed */\nuse(item);",
         "PyObject *item = PyList_GetItemRef(list, i);\nif (item == NULL) { return NULL; }\nuse(item);\nPy_DECREF(item);",
-        "Only containers that came in as an argument, or lie in a field or a static variable. Whether a caller holds a lock is "
+        "Only containers that came in as an argument, or lie in a field or a static variable. Whether a caller "
+        "holds a lock is "
         "known for functions of the scanned files. A list that is never shared by agreement looks like any other.",
         f'{_HOWTO}, "Borrowed References"; {_LEVELS}',
     ),
@@ -48,12 +50,15 @@ RULES = (
         "dict-next-unlocked",
         "A",
         "PyDict_Next walks through a dict that other threads can change",
-        "PyDict_Next takes no lock, lends keys and values, and its position means nothing once the dict was resized. Another "
+        "PyDict_Next takes no lock, lends keys and values, and its position means nothing once the dict was "
+        "resized. Another "
         "thread that adds or removes a key makes it read freed memory. Released packages crash by this.",
         "Py_BEGIN_CRITICAL_SECTION(dict) around the whole loop; or walk through a copy (PyDict_Copy, PyDict_Items).",
         "while (PyDict_Next(dict, &pos, &key, &value)) { ... }",
-        "Py_BEGIN_CRITICAL_SECTION(dict);\nwhile (PyDict_Next(dict, &pos, &key, &value)) { ... }\nPy_END_CRITICAL_SECTION();",
-        "Keyword dictionaries and dicts that the function has just made are left out. Any lock that is held counts, even one "
+        "Py_BEGIN_CRITICAL_SECTION(dict);\nwhile (PyDict_Next(dict, &pos, &key, &value)) { ... "
+        "}\nPy_END_CRITICAL_SECTION();",
+        "Keyword dictionaries and dicts that the function has just made are left out. Any lock that is held counts, "
+        "even one "
         "that is not the dict's.",
         f'{_HOWTO}, "PyDict_Next"',
     ),
@@ -62,7 +67,8 @@ RULES = (
         "fast-sequence",
         "B",
         "PySequence_Fast's macros walk through a list that other threads can change",
-        "For a list PySequence_Fast gives back the list itself, not a copy. Its items and its size can change, and its memory "
+        "For a list PySequence_Fast gives back the list itself, not a copy. Its items and its size can change, and "
+        "its memory "
         "can be freed, while the macros read it.",
         "PySequence_Tuple, which copies; or a critical section on the sequence while its items are used.",
         "seq = PySequence_Fast(arg, \"...\");\nitem = PySequence_Fast_GET_ITEM(seq, i);",
@@ -93,7 +99,9 @@ def find(extension: Extension) -> Iterator[Hit]:
                 origin = place.origin(call.args[0])
                 if _matters(origin):
                     yield place.hit(
-                        "FT103", call.line, f"PyDict_Next without a lock on {_told(origin)}: put a critical section around the loop"
+                        "FT103",
+                        call.line,
+                        f"PyDict_Next without a lock on {_told(origin)}: put a critical section around the loop",
                     )
             elif call.name in ("PySequence_Fast_GET_ITEM", "PySequence_Fast_ITEMS") and call.args:
                 what = place.argument(call, 0)
@@ -101,7 +109,9 @@ def find(extension: Extension) -> Iterator[Hit]:
                 if what not in walked and _matters(origin):
                     walked.add(what)
                     yield place.hit(
-                        "FT106", call.line, f"{call.name} without a lock on {_told(origin)}: PySequence_Tuple, or a critical section"
+                        "FT106",
+                        call.line,
+                        f"{call.name} without a lock on {_told(origin)}: PySequence_Tuple, or a critical section",
                     )
 
 

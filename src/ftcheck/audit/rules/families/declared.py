@@ -35,7 +35,8 @@ RULES = (
         "single-phase-init",
         "C",
         "the module has single-phase initialisation",
-        "Its state is one for all interpreters, and an interpreter with a GIL of its own cannot import it. It can declare that it "
+        "Its state is one for all interpreters, and an interpreter with a GIL of its own cannot import it. It can "
+        "declare that it "
         "runs without the GIL, though.",
         "PyModuleDef_Init and a Py_mod_exec slot (PEP 489).",
         "return PyModule_Create(&module_def);",
@@ -52,7 +53,8 @@ RULES = (
         "Define it only where Py_GIL_DISABLED is not.",
         "#define Py_LIMITED_API 0x030A0000",
         "#ifndef Py_GIL_DISABLED\n#define Py_LIMITED_API 0x030A0000\n#endif",
-        "In C, and in setup.py files that never mention Py_GIL_DISABLED. What is given to the compiler elsewhere is not seen.",
+        "In C, and in setup.py files that never mention Py_GIL_DISABLED. What is given to the compiler elsewhere is "
+        "not seen.",
         f'{_HOWTO}, "Limited C API and Stable ABI"',
         ("C", "Python"),
     ),
@@ -84,9 +86,13 @@ def _init(place: Place) -> Iterator[Hit]:
     others = [{token.text for token in unit.code} for unit in place.project.units if unit is not place.unit]
     if created is not None:
         yield place.hit("FT002", created.line, "single-phase: one state for all interpreters")
-        near = [one for one in files if "PyUnstable_Module_SetGIL" in one] or [one for one in others if "PyUnstable_Module_SetGIL" in one]
+        near = [one for one in files if "PyUnstable_Module_SetGIL" in one] or [
+            one for one in others if "PyUnstable_Module_SetGIL" in one
+        ]
         if not any("Py_MOD_GIL_NOT_USED" in one for one in near):
-            yield place.hit("FT001", place.function.line, "nothing calls PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED)")
+            yield place.hit(
+                "FT001", place.function.line, "nothing calls PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED)"
+            )
     elif "PyModuleDef_Init" in names:
         near = [one for one in files if "PyModuleDef_Slot" in one] or others
         if not any("Py_mod_gil" in one for one in near):

@@ -20,7 +20,8 @@ RULES = (
         "set-item-macro",
         "C",
         "an item is set, or an object resized, that others may have already",
-        "PyList_SET_ITEM and its kin write without a lock and without giving up the old item: they are meant for an object that "
+        "PyList_SET_ITEM and its kin write without a lock and without giving up the old item: they are meant for an "
+        "object that "
         "nobody else has yet. In one that others have, they race with every reader.",
         "PyList_SetItem, which locks. A tuple or bytes object that others have is not changed: make a new one.",
         "PyList_SET_ITEM(self->items, i, value);",
@@ -33,7 +34,8 @@ RULES = (
         "struct-field",
         "B",
         "a field of one of the interpreter's own objects is used directly, or a reference count is compared with one",
-        "Fields such as ob_item move when another thread resizes the object. The reference count is in two parts on this build: "
+        "Fields such as ob_item move when another thread resizes the object. The reference count is in two parts on "
+        "this build: "
         "Py_REFCNT(x) == 1 no longer says that nobody else has x.",
         "The accessor that locks; PyUnstable_Object_IsUniquelyReferenced or PyUnstable_Object_IsUniqueReferencedTemporary.",
         "if (Py_REFCNT(result) == 1) { /* reuse it */ }",
@@ -58,7 +60,8 @@ RULES = (
         "string-in-place",
         "C",
         "a string in a field or static variable is replaced in place",
-        "PyUnicode_InternInPlace and PyUnicode_Append read the variable, give up the old object and store a new one: two threads "
+        "PyUnicode_InternInPlace and PyUnicode_Append read the variable, give up the old object and store a new "
+        "one: two threads "
         "give up the old one twice.",
         "Build the string in a local variable, and publish it once, under a lock or at import.",
         "PyUnicode_InternInPlace(&self->name);",
@@ -99,22 +102,28 @@ def _call(place: Place, call: Call) -> Iterator[Hit]:
         origin = place.origin(call.args[0])
         if origin.kind in ("argument", "field", "static"):
             yield place.hit(
-                "FT107", call.line, f"{call.name}: another thread may resize {origin.what}; PyObject_GetBuffer, or a critical section"
+                "FT107", call.line, f"{call.name}: another thread may resize {origin.what}; PyObject_GetBuffer, or "
+                    f"a critical section"
             )  # fmt: skip
     elif (call.name in _IN_PLACE or call.name in _WRITES) and call.args and not _making(place):
         origin = place.origin(call.args[0])
         if origin.kind in ("field", "static"):
-            yield place.hit("FT108", call.line, f"{call.name} on {origin.what}: build a string of your own, and publish it once")
+            yield place.hit(
+                "FT108", call.line, f"{call.name} on {origin.what}: build a string of your own, and publish it once"
+            )
     elif call.name in ("Py_REFCNT", "Py_SET_REFCNT", "_Py_SetRefcnt"):
         yield from _count(place, call)
 
 
 def _making(place: Place) -> bool:
-    return bool(place.roles & {"tp_new", "tp_init", "tp_dealloc", "tp_clear", "tp_alloc", "tp_free"})
+    making = bool(place.roles & {"tp_new", "tp_init", "tp_dealloc", "tp_clear", "tp_alloc", "tp_free"})
+    return making or place.function in place.project.graph.making_only or "dealloc" in place.function.name
 
 
 def _count(place: Place, call: Call) -> Iterator[Hit]:
     what = place.argument(call, 0)
+    if _making(place):
+        return
     if call.name != "Py_REFCNT":
         yield place.hit("FT105", call.line, f"{call.name}: reference counts are in two parts, and not to be set")
         return

@@ -19,12 +19,14 @@ RULES = (
         "object-domain-malloc",
         "A",
         "PyObject_Malloc allocates something that is no Python object",
-        "On this build the collector walks through the heap of the object domain to find objects. What is no object must not be "
+        "On this build the collector walks through the heap of the object domain to find objects. What is no object "
+        "must not be "
         "in it.",
         "PyMem_Malloc, PyMem_Realloc, PyMem_Free.",
         "char *buffer = PyObject_Malloc(size);",
         "char *buffer = PyMem_Malloc(size);  /* and PyMem_Free */",
-        "What is cast to a struct that begins with PyObject_HEAD, or allocated by a tp_alloc function, is an object. A void pointer "
+        "What is cast to a struct that begins with PyObject_HEAD, or allocated by a tp_alloc function, is an "
+        "object. A void pointer "
         "is taken for none.",
         _HOWTO,
     ),
@@ -33,12 +35,14 @@ RULES = (
         "domain-mix",
         "A",
         "memory is freed by another allocator than it came from, or allocated while detached",
-        "Each domain has a heap of its own. Freed into another one, both are corrupt. PyMem_Malloc and PyObject_Malloc need an "
+        "Each domain has a heap of its own. Freed into another one, both are corrupt. PyMem_Malloc and "
+        "PyObject_Malloc need an "
         "attached thread.",
         "The function of the same domain; PyMem_RawMalloc where the thread may be detached.",
         "char *name = PyMem_Malloc(size);\nfree(name);",
         "char *name = PyMem_Malloc(size);\nPyMem_Free(name);",
-        "Compared by the name of the local variable in one function, or of the field in one file. A pointer that travels under "
+        "Compared by the name of the local variable in one function, or of the field in one file. A pointer that "
+        "travels under "
         "several names is not followed.",
         _HOWTO,
     ),
@@ -56,7 +60,9 @@ def find(extension: Extension) -> Iterator[Hit]:
             if call.member:
                 continue
             if call.name in passed and not _of_object(place, call, objects):
-                yield place.hit("FT201", call.line, f"{call.name} allocates what is no Python object: PyMem_{call.name[9:].title()}")
+                yield place.hit(
+                    "FT201", call.line, f"{call.name} allocates what is no Python object: PyMem_{call.name[9:].title()}"
+                )
             if call.name in ALLOCATES:
                 domain = ALLOCATES[call.name]
                 if domain in ("mem", "object") and place.detached(call.index):
@@ -64,9 +70,9 @@ def find(extension: Extension) -> Iterator[Hit]:
                 for key in _targets(place, call):
                     allocated[key].add(domain)
             if call.name in FREES and call.args:
-                key = _key(place, place.argument(call, 0))
-                if key is not None:
-                    freed.append((place, call, key, FREES[call.name]))
+                freeing = _key(place, place.argument(call, 0))
+                if freeing is not None:
+                    freed.append((place, call, freeing, FREES[call.name]))
     for place, call, key, domain in freed:
         known = allocated.get(key, set())
         if len(known) == 1 and domain not in known:
@@ -77,7 +83,9 @@ _DOMAINS = {"object": "PyObject_Malloc", "mem": "PyMem_Malloc", "raw": "PyMem_Ra
 
 
 def _of_object(place: Place, call: Call, objects: frozenset[str]) -> bool:
-    if "tp_alloc" in place.roles or re.search(r"alloc|malloc", place.function.name, re.IGNORECASE) and "PyTypeObject" in str(place.function.params):
+    if "tp_alloc" in place.roles or (
+        re.search(r"alloc|malloc", place.function.name, re.IGNORECASE) and "PyTypeObject" in str(place.function.params)
+    ):
         return True
     words = {place.text(index) for index in range(call.index - 6, call.end)}
     after = {place.text(index) for index in range(call.end, min(call.end + 40, place.function.end))}
@@ -92,7 +100,9 @@ def _targets(place: Place, call: Call) -> Iterator[tuple[object, str]]:
             yield key
         return
     index = call.index - 1
-    while place.text(index) in (")", "*") or (place.text(index) != "=" and place.text(index + 1) in (")", "*") and call.index - index < 8):
+    while place.text(index) in (")", "*") or (
+        place.text(index) != "=" and place.text(index + 1) in (")", "*") and call.index - index < 8
+    ):
         index -= 1
     while place.text(index) == "(":
         index -= 1

@@ -1,7 +1,7 @@
 """FT307: fields of Python objects that are written without a lock. Needs types, so libclang.
 
-Which variables point to objects, and which of their fields are atomic, is what :mod:`ftcheck.audit.rules.clang` finds out. The
-rest, locks and who has the object, is the scanner's.
+Which variables point to objects, and which of their fields are atomic, is what :mod:`ftcheck.audit.rules.clang` finds
+out. The rest, locks and who has the object, is the scanner's.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ RULES = (
         "object-field-unlocked",
         "B",
         "a function writes a field of a Python object without a lock",
-        "Two threads that share the object write at the same time: updates are lost, and an old reference is given up twice, or "
+        "Two threads that share the object write at the same time: updates are lost, and an old reference is given "
+        "up twice, or "
         "given up while another thread uses it.",
         "Py_BEGIN_CRITICAL_SECTION(self) around the method's work; an atomic for a number.",
         "self->count += 1;\nPy_XSETREF(self->item, Py_NewRef(item));",
-        "Py_BEGIN_CRITICAL_SECTION(self);\nself->count += 1;\nPy_XSETREF(self->item, Py_NewRef(item));\nPy_END_CRITICAL_SECTION();",
-        "Functions that only run while the object is made or unmade are left out (tp_new, tp_init, tp_dealloc, ...), atomic fields "
+        "Py_BEGIN_CRITICAL_SECTION(self);\nself->count += 1;\nPy_XSETREF(self->item, "
+        "Py_NewRef(item));\nPy_END_CRITICAL_SECTION();",
+        "Functions that only run while the object is made or unmade are left out (tp_new, tp_init, tp_dealloc, "
+        "...), atomic fields "
         "too. Types whose objects are never shared look like any other. Reads are not looked at.",
         'CPython, Doc/howto/free-threading-extensions.rst, "Thread State and GIL APIs", "Critical Sections"',
         needs="clang",
@@ -54,7 +57,9 @@ def find(extension: Extension, facts: Facts) -> Iterator[Hit]:
             if what in seen or place.locked(index) or place.origin((index, index + 1)).kind not in _REACHED:
                 continue
             seen.add(what)
-            yield place.hit("FT307", place.line(index), f"{what} of a {struct} is written ({how}) without a lock: a critical section")
+            yield place.hit(
+                "FT307", place.line(index), f"{what} of a {struct} is written ({how}) without a lock: a critical section"
+            )
 
 
 def _writes(place: Place) -> Iterator[tuple[int, str, str, str]]:
@@ -78,6 +83,9 @@ def _writes(place: Place) -> Iterator[tuple[int, str, str, str]]:
         elif before in ("++", "--"):
             yield name, code[name].text, code[index + 1].text, before
         elif index in stealing and code[after].text in (",", ")"):
-            yield name, code[name].text, code[index + 1].text, next(
-                call.name for call in function.calls if call.name in _STEALS and call.index < index < call.end
+            yield (
+                name,
+                code[name].text,
+                code[index + 1].text,
+                next(call.name for call in function.calls if call.name in _STEALS and call.index < index < call.end),
             )

@@ -20,7 +20,8 @@ RULES = (
         "The function that takes a buffer (..._r), or state of your own for each thread.",
         "struct tm *parts = localtime(&now);",
         "struct tm parts;\nlocaltime_r(&now, &parts);",
-        "A lock of yours does not help: other libraries call it as well. Which ones are thread-safe differs between C libraries. "
+        "A lock of yours does not help: other libraries call it as well. Which ones are thread-safe differs between "
+        "C libraries. "
         "What runs at import only is left out.",
         "POSIX.1-2017, System Interfaces, 2.9.1; man pages, ATTRIBUTES",
     ),
@@ -32,7 +33,8 @@ RULES = (
         "The library's own manual asks for one. The GIL was that lock.",
         "One lock around all calls of that library, or a build of it that has one.",
         "plan = fftw_plan_dft_1d(n, in, out, FFTW_FORWARD, FFTW_ESTIMATE);",
-        "PyMutex_Lock(&planner);\nplan = fftw_plan_dft_1d(n, in, out, FFTW_FORWARD, FFTW_ESTIMATE);\nPyMutex_Unlock(&planner);",
+        "PyMutex_Lock(&planner);\nplan = fftw_plan_dft_1d(n, in, out, FFTW_FORWARD, "
+        "FFTW_ESTIMATE);\nPyMutex_Unlock(&planner);",
         "Only libraries of a short list: FFTW, HDF5, GNU readline, parsers made by lex and yacc.",
         "manuals of these libraries",
     ),

@@ -17,7 +17,8 @@ RULES = (
         "cached-with-effects",
         "C",
         "a cached function has side effects",
-        "functools.cache and lru_cache call the function without a lock: two threads that ask for the same arguments at the same "
+        "functools.cache and lru_cache call the function without a lock: two threads that ask for the same "
+        "arguments at the same "
         "time both run it. cached_property has had no lock since 3.12 either.",
         "A lock in the function, or no side effects in it.",
         "@functools.cache\ndef connect(name):\n    global opened\n    opened += 1",
@@ -31,7 +32,8 @@ RULES = (
         "process-state",
         "C",
         "a function changes what belongs to the whole process",
-        "The environment, the working directory, the locale, signal handlers, sys.stdout: all threads see the change, and two that "
+        "The environment, the working directory, the locale, signal handlers, sys.stdout: all threads see the "
+        "change, and two that "
         "change it leave what neither wanted.",
         "An argument instead: env= and cwd= of subprocess, a random.Random of its own, ContextVar.",
         "os.environ['TZ'] = 'UTC'",
@@ -72,7 +74,8 @@ RULES = (
         "cffi",
         "C",
         "C memory or a C library is used through cffi or ctypes, which take no lock",
-        "The library's static variables are shared by all threads. With the GIL that was so as well where cffi releases it: now it is "
+        "The library's static variables are shared by all threads. With the GIL that was so as well where cffi "
+        "releases it: now it is "
         "so everywhere.",
         "A threading.Lock around the calls of a library that is not thread-safe; as its manual says.",
         'lib = ffi.dlopen("libfoo.so")\nlib.foo()',
@@ -90,8 +93,10 @@ _CHANGES = frozenset((
     "os.environ.setdefault", "os.environ.clear", "time.tzset", "numpy.random.seed", "np.random.seed",
     "faulthandler.enable", "logging.disable", "sys.path.insert", "sys.path.append",
 ))  # fmt: skip
-_SETTINGS = frozenset(("sys.setrecursionlimit", "sys.setswitchinterval", "sys.settrace", "sys.setprofile", "gc.disable", "gc.enable",
-                       "gc.set_threshold", "threading.stack_size", "sys.set_int_max_str_digits"))  # fmt: skip
+_SETTINGS = frozenset((
+    "sys.setrecursionlimit", "sys.setswitchinterval", "sys.settrace", "sys.setprofile", "gc.disable", "gc.enable",
+    "gc.set_threshold", "threading.stack_size", "sys.set_int_max_str_digits",
+))  # fmt: skip
 _CACHES = frozenset(("cache", "lru_cache", "cached_property"))
 
 
@@ -120,7 +125,9 @@ def find(file: PythonFile) -> Iterator[Hit]:
             elif name and called in ("ContextVar", "contextvars.ContextVar"):
                 yield Hit("FT607", file.path, node.lineno, name, "each call makes another ContextVar, and leaks it")
         elif isinstance(node, ast.AugAssign) and not file.locked(node) and (cdata := _cdata(node.target, made)):
-            yield Hit("FT704", file.path, node.lineno, name, f"{cdata} is C memory: an update of another thread gets lost", "B")
+            yield Hit(
+                "FT704", file.path, node.lineno, name, f"{cdata} is C memory: an update of another thread gets lost", "B"
+            )
         elif name and isinstance(node, ast.Assign | ast.AugAssign | ast.Delete):
             targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [node.target]
             for target in targets:
@@ -130,7 +137,13 @@ def find(file: PythonFile) -> Iterator[Hit]:
     for name, function in file.functions:
         cached = [one for one in function.decorator_list if _decorator(one).rpartition(".")[2] in _CACHES]
         if cached and not any(file.locked(node) for node in file.own(function)) and (effect := _effect(file, function)):
-            yield Hit("FT602", file.path, function.lineno, name, f"{_decorator(cached[0])}, and it changes {effect}: two threads both run it")
+            yield Hit(
+                "FT602",
+                file.path,
+                function.lineno,
+                name,
+                f"{_decorator(cached[0])}, and it changes {effect}: two threads both run it",
+            )
 
 
 def _cdata(target: ast.expr, made: set[str]) -> str:
@@ -160,7 +173,12 @@ def _limited(file: PythonFile) -> Iterator[Hit]:
     if file.path.name != "setup.py" or re.search(r"Py_GIL_DISABLED|abiflags|free.?thread|GIL", file.source):
         return
     for node in ast.walk(file.tree):
-        if isinstance(node, ast.keyword) and node.arg == "py_limited_api" and isinstance(node.value, ast.Constant) and node.value.value:
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg == "py_limited_api"
+            and isinstance(node.value, ast.Constant)
+            and node.value.value
+        ):
             yield Hit("FT006", file.path, node.value.lineno, "", "py_limited_api=True on free-threaded builds as well")
         elif isinstance(node, ast.Constant) and node.value == "Py_LIMITED_API":
             yield Hit("FT006", file.path, node.lineno, "", "Py_LIMITED_API is defined on free-threaded builds as well")

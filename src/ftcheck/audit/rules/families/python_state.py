@@ -14,14 +14,16 @@ RULES = (
     Rule(
         "FT601",
         "check-then-set",
-        "B",
+        "C",
         "a global variable or container is asked for something, and then set, in two steps without a lock",
-        "Each step is atomic, the two are not. Two threads both find nothing, and both make it: the work is done twice, and if "
+        "Each step is atomic, the two are not. Two threads both find nothing, and both make it: the work is done "
+        "twice, and if "
         "identity matters, or making it has effects, the program is wrong.",
         "A lock around both; dict.setdefault where making it twice does no harm; functools.cache.",
         "if key not in CACHE:\n    CACHE[key] = make(key)\nreturn CACHE[key]",
         "with LOCK:\n    if key not in CACHE:\n        CACHE[key] = make(key)\n    return CACHE[key]",
-        "Where both threads would make equal values and nobody minds, it is no flaw. What runs before there are threads looks the "
+        "Where both threads would make equal values and nobody minds, it is no flaw. What runs before there are "
+        "threads looks the "
         "same.",
         _DOC,
         ("Python",),
@@ -70,7 +72,8 @@ RULES = (
         "id-cache",
         "C",
         "a global container is keyed by id()",
-        "When the object is gone another one gets its address. Without the GIL objects may live longer, and end in other threads, so "
+        "When the object is gone another one gets its address. Without the GIL objects may live longer, and end in "
+        "other threads, so "
         "that it happens at other times than it did.",
         "weakref.WeakKeyDictionary, or the object itself as the key.",
         "SEEN[id(thing)] = result",
@@ -91,8 +94,13 @@ def find(file: PythonFile) -> Iterator[Hit]:
     """Look for them."""
     containers = {name for name, values in file.bound.items() if any(_is_container(value) for value in values)}
     iterators = {name for name, values in file.bound.items() if any(_is_iterator(file, value) for value in values)}
-    locals_ = {name for name, values in file.bound.items() for value in values
-               if isinstance(value, ast.Call) and dotted(value.func) in ("threading.local", "local", "_threading_local.local")}  # fmt: skip
+    makes = ("threading.local", "local", "_threading_local.local")
+    locals_ = {
+        name
+        for name, values in file.bound.items()
+        for value in values
+        if isinstance(value, ast.Call) and dotted(value.func) in makes
+    }
     for statement in file.tree.body:
         for target in getattr(statement, "targets", [getattr(statement, "target", None)]):
             if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id in locals_:
@@ -110,7 +118,9 @@ def find(file: PythonFile) -> Iterator[Hit]:
                     yield Hit("FT605", file.path, node.lineno, name, f"{iterator} is one iterator for all threads")
             keyed = isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _is_id(node.slice)
             if keyed and isinstance(node, ast.Subscript) and dotted(node.value) in seen:
-                yield Hit("FT609", file.path, node.lineno, name, f"{dotted(node.value)} is keyed by an address that is used again")
+                yield Hit(
+                    "FT609", file.path, node.lineno, name, f"{dotted(node.value)} is keyed by an address that is used again"
+                )
 
 
 def _is_id(node: ast.expr) -> bool:
@@ -149,7 +159,9 @@ def _updates(file: PythonFile, name: str, function: FunctionNode, containers: se
             made = [one for one in file.bound.get(owner, []) if isinstance(one, ast.Call)]
             shared = klass or (bool(made) and first not in hidden)
         if shared:
-            yield Hit("FT603", file.path, node.lineno, name, f"{ast.unparse(node)[:60]}: an update of another thread gets lost")
+            yield Hit(
+                "FT603", file.path, node.lineno, name, f"{ast.unparse(node)[:60]}: an update of another thread gets lost"
+            )
 
 
 def _checks(file: PythonFile, name: str, function: FunctionNode, containers: set[str]) -> Iterator[Hit]:
@@ -168,7 +180,9 @@ def _checks(file: PythonFile, name: str, function: FunctionNode, containers: set
             container = dotted(node.value)
             if container in asked and not file.locked(node):
                 asked.pop(container)
-                yield Hit("FT601", file.path, node.lineno, name, f"{container} is set after it was asked: a lock, or setdefault")
+                yield Hit(
+                    "FT601", file.path, node.lineno, name, f"{container} is set after it was asked: a lock, or setdefault"
+                )
             continue
         else:
             continue
@@ -194,7 +208,9 @@ def _lazy(file: PythonFile, name: str, function: FunctionNode) -> Iterator[Hit]:
                 stored = isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store) and one.id in tested
                 if stored and isinstance(one, ast.Name) and not file.locked(one):
                     tested.discard(one.id)
-                    yield Hit("FT601", file.path, node.lineno, name, f"{one.id} is made when it is first asked for, without a lock")
+                    yield Hit(
+                        "FT601", file.path, node.lineno, name, f"{one.id} is made when it is first asked for, without a lock"
+                    )
 
 
 def _unset(test: ast.expr) -> set[str]:

@@ -1,6 +1,7 @@
 """FT301 to FT306 and FT310: static variables that change while threads run. Their words are in :mod:`~.statics_rules`.
 
-One flaw is one finding: the first write of a variable in a function stands for all of them there, and a write that belongs to a lazy initialisation, a buffer or a free list is reported as that only.
+One flaw is one finding: the first write of a variable in a function stands for all of them there, and a write that
+belongs to a lazy initialisation, a buffer or a free list is reported as that only.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from ftcheck.audit.rules.scanner.project import Project
 from ftcheck.audit.rules.scanner.variables import Variable
 from ftcheck.audit.rules.words import Hit
 
-_LIST = re.compile(r"(?i).*free_?_?(list|nodes?|blocks?|objects?|items?|cells?|head|slots?).*|.*num_?free.*|.*arena.*|.*\bpool.*|"
-                   r".*_pool|cache_?free.*|zombie\w*")  # fmt: skip
+_LIST = re.compile(
+    r"(?i).*free_?_?(list|nodes?|blocks?|objects?|items?|cells?|head|slots?).*|.*num_?free.*|.*arena.*|.*\bpool.*|"
+    r".*_pool|cache_?free.*|zombie\w*"
+)
 _TEXT = re.compile(r"(PyOS_)?v?sn?printf|str|stp|wcs")
 """Functions that write text."""
 _ENDING = frozenset(("m_free", "m_clear", "m_traverse"))
@@ -51,7 +54,9 @@ def find(extension: Extension) -> Iterator[Hit]:
     for variable, uses in everything.items():
         running = [one for one in uses if not project.starts_up(one.place.function) and not one.place.roles & _ENDING]
         yield from _variable(project, variable, running)
-    yield from _inventory(project, {one for one, uses in everything.items() if any(use.access.how == "write" for use in uses)})
+    yield from _inventory(
+        project, {one for one, uses in everything.items() if any(use.access.how == "write" for use in uses)}
+    )
     yield from _types(extension)
 
 
@@ -68,9 +73,16 @@ def _variable(project: Project, variable: Variable, uses: Sequence[_Used]) -> It
             covered |= {place.function, *(one.place.function for one in made)}
     for test, made in lazy:
         if all(one.locked for one in made):
-            yield test.place.hit("FT310", test.line, f"{variable.name} is asked for without the lock under which it is made: an atomic load")
+            yield test.place.hit(
+                "FT310", test.line, f"{variable.name} is asked for without the lock under which it is made: an atomic load"
+            )
         else:
-            yield test.place.hit("FT302", test.line, f"{variable.name} is made when it is first asked for, without a lock: at import, or once")
+            yield test.place.hit(
+                "FT302",
+                test.line,
+                f"{variable.name} is made when it is first asked for, without a lock: at import, or once",
+                "C" if _configured(test) else None,
+            )
     open_writes = [one for one in writes if not one.locked and one.place.function not in covered]
     if open_writes:
         yield from _written(variable, open_writes)
@@ -81,6 +93,17 @@ def _variable(project: Project, variable: Variable, uses: Sequence[_Used]) -> It
             if use.access.how != "write" and use.access.how != "address" and unheld and use.place.function not in reported:
                 reported.add(use.place.function)
                 yield use.place.hit("FT310", use.line, f"{variable.name} is read without the lock under which it is written")
+
+
+def _configured(test: _Used) -> bool:
+    """Whether the ``if`` asks a macro first that is a constant: in this build the code may be left out."""
+    place, index = test.place, test.access.index
+    while index > place.function.begin and place.text(index - 1) not in (";", "{", "}"):
+        index -= 1
+        if place.text(index) == "if":
+            body = place.project.macros.get(place.text(index + 2), "")
+            return place.text(index + 3) == "&&" and body in ("0", "1")
+    return False
 
 
 def _by_function(uses: Sequence[_Used]) -> Iterator[tuple[Place, list[_Used]]]:
@@ -142,4 +165,6 @@ def _types(extension: Extension) -> Iterator[Hit]:
             if changes and "tp_dict" in place.argument(call, 0):
                 yield place.hit("FT305", call.line, f"{call.name} on the dict of a type: PyObject_SetAttr on the type", "B")
             elif call.name == "PyType_Modified":
-                yield place.hit("FT305", call.line, "PyType_Modified: the dict of a type is changed behind the interpreter's back", "B")
+                yield place.hit(
+                    "FT305", call.line, "PyType_Modified: the dict of a type is changed behind the interpreter's back", "B"
+                )

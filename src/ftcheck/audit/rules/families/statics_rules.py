@@ -10,7 +10,8 @@ RULES = (
         "static-written",
         "B",
         "a static variable is written outside module initialisation without a lock",
-        "All threads have the same variable. Two writes, or a write and a read, at the same time are a data race: updates are "
+        "All threads have the same variable. Two writes, or a write and a read, at the same time are a data race: "
+        "updates are "
         "lost, and in C anything may happen.",
         "An atomic (_Atomic, std::atomic), a PyMutex around every use, _Thread_local, or module state with a lock.",
         "static long hits;\nhits++;",
@@ -23,7 +24,8 @@ RULES = (
         "lazy-init",
         "A",
         "something static is made when it is first asked for, without a lock",
-        "Two threads both find it unset, and both make it: one of the two is lost, or used by one thread only. And a thread may "
+        "Two threads both find it unset, and both make it: one of the two is lost, or used by one thread only. And "
+        "a thread may "
         "see the pointer before what it points to.",
         "Make it when the module is initialised; or std::call_once, pthread_once, a PyMutex around check and creation.",
         "if (cache == NULL) {\n    cache = make();\n}",
@@ -60,7 +62,8 @@ RULES = (
         "static-type",
         "C",
         "a type is static, or the dict of a type is changed",
-        "A static type is one for all interpreters; what is stored in its dict behind the interpreter's back leaves stale entries "
+        "A static type is one for all interpreters; what is stored in its dict behind the interpreter's back leaves "
+        "stale entries "
         "in type caches that other threads read.",
         "PyType_FromModuleAndSpec; PyObject_SetAttr on the type.",
         "static PyTypeObject Point_Type = { ... };",

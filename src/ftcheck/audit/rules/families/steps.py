@@ -14,7 +14,8 @@ RULES = (
         "exhausted-iterator",
         "A",
         "an iterator gives up what it walks through when it is exhausted, without a lock",
-        "Two threads that share the iterator both find it at its end, and both give up the same reference: one too many. CPython's "
+        "Two threads that share the iterator both find it at its end, and both give up the same reference: one too "
+        "many. CPython's "
         "own iterators had this flaw.",
         "A critical section on the iterator; or leave the sequence to the deallocator, and only mark the end.",
         "static PyObject *\nit_next(It *it) {\n    ...\n    Py_CLEAR(it->seq);\n    return NULL;\n}",
@@ -31,15 +32,20 @@ RULES = (
         "PyDict_SetDefaultRef, PyDict_Pop; or a critical section around both.",
         "if (PyDict_Contains(cache, key) == 0) {\n    PyDict_SetItem(cache, key, value);\n}",
         "PyDict_SetDefaultRef(cache, key, value, &result);",
-        "Within one function, for a dict that came in as an argument, or lies in a field or a static variable. Two writers that store "
+        "Within one function, for a dict that came in as an argument, or lies in a field or a static variable. Two "
+        "writers that store "
         "equal values do no harm.",
         "CPython, Doc/data/threadsafety.dat: PyDict_SetDefaultRef is atomic",
     ),
 )
 
-_ASKS = frozenset(("PyDict_Contains", "PyDict_GetItem", "PyDict_GetItemWithError", "PyDict_GetItemRef", "PyDict_GetItemString",
-                   "PyDict_GetItemStringRef", "PyDict_ContainsString", "PySet_Contains"))  # fmt: skip
-_ACTS = frozenset(("PyDict_SetItem", "PyDict_SetItemString", "PyDict_DelItem", "PyDict_DelItemString", "PySet_Add", "PySet_Discard"))
+_ASKS = frozenset((
+    "PyDict_Contains", "PyDict_GetItem", "PyDict_GetItemWithError", "PyDict_GetItemRef", "PyDict_GetItemString",
+    "PyDict_GetItemStringRef", "PyDict_ContainsString", "PySet_Contains",
+))  # fmt: skip
+_ACTS = frozenset(
+    ("PyDict_SetItem", "PyDict_SetItemString", "PyDict_DelItem", "PyDict_DelItemString", "PySet_Add", "PySet_Discard")
+)
 
 
 def find(extension: Extension) -> Iterator[Hit]:
@@ -59,7 +65,9 @@ def find(extension: Extension) -> Iterator[Hit]:
                 if origin.kind in ("argument", "field", "static"):
                     before = asked.pop(key)
                     yield place.hit(
-                        "FT309", call.line, f"{call.name} acts on what {before.name} said in line {before.line} of {origin.what}"
+                        "FT309",
+                        call.line,
+                        f"{call.name} acts on what {before.name} said in line {before.line} of {origin.what}",
                     )
 
 
@@ -68,4 +76,6 @@ def _exhausted(place: Place) -> Iterator[Hit]:
         if call.name in ("Py_CLEAR", "Py_SETREF", "Py_XSETREF", "Py_XDECREF", "Py_DECREF") and not place.locked(call.index):
             what = place.argument(call, 0)
             if "->" in what and not what.startswith(("Py_TYPE", "&")) and place.origin(call.args[0]).kind == "field":
-                yield place.hit("FT308", call.line, f"{call.name}({what}) in an iterator's next: two threads give it up twice")
+                yield place.hit(
+                    "FT308", call.line, f"{call.name}({what}) in an iterator's next: two threads give it up twice"
+                )

@@ -1,9 +1,9 @@
 """Reads, tests and writes of static variables in a function.
 
-A write is an assignment, ``++`` and ``--``, also through an index, a field or a pointer (``table[i] = x``, ``cache->used++``),
-the first argument of ``memcpy`` and its kin, ``Py_CLEAR`` and ``Py_XSETREF``, and a method of a C++ container that changes it.
-Where only the address is passed to another function it is not known what that does: neither a read nor a write, so atomic
-operations accuse nobody.
+A write is an assignment, ``++`` and ``--``, also through an index, a field or a pointer (``table[i] = x``,
+``cache->used++``), the first argument of ``memcpy`` and its kin, ``Py_CLEAR`` and ``Py_XSETREF``, and a method of a C++
+container that changes it. Where only the address is passed to another function it is not known what that does: neither
+a read nor a write, so atomic operations accuse nobody.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from ftcheck.audit.rules.scanner.variables import Variable
 
 _ASSIGNS = frozenset(("=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="))
 _STORES: dict[str, int] = {
-    **dict.fromkeys(("memcpy", "memmove", "memset", "strcpy", "strncpy", "strcat", "strncat", "sprintf", "snprintf", "vsprintf",
-                     "vsnprintf", "PyOS_snprintf", "PyOS_vsnprintf", "stpcpy", "bzero", "qsort", "strftime", "fread", "memccpy",
-                     "strlcpy", "strlcat", "wcscpy", "wmemcpy"), 0),
+    **dict.fromkeys(("memcpy", "memmove", "memset", "strcpy", "strncpy", "strcat", "strncat", "sprintf", "snprintf",
+                     "vsprintf", "vsnprintf", "PyOS_snprintf", "PyOS_vsnprintf", "stpcpy", "bzero", "qsort", "strftime",
+                     "fread", "memccpy", "strlcpy", "strlcat", "wcscpy", "wmemcpy"), 0),
     **dict.fromkeys(("read", "recv", "pread"), 1),
     **dict.fromkeys(("Py_CLEAR", "Py_SETREF", "Py_XSETREF"), 0),
 }  # fmt: skip
 """Functions that write to what an argument points to; which one."""
-_CHANGES = frozenset("push_back pop_back emplace emplace_back push_front insert erase clear resize assign append push pop swap "
-                     "reset reserve insert_or_assign try_emplace merge splice".split())  # fmt: skip
+_CHANGES = frozenset((
+    "push_back", "pop_back", "emplace", "emplace_back", "push_front", "insert", "erase", "clear", "resize", "assign",
+    "append", "push", "pop", "swap", "reset", "reserve", "insert_or_assign", "try_emplace", "merge", "splice",
+))  # fmt: skip
 """Methods that change a C++ container."""
 _NOTHING = ("NULL", "0", "nullptr", "false", "Py_None")
 
@@ -88,9 +90,9 @@ def _how(
         if code[before].text == "(" and code[before - 1].kind == NAME:
             break
         before -= 1
-    if code[index - 1].text == ":" and code[index - 3].text in ("&", "&&") and code[index - 4].text != "const":
-        if not any(code[at].text == "const" for at in range(index - 8, index)):
-            return "write", "for"  # for (long &one : numbers): to change them
+    refers = code[index - 1].text == ":" and code[index - 3].text in ("&", "&&")
+    if refers and not any(code[at].text == "const" for at in range(index - 8, index)):
+        return "write", "for"  # for (long &one : numbers): to change them
     if code[after].text in _ASSIGNS or code[after].text in ("++", "--") or code[before].text in ("++", "--"):
         return "write", ""
     if code[after].text == ")" and code[before].text == "*" and code[after + 1].text in _ASSIGNS:
@@ -115,7 +117,14 @@ def _tested(unit: Unit, function: Function, index: int, after: int) -> Literal["
             depth += 1
         elif text == "(":
             depth -= 1
-            if depth < 0 and code[opening - 1].text in ("if", "unlikely", "UNLIKELY", "Py_UNLIKELY", "__builtin_expect", "likely"):
+            if depth < 0 and code[opening - 1].text in (
+                "if",
+                "unlikely",
+                "UNLIKELY",
+                "Py_UNLIKELY",
+                "__builtin_expect",
+                "likely",
+            ):
                 break
             if depth < 0 and code[opening - 1].kind == NAME:
                 return None

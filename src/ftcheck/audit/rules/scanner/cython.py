@@ -14,12 +14,21 @@ from pathlib import Path
 from ftcheck.audit.rules.scanner.tokens import Comment
 
 SUFFIXES = frozenset((".pyx", ".pxd", ".pxi"))
-_BLANKED = re.compile(r"(?P<long>[rRbBuUfF]{0,2}(?:\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)))|"
-                      r"(?P<short>[rRbBuUfF]{0,2}(?:\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?))|(?P<comment>\#[^\n]*)", re.DOTALL)  # fmt: skip
-_FUNCTION = re.compile(r"(?:cdef|cpdef|def|async\s+def)\s+(?!class\b|struct\b|enum\b|extern\b|union\b)(?:[^=:\n]*?[\s*&])?(\w+)\s*\(")
+_BLANKED = re.compile(
+    r"(?P<long>[rRbBuUfF]{0,2}(?:\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)))|"
+    r"(?P<short>[rRbBuUfF]{0,2}(?:\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?))|(?P<comment>\#[^\n]*)",
+    re.DOTALL,
+)
+_FUNCTION = re.compile(
+    r"(?:cdef|cpdef|def|async\s+def)\s+(?!class\b|struct\b|enum\b|extern\b|union\b)(?:[^=:\n]*?[\s*&])?(\w+)\s*\("
+)
 _CLASS = re.compile(r"(cdef\s+)?(?:(?:public|api)\s+)*class\s+(\w+(?:\.\w+)*)\s*(?:\(\s*([\w.]*))?")
-_VARIABLE = re.compile(r"cdef\s+(?:(?:public|readonly|inline|volatile)\s+)*(?!class\b|struct\b|enum\b|extern\b|union\b|packed\b|cppclass\b)"
-                       r"([\w.]+(?:\s*\[[^\]]*\])?(?:\s+(?!\w+\s*\()\w+)*?)[\s*&]+(\w+(?:\s*\[[^\]]*\])?\s*(?:=[^,]*)?(?:,\s*\**\w+\s*(?:=[^,]*)?)*)$")  # fmt: skip
+_VARIABLE = re.compile(
+    r"cdef\s+(?:(?:public|readonly|inline|volatile)\s+)*"
+    r"(?!class\b|struct\b|enum\b|extern\b|union\b|packed\b|cppclass\b)"
+    r"([\w.]+(?:\s*\[[^\]]*\])?(?:\s+(?!\w+\s*\()\w+)*?)[\s*&]+"  # the type
+    r"(\w+(?:\s*\[[^\]]*\])?\s*(?:=[^,]*)?(?:,\s*\**\w+\s*(?:=[^,]*)?)*)$"  # the names
+)
 _LOCKS = re.compile(r"critical_section|pymutex|lock|mutex|guard", re.IGNORECASE)
 _CIMPORT = re.compile(r"from\s+(libc|posix)[\w.]*\s+cimport\s+\(?(.*)")
 
@@ -28,7 +37,8 @@ _CIMPORT = re.compile(r"from\s+(libc|posix)[\w.]*\s+cimport\s+\(?(.*)")
 class Block:
     """A function or class, or a ``with`` that locks.
 
-    :ivar kind: ``function``, ``class``, ``cdef class`` or ``lock``. :ivar indent: of its first line, in columns. :ivar base: of a class.
+    :ivar kind: ``function``, ``class``, ``cdef class`` or ``lock``. :ivar indent: of its first line, in columns. :ivar
+        base: of a class.
     """
 
     kind: str
@@ -108,7 +118,9 @@ def read(path: Path, source: str) -> CythonFile:
         found = _CIMPORT.match(one.text)
         if found is not None:
             file.cimported |= {word.strip() for word in re.split(r"[,\s()]+", found[2]) if word.strip()}
-    file.functions = len({(block.name, block.line) for one in file.statements for block in one.blocks if block.kind == "function"})
+    file.functions = len(
+        {(block.name, block.line) for one in file.statements for block in one.blocks if block.kind == "function"}
+    )
     return file
 
 

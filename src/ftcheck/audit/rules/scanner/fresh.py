@@ -5,8 +5,9 @@ function of the extension that only returns such a one, before it is given to an
 another container, or handed to a function that may keep it. Keyword dictionaries are made for each call. A parameter of a
 static function is what all of its callers pass that hold no lock there.
 
-Everything else may be shared: what the caller passed, a field of an object or of a struct, a static variable, the result of a
-call. Text order stands for the flow of control, and a name that is assigned twice is as bad as the worst of the two.
+Everything else may be shared: what the caller passed, a field of an object or of a struct, a static variable, the
+result of a call. Text order stands for the flow of control, and a name that is assigned twice is as bad as the worst of
+the two.
 """
 
 from __future__ import annotations
@@ -16,39 +17,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from ftcheck.audit.rules.scanner.expressions import bare, declared_type, expression_end
 from ftcheck.audit.rules.scanner.functions import Call, Function, Span
+from ftcheck.audit.rules.scanner.makers import BEGINS, CHANGES, KEEPS_ARGUMENT, KWARGS, MAKES, RUNS, SAME
 from ftcheck.audit.rules.scanner.project import Project, Unit
 from ftcheck.audit.rules.scanner.tokens import NAME
 
 type Kind = Literal["fresh", "private", "argument", "field", "static", "result", "unknown"]
 
-_MAKES = re.compile(
-    r"Py(List|Dict|Tuple|Set|FrozenSet|Unicode|ODict|Slice|Cell|Long|Float)_New|PySequence_(List|Tuple|Concat|Repeat|GetSlice)|"
-    r"PyDict_(Copy|Keys|Values|Items)|PyMapping_(Keys|Values|Items)|PyList_(AsTuple|GetSlice)|PyTuple_(Pack|GetSlice)|"
-    r"Py_BuildValue|PyObject_Dir|PyUnicode_(Split|RSplit|Splitlines|Partition|RPartition|From\w+|Decode\w*)|"
-    r"Py(Bytes|ByteArray)_From\w+|_PyList_FromArraySteal|PyList_FromArraySteal|_PyTuple_FromArray\w*|PyStructSequence_New|"
-    r"_?PyObject_(GC_)?N(ew|EW)_?(Var|VAR)?|(c|m|re)alloc|Py(Mem|Object)_(Raw)?(Malloc|Calloc|MALLOC)|PyMem_(New|NEW)|PyType_GenericAlloc|tp_alloc|PyType_GenericNew|tp_new|PyThreadState_GetDict|"
-    r"PyEval_GetFrame(Locals|Globals|Builtins)|_PyDict_NewPresized|PyErr_NewException\w*|PyModule_New\w*|"
-    r"PyUnicode_(Concat|Join|Replace|Format|Substring|As\w+String)|PyNumber_(Long|Float)|PyObject_(Str|Repr|ASCII|Bytes)"
-)
-_KEEPS_ARGUMENT: dict[str, tuple[int, ...]] = {
-    "PyList_Append": (1,), "PyList_SetItem": (2,), "PyList_SET_ITEM": (2,), "PyList_Insert": (2,), "PyTuple_SetItem": (2,),
-    "PyTuple_SET_ITEM": (2,), "PyDict_SetItem": (2,), "PyDict_SetItemString": (2,), "PyDict_SetDefault": (2,),
-    "PyDict_SetDefaultRef": (2,), "PyObject_SetAttr": (2,), "PyObject_SetAttrString": (2,), "PyObject_SetItem": (2,),
-    "PyModule_AddObject": (2,), "PyModule_AddObjectRef": (2,), "PyModule_Add": (2,), "PySet_Add": (1,), "PySequence_SetItem": (2,),
-    "PyCapsule_New": (0,), "PyWeakref_NewRef": (0,), "PyStructSequence_SetItem": (2,), "PyStructSequence_SET_ITEM": (2,),
-    "PyCell_Set": (1,), "PyCell_SET": (1,), "PyContextVar_Set": (1,), "PySys_SetObject": (1,), "PyList_SetSlice": (3,),
-    "Py_XSETREF": (1,), "Py_SETREF": (1,), "_PyType_SetAttr": (2,), "PyIter_Send": (1,), "PyErr_SetObject": (1,),
-}  # fmt: skip
-"""Functions that store one of their arguments where others find it; which one."""
-_RUNS = re.compile(r"Py(Object_(Call|Vectorcall)\w*|Eval_Call\w*|_?PyObject_(Call|Vectorcall)\w*|Iter_Next|Object_GetIter)|Py_BuildValue|"
-                   r"PyTuple_Pack")  # fmt: skip
-"""Functions that give all of their arguments to other code."""
-_KWARGS = re.compile(r"kw|kws|kwds|kwargs|kwarg|keywds|keywords|_?kwnames|kwargs_?dict|named_?args")
-_BEGINS = frozenset(("PyObject_Init", "PyObject_InitVar", "PyObject_INIT", "PyObject_INIT_VAR"))
-"""Functions that make an object of memory."""
-_SAME = frozenset(("PySequence_Fast", "Py_NewRef", "Py_XNewRef"))
-"""Functions that give back their first argument, or may."""
 _DEEP = 7
 """Assignments and calls that are followed; what lies further is unknown, and nobody is accused."""
 
@@ -79,35 +55,41 @@ class Origins:
         self.project = project
         self._params: dict[tuple[Function, str], Origin | None] = {}
         self._returns: dict[Function, bool | None] = {}
-        self._fields: dict[str, Kind] = {}
+        self._fields: dict[tuple[str, str], Kind] = {}
+        self._constants: dict[str, bool] = {}
 
     def of(self, unit: Unit, function: Function, span: Span, deep: int = 0) -> Origin:
         """Where the value of an expression comes from.
 
         :param span: its tokens, in that file.
         """
-        begin, end = _bare(unit, span)
+        begin, end = bare(unit, span)
         code = unit.code
         what = unit.words((begin, end))
         if end - begin == 1 and code[begin].kind == NAME:
             return self._name(unit, function, code[begin].text, begin, deep)
         call = next((one for one in function.calls if one.end == end - 1 and one.index >= begin), None)
         if call is not None and (call.index == begin or call.member):
-            if call.name in _SAME and call.args and deep < _DEEP:
+            if call.name in SAME and call.args and deep < _DEEP:
                 return self.of(unit, function, call.args[0], deep + 1)
             return Origin(self._call(unit, call, deep), what)
-        if any(code[index].text in ("->", ".", "[") for index in range(begin, end)) and code[begin].kind == NAME:
-            root = code[begin].text
+        first = next((index for index in range(begin, end) if code[index].text in ("->", ".", "[")), begin)
+        while first > begin and code[first].kind != NAME:
+            first -= 1  # over the parenthesis of a cast
+        if first < end - 1 and code[first].kind == NAME and code[first + 1].text != "(":
+            root = code[first].text
             if self.project.variable(unit, function, root) is not None:
                 return Origin("static", what)
             if (set_before := self._set_before(unit, function, what, begin, deep)) is not None:
                 return Origin(set_before, what)
             if not any(code[index].text in ("->", ".") for index in range(begin, end)):
                 return Origin("unknown", what)  # an item of an array
-            if deep < _DEEP and self._name(unit, function, root, begin, deep + 1).kind == "fresh":
+            if deep < _DEEP and self._name(unit, function, root, first, deep + 1).kind == "fresh":
                 return Origin("fresh", what)
             if end - begin == 3 and self._is_helper(unit, function, root):
-                return Origin(self._assigned(code[end - 1].text, deep + 1), what)
+                return Origin(self._assigned(self._type_of(unit, function, root), code[end - 1].text, deep + 1), what)
+            if code[end - 2].text in ("->", ".") and self._constant(code[end - 1].text, deep + 1):
+                return Origin("private", what)
             return Origin("field", what)
         return Origin("unknown", what)
 
@@ -121,26 +103,69 @@ class Origins:
             while code[start - 1].text not in (";", "{", "}", "(", ")", "=", ",", "else", ":") and start > function.begin:
                 start -= 1
             if unit.words((start, index)) == what:
-                found = self.of(unit, function, (index + 1, _expression_end(unit, index + 1, function.end)), deep + 1).kind
+                found = self.of(unit, function, (index + 1, expression_end(unit, index + 1, function.end)), deep + 1).kind
         return "fresh" if found == "fresh" else None
 
     def _is_helper(self, unit: Unit, function: Function, name: str) -> bool:
-        """Whether a variable is, or points to, a struct that is no Python object and no module's state: as a rule one call's."""
-        words = next((one.type for one in function.params if one.name == name), "") or _declared_type(unit, function, name)
-        named = [word for word in words.split() if word not in ("struct", "const", "*", "volatile", "static")]
-        return bool(named) and not set(named) & self.project.object_structs and "state" not in words.lower().replace("_state_t", "")
+        """Whether a variable is, or points to, a struct that is no Python object and no module's state: as a rule one
+        call's."""
+        graph = self.project.graph
+        first = function.params[0].name if function.params else ""
+        if name in ("self", "op") or (name == first and (function in graph.methods or graph.roles.get(function))):
+            return False  # an object, whatever its struct is called
+        named = self._type_of(unit, function, name)
+        return (
+            bool(named) and named not in self.project.object_structs and "state" not in named.lower().replace("_state_t", "")
+        )
 
-    def _assigned(self, field: str, deep: int) -> Kind:
-        """The worst of what is assigned to a field of this name, anywhere; unknown where nothing is."""
+    def _type_of(self, unit: Unit, function: Function, name: str) -> str:
+        """The name of the struct that a variable is, or points to; empty: it cannot be seen."""
+        words = next((one.type for one in function.params if one.name == name), "") or declared_type(unit, function, name)
+        return next((word for word in words.split() if word not in ("struct", "const", "*", "volatile", "static")), "")
+
+    def _constant(self, field: str, deep: int) -> bool:
+        """Whether a container in a field of an object is the extension's own, and nothing changes it or hands it out.
+
+        Nothing in the text: calls that change a container in a field, or variable, of this name; member tables; ``return``.
+        """
+        if field not in self._constants:
+            self._constants[field] = False
+            kinds = {one.kind for one in self._values_of("", field, deep)}
+            if kinds and not kinds & {"argument", "field", "static", "result"}:
+                self._constants[field] = not any(self._changed(unit, field) for unit in self.project.units)
+        return self._constants[field]
+
+    def _changed(self, unit: Unit, field: str) -> bool:
+        code = unit.code
+        for index, token in enumerate(code):
+            if token.text == field and code[index - 1].text == "," and code[index + 1].text == ")":
+                return True  # offsetof(T, field)
+            if token.text == field and code[index - 1].text in ("->", "."):
+                back = index - 1
+                while code[back].kind == NAME or code[back].text in ("->", ".", "(", "*"):
+                    if code[back].text in ("return", "Py_NewRef", "Py_XNewRef", "Py_INCREF", "Py_XINCREF"):
+                        return True
+                    back -= 1
+        return any(
+            CHANGES.fullmatch(call.name)
+            and call.args
+            and re.fullmatch(rf"(.*(->|\.))?{field}", unit.words(bare(unit, call.args[0])))
+            for function in unit.shape.functions
+            for call in function.calls
+        )
+
+    def _assigned(self, struct: str, field: str, deep: int) -> Kind:
+        """The worst of what is assigned to that field of that struct, anywhere; unknown where nothing is."""
         if deep >= _DEEP:
             return "unknown"
-        if field not in self._fields:
-            self._fields[field] = "unknown"
-            kinds = [one.kind for one in self._values_of(field, deep)]
-            self._fields[field] = max(kinds, key=_RANK.__getitem__) if kinds else "unknown"
-        return self._fields[field]
+        if (struct, field) not in self._fields:
+            self._fields[struct, field] = "unknown"
+            kinds = [one.kind for one in self._values_of(struct, field, deep)]
+            self._fields[struct, field] = max(kinds, key=_RANK.__getitem__) if kinds else "unknown"
+        return self._fields[struct, field]
 
-    def _values_of(self, field: str, deep: int) -> Iterator[Origin]:
+    def _values_of(self, struct: str, field: str, deep: int) -> Iterator[Origin]:
+        """What is assigned to a field; of structs of that name, or of all where it is empty."""
         for unit in self.project.units:
             code = unit.code
             for function in unit.shape.functions:
@@ -148,12 +173,14 @@ class Origins:
                     continue
                 for index in range(function.begin, function.end):
                     if code[index].text == field and code[index - 1].text in ("->", ".") and code[index + 1].text == "=":
-                        end = _expression_end(unit, index + 2, function.end)
+                        if struct and self._type_of(unit, function, code[index - 2].text) not in ("", struct):
+                            continue
+                        end = expression_end(unit, index + 2, function.end)
                         if unit.words((index + 2, end)) not in ("NULL", "0", "nullptr"):
                             yield self.of(unit, function, (index + 2, end), deep)
 
     def _call(self, unit: Unit, call: Call, deep: int) -> Kind:
-        if _MAKES.fullmatch(call.name):
+        if MAKES.fullmatch(call.name):
             return "fresh"
         found = self.project.graph.resolve(unit, call.name)
         if found is not None and deep < _DEEP and self._returns_fresh(*found, deep + 1):
@@ -166,7 +193,7 @@ class Origins:
         sources = list(self._sources(unit, function, name, index, deep))
         if any(one.name == name for one in function.params):
             sources.append(self._parameter(unit, function, name, deep))
-        if any(call.name in _BEGINS and call.index < index and call.args and unit.words(_bare(unit, call.args[0])) == name
+        if any(call.name in BEGINS and call.index < index and call.args and unit.words(bare(unit, call.args[0])) == name
                for call in function.calls):  # fmt: skip
             return Origin("fresh", name)
         if not sources:
@@ -185,7 +212,7 @@ class Origins:
                 continue
             after = code[index + 1].text
             if after == "=":
-                end = _expression_end(unit, index + 2, function.end)
+                end = expression_end(unit, index + 2, function.end)
                 words = unit.words((index + 2, end))
                 if words not in ("NULL", "0", "nullptr") and not index + 2 <= before < end:
                     yield self.of(unit, function, (index + 2, end), deep + 1)
@@ -219,14 +246,16 @@ class Origins:
     def _passed(self, unit: Unit, function: Function, name: str, deep: int) -> Origin:
         graph = self.project.graph
         position = next(number for number, one in enumerate(function.params) if one.name == name)
-        if _KWARGS.fullmatch(name) and position >= 1:
+        if KWARGS.fullmatch(name) and position >= 1:
             return Origin("private", name)
         sites = graph.sites.get(function, [])
         if graph.is_entry(function) or not sites:
             return Origin("argument", name)
         if deep >= _DEEP:
             return Origin("unknown", name)
-        open_sites = [one for one in sites if one.function is not function and not self.project.locked(one.function, one.call.index)]
+        open_sites = [
+            one for one in sites if one.function is not function and not self.project.locked(one.function, one.call.index)
+        ]
         found = [
             self.of(site.unit, site.function, site.call.args[position], deep + 1)
             for site in open_sites
@@ -244,7 +273,7 @@ class Origins:
         code, kinds = unit.code, list[Kind]()
         for index in range(function.begin, function.end):
             if code[index].text == "return" and code[index + 1].text != ";":
-                end = _expression_end(unit, index + 1, function.end)
+                end = expression_end(unit, index + 1, function.end)
                 if unit.words((index + 1, end)) not in ("NULL", "0", "nullptr"):
                     kinds.append(self.of(unit, function, (index + 1, end), deep).kind)
         self._returns[function] = bool(kinds) and all(one == "fresh" for one in kinds)
@@ -270,13 +299,13 @@ class Origins:
             for call in function.calls
             if call.index < before
             for position, span in enumerate(call.args)
-            if call.end < before and unit.words(_bare(unit, span)) == name
+            if call.end < before and unit.words(bare(unit, span)) == name
         )
 
     def _kept(self, unit: Unit, call: Call, position: int, deep: int) -> bool:
-        if call.name in _KEEPS_ARGUMENT:
-            return position in _KEEPS_ARGUMENT[call.name]
-        if _RUNS.fullmatch(call.name):
+        if call.name in KEEPS_ARGUMENT:
+            return position in KEEPS_ARGUMENT[call.name]
+        if RUNS.fullmatch(call.name):
             return True
         if call.name.startswith(("Py", "_Py")):
             return False
@@ -285,68 +314,3 @@ class Origins:
             return found is None and not call.name.isupper()
         name = found[1].params[position].name
         return bool(name) and self._escapes(found[0], found[1], name, found[1].end, deep + 1)
-
-
-def _declared_type(unit: Unit, function: Function, name: str) -> str:
-    """The words before a local variable where it is declared: ``TypeContext *``."""
-    code = unit.code
-    for index in range(function.begin + 1, function.end):
-        if code[index].text == name and code[index + 1].text in ("=", ";", ",", "{") and code[index].kind == NAME:
-            back = index - 1
-            while code[back].text in ("*", "const"):
-                back -= 1
-            if code[back].kind == NAME and code[back - 1].text in ("{", "}", ";", "struct", "const", ":", ")"):
-                return f"{code[back].text} *"
-    return ""
-
-
-def _bare(unit: Unit, span: Span) -> Span:
-    """Without casts, parentheses around it, and ``&``."""
-    begin, end = span
-    code = unit.code
-    while begin < end:
-        if code[begin].text == "&":
-            begin += 1
-        elif code[begin].text in ("_PyObject_CAST", "_PyList_CAST", "_PyDict_CAST", "Py_NewRef", "Py_XNewRef") and end - begin > 3:
-            begin, end = begin + 2, end - 1
-        elif code[begin].text == "(":
-            close = _close(unit, begin, end)
-            if close == end - 1:
-                begin, end = begin + 1, end - 1
-            elif _is_cast(unit, begin, close):
-                begin = close + 1
-            else:
-                break
-        else:
-            break
-    return begin, end
-
-
-def _is_cast(unit: Unit, begin: int, close: int) -> bool:
-    inside = unit.code[begin + 1 : close]
-    return bool(inside) and all(token.kind == NAME or token.text == "*" for token in inside)
-
-
-def _close(unit: Unit, index: int, end: int) -> int:
-    depth = 0
-    for at in range(index, end):
-        depth += {"(": 1, ")": -1}.get(unit.code[at].text, 0)
-        if depth == 0:
-            return at
-    return end - 1
-
-
-def _expression_end(unit: Unit, index: int, limit: int) -> int:
-    depth = 0
-    while index < limit:
-        text = unit.code[index].text
-        if text in ("(", "[", "{"):
-            depth += 1
-        elif text in (")", "]", "}"):
-            depth -= 1
-            if depth < 0:
-                return index
-        elif depth == 0 and text in (";", ","):
-            return index
-        index += 1
-    return index

@@ -1,8 +1,8 @@
 """Where functions begin and end in C and C++, with their parameters and the calls that they make.
 
-Braces are matched, not a grammar followed. Macros with half a brace inside, such as ``Py_BEGIN_CRITICAL_SECTION``, do no harm,
-because nothing is expanded. Macros that leave a brace in the *text* do: then a function would go on to the end of the file. It
-is ended at the first closing brace in column 0 instead, and how often that was done is counted.
+Braces are matched, not a grammar followed. Macros with half a brace inside, such as ``Py_BEGIN_CRITICAL_SECTION``, do
+no harm, because nothing is expanded. Macros that leave a brace in the *text* do: then a function would go on to the end
+of the file. It is ended at the first closing brace in column 0 instead, and how often that was done is counted.
 
 Where both branches of a condition are kept, each begins at the depth that the first one begins with.
 """
@@ -11,14 +11,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ftcheck.audit.rules.scanner.tokens import BRANCH, DIRECTIVE, NAME, Token
 
 KEYWORDS = frozenset(
-    "if else for while do switch case default return goto break continue sizeof alignof typeof __typeof__ decltype defined "
-    "throw try catch new delete static_assert _Static_assert _Generic asm __asm__ noexcept alignas _Alignas and or not "
-    "static_cast const_cast reinterpret_cast dynamic_cast operator co_await co_return co_yield".split()
+    [
+        "if",
+        "else",
+        "for",
+        "while",
+        "do",
+        "switch",
+        "case",
+        "default",
+        "return",
+        "goto",
+        "break",
+        "continue",
+        "sizeof",
+        "alignof",
+        "typeof",
+        "__typeof__",
+        "decltype",
+        "defined",
+        "throw",
+        "try",
+        "catch",
+        "new",
+        "delete",
+        "static_assert",
+        "_Static_assert",
+        "_Generic",
+        "asm",
+        "__asm__",
+        "noexcept",
+        "alignas",
+        "_Alignas",
+        "and",
+        "or",
+        "not",
+        "static_cast",
+        "const_cast",
+        "reinterpret_cast",
+        "dynamic_cast",
+        "operator",
+        "co_await",
+        "co_return",
+        "co_yield",
+    ]
 )
 _QUALIFIERS = frozenset(("__attribute__", "__declspec", "noexcept", "throw", "requires", "_Alignas", "alignas", "Py_ALIGNED",
                          "__asm__", "asm", "Py_DEPRECATED", "decltype"))  # fmt: skip
@@ -28,7 +68,8 @@ type Span = tuple[int, int]
 """Tokens from the first to before the second."""
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Call:
     """A call, or a use of a macro with arguments.
 
     :param index: of the token of its name, **end**: of its closing parenthesis.
@@ -161,9 +202,9 @@ class _Shaper:
                         self._function(start, index, end, name, owners[-1] if owners else "")
                         start = end + 1
                     index = end
-            elif code[index].kind == DIRECTIVE and start == index:
-                start = index + 1
-            elif text == ":" and index > start and code[index - 1].text in ("public", "private", "protected"):
+            elif (code[index].kind == DIRECTIVE and start == index) or (
+                text == ":" and index > start and code[index - 1].text in ("public", "private", "protected")
+            ):
                 start = index + 1
             index += 1
         return Shape(code, self.depth, tuple(self.functions), tuple(self.declarations), self.recovered)
@@ -182,7 +223,7 @@ class _Shaper:
         if "namespace" in words or (words[:1] == ["extern"] and len(words) == 2):
             return "scope", ""
         kinds = [index for index, word in enumerate(words) if word in ("class", "struct", "union")]
-        if self.cplusplus and kinds and "typedef" not in words:
+        if self.cplusplus and kinds and not {"typedef", "static"} & set(words):
             after = [word for word in words[kinds[-1] + 1 :] if word[0].isalpha() or word[0] in "_:"]
             return "scope", after[0] if after and after[0] != ":" else "?"
         return "data", ""
@@ -249,13 +290,14 @@ class _Shaper:
             owner = before[len(before) - 1 - before[::-1].index("::") - 1]
         self.functions.append(
             Function(
-                name, owner, code[group[0] - 1].line, "static" in before or "Py_LOCAL_INLINE" in before, self._list(group), start,
-                brace, end, calls, names,
+                name, owner, code[group[0] - 1].line, "static" in before or "Py_LOCAL_INLINE" in before,
+                self._list(group), start, brace, end, calls, names,
             )
         )  # fmt: skip
 
     def _list(self, group: Span) -> tuple[Parameter, ...]:
-        return tuple(self._parameter(span) for span in split(self.code, group[0] + 1, group[1]))
+        found = tuple(self._parameter(span) for span in split(self.code, group[0] + 1, group[1]))
+        return () if found == (Parameter("void", ""),) else found
 
     def _parameter(self, span: Span) -> Parameter:
         words = [self.code[index].text for index in range(*span)]
@@ -268,7 +310,7 @@ class _Shaper:
             if words[at + 1] == "*":
                 return Parameter("function", words[at + 2] if at + 2 < len(words) else "")
         if "[" in words:
-            words = words[: words.index("[")] + ["*"] if words.index("[") < 1 else [*words[: words.index("[") - 1], "*",
+            words = [*words[: words.index("[")], "*"] if words.index("[") < 1 else [*words[: words.index("[") - 1], "*",
                                                                                    words[words.index("[") - 1]]  # fmt: skip
         named = len(words) > 1 and (words[-1][0].isalpha() or words[-1][0] == "_")
         return Parameter(" ".join(words[:-1] if named else words), words[-1] if named else "")

@@ -1,12 +1,12 @@
 """Who calls whom in one extension, and what the interpreter calls.
 
 From it follows what runs only while the module is imported (:attr:`Graph.init_only`): then no other thread has the module.
-Such a function is ``PyInit_NAME``, stands in a ``Py_mod_exec`` or ``Py_mod_create`` slot, is given to ``pthread_once`` or one
-of its kin, or is called by such functions only. And what runs only while a lock is held (:attr:`Graph.under_lock`), or while an
-object is made or unmade, when nobody else has it (:attr:`Graph.making_only`).
+Such a function is ``PyInit_NAME``, stands in a ``Py_mod_exec`` or ``Py_mod_create`` slot, is given to ``pthread_once``
+or one of its kin, or is called by such functions only. And what runs only while a lock is held
+(:attr:`Graph.under_lock`), or while an object is made or unmade, when nobody else has it (:attr:`Graph.making_only`).
 
-A name whose address is taken, in a table or as an argument, can be called by anyone. Calls through pointers are not followed.
-Names are looked up in the file itself, then among what is not ``static`` in the others, and in headers.
+A name whose address is taken, in a table or as an argument, can be called by anyone. Calls through pointers are not
+followed. Names are looked up in the file itself, then among what is not ``static`` in the others, and in headers.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 _INIT = re.compile(r"PyInit_\w+|init_?\w*module\w*|PYBIND11_MODULE|NB_MODULE|BOOST_PYTHON_MODULE|PyModExport_\w+")
 _INIT_SLOTS = ("Py_mod_exec", "Py_mod_create")
-MAKING = frozenset(("tp_new", "tp_init", "tp_alloc", "tp_dealloc", "tp_free", "tp_finalize", "tp_traverse", "tp_clear", "tp_del",
-                    "m_free", "m_clear", "m_traverse", "bf_releasebuffer"))  # fmt: skip
+MAKING = frozenset((
+    "tp_new", "tp_init", "tp_alloc", "tp_dealloc", "tp_free", "tp_finalize", "tp_traverse", "tp_clear", "tp_del",
+    "m_free", "m_clear", "m_traverse", "bf_releasebuffer",
+))  # fmt: skip
 """Slots of functions that run while nobody else has the object."""
 _UNMAKES = re.compile(r"\w*(_dealloc|_tp_clear|_traverse|_finalize)")
 _ONCE = frozenset(("pthread_once", "call_once", "_PyOnceFlag_CallOnce", "PyOnce_Call", "InitOnceExecuteOnce"))
@@ -135,7 +137,8 @@ def _only_from(graph: Graph, roots: set[Function], holds: object) -> frozenset[F
     changed = True
     while changed:
         wrong = {
-            one for one in candidates - roots if not all(holds(site, candidates) for site in graph.sites[one] if site.function is not one)
+            one for one in candidates - roots if not all(holds(site, candidates) for site in graph.sites[one] if
+            site.function is not one)
         }  # fmt: skip
         wrong |= {one for one in candidates - roots if all(site.function is one for site in graph.sites[one])}
         candidates -= wrong

@@ -1,12 +1,13 @@
 """The files of one extension, read and put together: what the rules are given.
 
-Names are looked up over all files that are scanned together, so a tree with several extensions in it is one project: what one
-of them does with a name that two of them define may be taken for what the other does.
+Names are looked up over all files that are scanned together, so a tree with several extensions in it is one project:
+what one of them does with a name that two of them define may be taken for what the other does.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def _looks_like_cplusplus(text: tokens.Text) -> bool:
     return any(
         (word in ("namespace", "template", "class") and after not in ("=", ";", ",", ")", "."))
         or (word == "std" and after == "::")
-        for word, after in zip(words, words[1:], strict=False)
+        for word, after in itertools.pairwise(words)
     )
 
 
@@ -91,7 +92,7 @@ class Project:
 
     def __init__(self, units: Sequence[Unit]) -> None:
         self.units = tuple(units)
-        names = {one.strip("<>\"").rpartition("/")[2] for unit in units for one in unit.compiled.includes}
+        names = {one.strip('<>"').rpartition("/")[2] for unit in units for one in unit.compiled.includes}
         for unit in units:
             unit.included = unit.path.name in names
         self.graph: Graph = graph.build(self.units)

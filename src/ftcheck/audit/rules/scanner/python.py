@@ -93,7 +93,9 @@ def read(path: Path, source: str) -> PythonFile:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _acquires(node):
             file._locked.update(id(one) for one in ast.walk(node))
     file.generators = frozenset(
-        name for name, function in file.functions if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in file.own(function))
+        name
+        for name, function in file.functions
+        if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in file.own(function))
     )
     return file
 
@@ -106,7 +108,8 @@ def _locks(expression: ast.expr, locks: set[str]) -> bool:
 def _acquires(function: FunctionNode) -> bool:
     decorated = any(_LOCKING.search(ast.unparse(one)) for one in function.decorator_list)
     return decorated or any(
-        isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "acquire" for one in ast.walk(function)
+        isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "acquire"
+        for one in ast.walk(function)
     )
 
 

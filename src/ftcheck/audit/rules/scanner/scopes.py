@@ -44,8 +44,12 @@ _GUARD = re.compile(
     r"scoped_ft_lock\w*|QMutexLocker|\w*MutexLock(er)?|\w*Lock_?[gG]uard\w*|\w*[sS]copedLock\w*|PyCriticalSectionGuard\w*"
 )
 _GUARD_SHARED = re.compile(r"shared_lock|ReaderMutexLock|QReadLocker")
-_SPIN = re.compile(r"atomic_flag_test_and_set\w*|test_and_set|__sync_lock_test_and_set|\w*exchange\w*|\w*Exchange\w*")
-_SPIN_GIVE = re.compile(r"atomic_flag_clear\w*|__sync_lock_release|atomic_store\w*|clear|store|\w*_[Ss]tore_\w*|__atomic_store_n")
+_SPIN = re.compile(
+    r"atomic_flag_test_and_set\w*|test_and_set|__sync_lock_test_and_set|\w*[eE]xchange\w*|\w*compare_and_(swap|set)\w*"
+)
+_SPIN_GIVE = re.compile(
+    r"atomic_flag_clear\w*|__sync_lock_release|atomic_store\w*|clear|store|\w*_[Ss]tore_\w*|__atomic_store_n"
+)
 _DETACH = re.compile(r"(Py|\w+)_BEGIN_(ALLOW_)?THREADS|PyEval_SaveThread|Py_UNBLOCK_THREADS")
 _ATTACH = re.compile(r"(Py|\w+)_END_(ALLOW_)?THREADS|PyEval_RestoreThread|Py_BLOCK_THREADS|PyGILState_Ensure")
 _DETACHED_GUARD = frozenset(("gil_scoped_release",))
@@ -214,7 +218,9 @@ class _Walk:
         if code[at].kind == NAME and code[at + 1].text in ("(", "{"):
             what = _words(code, at + 2, _end(code, at + 1, self.function.end))
             if "defer_lock" not in what:
-                kind = self.guards.get(code[index].text, "critical section" if "critical_section" in code[index].text else "lock")
+                kind = self.guards.get(
+                    code[index].text, "critical section" if "critical_section" in code[index].text else "lock"
+                )
                 self.open.append(_Open(Held(kind, what, code[index].line, shared), at, self.depth[index], code[at].text))
 
     def _call(self, call: Call) -> None:
@@ -225,7 +231,8 @@ class _Walk:
             effect = ("give" if "un" in call.name else "take", "lock", call.name.endswith("shared"))
         if effect is None and _SPIN.fullmatch(call.name) and self._spins(call.index):
             what = _receiver(self.code, call.index) if call.member else _words(self.code, *(call.args or ((0, 0),))[0])
-            effect = ("take", "lock", False)
+            again = any(one.held.what == what and one.again < 0 for one in self.open)  # put back by the same operation
+            effect = ("give" if again else "take", "lock", False)
         elif effect is None and _SPIN_GIVE.fullmatch(call.name) and self.open:
             what = _receiver(self.code, call.index) if call.member else _words(self.code, *(call.args or ((0, 0),))[0])
             if any(one.held.what == what for one in self.open):
@@ -246,6 +253,9 @@ class _Walk:
         return False
 
     def _effect(self, effect: Effect, index: int, end: int, what: str) -> None:
+        for one in self.open:
+            if 0 <= one.again <= index:  # behind the block that left
+                one.begin, one.again = one.again, -1
         doing, kind, shared = effect
         if doing == "take":
             self.open.append(_Open(Held(kind, what, self.code[index].line, shared), end, self.depth[index], ""))

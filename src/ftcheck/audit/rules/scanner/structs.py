@@ -1,7 +1,7 @@
 """Which structs of an extension are Python objects: those that begin with an object's head.
 
-By their text: ``PyObject_HEAD``, ``PyObject_VAR_HEAD``, or a first field named ``ob_base``, and structs that begin with one of
-these.
+By their text: ``PyObject_HEAD``, ``PyObject_VAR_HEAD``, or a first field named ``ob_base``, and structs that begin with
+one of these.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from ftcheck.audit.rules.scanner.project import Unit
 
 _HEADS = frozenset(("PyObject_HEAD", "PyObject_VAR_HEAD", "ob_base"))
-_OWN = frozenset(("PyObject", "PyTypeObject", "PyVarObject", "PyListObject", "PyDictObject", "PyTupleObject", "PyUnicodeObject",
-                  "PyBytesObject", "PyFloatObject", "PyLongObject", "PyDateTime_DateTime", "PyDateTime_Delta"))  # fmt: skip
+_OWN = frozenset((
+    "PyObject", "PyTypeObject", "PyVarObject", "PyListObject", "PyDictObject", "PyTupleObject", "PyUnicodeObject",
+    "PyBytesObject", "PyFloatObject", "PyLongObject", "PyDateTime_DateTime", "PyDateTime_Delta",
+))  # fmt: skip
 
 
 def of_objects(units: Sequence[Unit]) -> frozenset[str]:

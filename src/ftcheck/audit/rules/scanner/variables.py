@@ -13,16 +13,20 @@ from dataclasses import dataclass
 from ftcheck.audit.rules.scanner.functions import Function, Shape, Span, split
 from ftcheck.audit.rules.scanner.tokens import NAME, STRING, Token
 
-_NOT_VARIABLES = frozenset(("typedef", "using", "template", "friend", "extern", "return", "goto", "namespace", "static_assert",
-                            "_Static_assert", "class", "import", "operator", "throw", "case", "default", "else", "delete",
-                            "public", "private", "protected", "requires", "concept"))  # fmt: skip
+_NOT_VARIABLES = frozenset((
+    "typedef", "using", "template", "friend", "extern", "return", "goto", "namespace", "static_assert",
+    "_Static_assert", "class", "import", "operator", "throw", "case", "default", "else", "delete", "public",
+    "private", "protected", "requires", "concept",
+))  # fmt: skip
 _WITH_ARGUMENTS = ("__attribute__", "_Alignas", "alignas", "Py_ALIGNED", "__declspec", "PyDoc_STRVAR")
 _LOCKS = re.compile(
     r"PyMutex|PyThread_type_lock|pthread_(mutex|rwlock|once|spinlock|cond)\w*|mtx_t|once_flag|(\w+_)?mutex|"
     r"_PyOnceFlag|atomic_flag|SRWLOCK|CRITICAL_SECTION|ft_mutex|condition_variable\w*|sem_t|\w*[mM]utex\w*|\w*[sS]pin[lL]ock\w*"
 )
-_TABLES = frozenset(("PyMethodDef", "PyModuleDef", "PyMemberDef", "PyGetSetDef", "PyModuleDef_Slot", "PyType_Slot",
-                     "PyType_Spec", "PyStructSequence_Desc", "PyStructSequence_Field"))  # fmt: skip
+_TABLES = frozenset((
+    "PyMethodDef", "PyModuleDef", "PyMemberDef", "PyGetSetDef", "PyModuleDef_Slot", "PyType_Slot", "PyType_Spec",
+    "PyStructSequence_Desc", "PyStructSequence_Field",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,17 +93,21 @@ def locals_of(shape: Shape, function: Function) -> frozenset[str]:
         while code[back].text in ("*", "&", "&&", "const", "restrict", "volatile"):
             back -= 1
         before = code[back]
+        if before.text.endswith(("_THREADS", "CRITICAL_SECTION")):
+            continue  # a macro that needs no semicolon
         typed = (before.kind == NAME and before.text not in _NOT_TYPES) or before.text == ">"
-        if typed and code[back - 1].text not in ("->", ".") and _begins(code, back, function.begin):
-            names.add(token.text)
-        elif before.text == "," and _in_declaration(code, back, function.begin, names):
+        if (typed and code[back - 1].text not in ("->", ".") and _begins(code, back, function.begin)) or (
+            before.text == "," and _in_declaration(code, back, function.begin, names)
+        ):
             names.add(token.text)
     return frozenset(names)
 
 
 _NOT_TYPES = frozenset(("return", "goto", "else", "case", "sizeof", "throw", "delete", "new", "in", "not", "and", "or"))
-_TYPE_WORDS = frozenset(("const", "volatile", "unsigned", "signed", "struct", "union", "enum", "long", "short", "register",
-                         "constexpr", "typename"))  # fmt: skip
+_TYPE_WORDS = frozenset((
+    "const", "volatile", "unsigned", "signed", "struct", "union", "enum", "long", "short", "register", "constexpr",
+    "typename",
+))  # fmt: skip
 
 
 def _begins(code: Sequence[Token], index: int, begin: int) -> bool:
@@ -113,9 +121,7 @@ def _begins(code: Sequence[Token], index: int, begin: int) -> bool:
             depth -= 1
         elif depth == 0 and text in ("{", "}", ";", "(", ":", ")"):
             return True
-        elif text == "static":
-            return False
-        elif depth == 0 and code[index].kind != NAME and text not in ("::", "*", "&"):
+        elif text == "static" or (depth == 0 and code[index].kind != NAME and text not in ("::", "*", "&")):
             return False
         index -= 1
     return True
@@ -174,7 +180,9 @@ def _declared(code: Sequence[Token], span: Span, function: Function | None = Non
         if number == 0:
             kind = [word for word in before if word not in ("*", "(")]
             typed = [word for word in kind if word not in ("static", "inline", "struct", "union", "enum", "const", "::")]
-            if not any(word[0].isalpha() or word[0] == "_" for word in typed) and not ("struct" in kind and array | bool(init)):
+            if not any(word[0].isalpha() or word[0] == "_" for word in typed) and not (
+                "struct" in kind and array | bool(init)
+            ):
                 return
         stars = before.count("*")
         constant = "constexpr" in kind or (before[-1:] == ["const"] if stars else "const" in kind and not pointer)
