@@ -28,7 +28,9 @@ def lines(scanned):
 
     def run(rule, text, name="module.c", **options):
         found = [one.line for one in scanned(text, name, **options).active if one.rule == rule]
-        marked = [number for number, line in enumerate(textwrap.dedent(text).split("\n"), 1) if line.rstrip(" */").endswith("here")]
+        marked = [
+            number for number, line in enumerate(textwrap.dedent(text).split("\n"), 1) if line.rstrip(" */").endswith("here")
+        ]
         return found, marked
 
     return run

@@ -45,7 +45,8 @@ FINDS = {
     "FT301": "static long hits;\nvoid f(void) { hits++; }  /* here */",
     "FT301 array": "static long hits[9];\nvoid f(int i) { hits[i] += 2; }  /* here */",
     "FT301 clear": "static PyObject *x;\nvoid f(int i) { Py_CLEAR(x); }  /* here */",
-    "FT301 readers' lock": "static int x;\nvoid f(void) { pthread_rwlock_rdlock(&l); x = 1; pthread_rwlock_unlock(&l); }  /* here */",
+    "FT301 readers' lock": "static int x;\nvoid f(void) { pthread_rwlock_rdlock(&l); x = 1; "
+    "pthread_rwlock_unlock(&l); }  /* here */",
     "FT301 suspended": """
         static int x;
         void f(PyObject *o) {
@@ -58,11 +59,11 @@ FINDS = {
     "FT302": "static PyObject *c;\nPyObject *f(void) {\nif (c == NULL) {  /* here */\nc = make(); } return c; }",
     "FT302 flag": "static int ready;\nvoid set(void) { ready = 1; }\nvoid f(void) { if (!ready) { set(); } }  /* here */",
     "FT302 returns": "static T *c;\nT *f(void) { if (c) { return c; } c = make(); return c; }  /* here */",
-    "FT303": "char *f(int n) { static char b[9]; sprintf(b, \"%d\", n); return b; }  /* here */",
-    "FT303 file": "static char b[9];\nchar *f(int n) { snprintf(b, 9, \"%d\", n); return b; }  /* here */",
+    "FT303": 'char *f(int n) { static char b[9]; sprintf(b, "%d", n); return b; }  /* here */',
+    "FT303 file": 'static char b[9];\nchar *f(int n) { snprintf(b, 9, "%d", n); return b; }  /* here */',
     "FT304": "static PyObject *c;  /* here */\nint PyInit_x(void) { c = make(); }",
-    "FT305": "static PyTypeObject T = { .tp_name = \"x\" };  /* here */",
-    "FT305 dict": "void f(PyTypeObject *t) { PyDict_SetItemString(t->tp_dict, \"x\", y); }  /* here */",
+    "FT305": 'static PyTypeObject T = { .tp_name = "x" };  /* here */',
+    "FT305 dict": 'void f(PyTypeObject *t) { PyDict_SetItemString(t->tp_dict, "x", y); }  /* here */',
     "FT306": "static T *free_list;\nT *f(void) { T *t = free_list; free_list = t->next; return t; }  /* here */",
     "FT308": """
         static PyObject *next(It *it) { Py_CLEAR(it->seq); return NULL; }  /* here */
@@ -85,11 +86,15 @@ FINDS = {
     "FT403": "void f(const char *p) { chdir(p); }  /* here */",
     "FT404": "int f(void) { return fork(); }  /* here */",
     "FT501": "/* protected by the GIL */  // here\nstatic int x;",
-    "FT502": "void f(PyObject *d) { pthread_mutex_lock(&m); PyDict_SetItem(d, k, v); pthread_mutex_unlock(&m); }  /* here */",
+    "FT502": "void f(PyObject *d) { pthread_mutex_lock(&m); PyDict_SetItem(d, k, v); pthread_mutex_unlock(&m); }  "
+    "/* here */",
     "FT502 sleeps": "PyObject *f(PyObject *d) { sleep(1); return PyLong_FromLong(1); }  /* here */",
-    "FT503": "int f(PyObject *o) { Py_BEGIN_CRITICAL_SECTION(o); if (x) { return 1; } Py_END_CRITICAL_SECTION(); }  /* here */",
-    "FT503 macro": "int f(PyObject *o) { Py_BEGIN_CRITICAL_SECTION(o); Py_RETURN_NONE; Py_END_CRITICAL_SECTION(); }  /* here */",
-    "FT503 goto": "int f(PyObject *o) { Py_BEGIN_CRITICAL_SECTION(o); goto out; Py_END_CRITICAL_SECTION(); out: return 0; }  /* here */",
+    "FT503": "int f(PyObject *o) { Py_BEGIN_CRITICAL_SECTION(o); if (x) { return 1; } Py_END_CRITICAL_SECTION(); }  "
+    "/* here */",
+    "FT503 macro": "int f(PyObject *o) { Py_BEGIN_CRITICAL_SECTION(o); Py_RETURN_NONE; Py_END_CRITICAL_SECTION(); } "
+    " /* here */",
+    "FT503 goto": "int f(PyObject *o) { Py_BEGIN_CRITICAL_SECTION(o); goto out; Py_END_CRITICAL_SECTION(); out: "
+    "return 0; }  /* here */",
     "FT504": "void f(void) { Py_BEGIN_ALLOW_THREADS PyErr_NoMemory(); Py_END_ALLOW_THREADS }  /* here */",
     "FT505": "static PyThreadState *saved;  /* here */",
     "FT506": "PyObject *f(void) { return _PyThread_CurrentFrames(); }  /* here */",
@@ -101,7 +106,8 @@ LEAVES = {
         static PyModuleDef_Slot slots[] = {{Py_mod_gil, Py_MOD_GIL_NOT_USED}, {0, NULL}};
         PyMODINIT_FUNC PyInit_a(void) { return PyModuleDef_Init(&def); }
         """,
-    "FT001 set": "PyMODINIT_FUNC PyInit_a(void) { m = PyModule_Create(&d); PyUnstable_Module_SetGIL(m, Py_MOD_GIL_NOT_USED); }",
+    "FT001 set": "PyMODINIT_FUNC PyInit_a(void) { m = PyModule_Create(&d); PyUnstable_Module_SetGIL(m, "
+    "Py_MOD_GIL_NOT_USED); }",
     "FT001 guarded": """
         static PyModuleDef_Slot slots[] = {
         #ifdef Py_GIL_DISABLED
@@ -114,7 +120,8 @@ LEAVES = {
     "FT006": "#ifndef Py_GIL_DISABLED\n#define Py_LIMITED_API 0x030A0000\n#endif",
     "FT006 later": "#define Py_LIMITED_API 0x030F0000",
     "FT101 fresh": "void f(PyObject *a) { PyObject *l = PySequence_List(a); use(PyList_GetItem(l, 0)); }",
-    "FT101 locked": "void f(PyObject *a) { Py_BEGIN_CRITICAL_SECTION(a); use(PyList_GetItem(a, 0)); Py_END_CRITICAL_SECTION(); }",
+    "FT101 locked": "void f(PyObject *a) { Py_BEGIN_CRITICAL_SECTION(a); use(PyList_GetItem(a, 0)); "
+    "Py_END_CRITICAL_SECTION(); }",
     "FT101 kwargs": "PyObject *f(PyObject *s, PyObject *a, PyObject *kwargs) { use(PyDict_GetItem(kwargs, k)); }",
     "FT101 old": "#if PY_VERSION_HEX < 0x030d0000\nvoid f(PyObject *a) { use(PyList_GetItem(a, 0)); }\n#endif",
     "FT101 only asked": "int f(PyObject *a) { if (PyDict_GetItem(a, k) != NULL) { return 1; } return 0; }",
@@ -128,14 +135,14 @@ LEAVES = {
     "FT102 own": "PyObject *f(PyObject *a) { PyObject *l = PyList_New(1); return Py_NewRef(PyList_GetItem(l, 0)); }",
     "FT103 copy": "void f(PyObject *a) { PyObject *d = PyDict_Copy(a); while (PyDict_Next(d, &p, &k, &v)) { } }",
     "FT103 kwargs": "PyObject *f(PyObject *s, PyObject *a, PyObject *kw) { while (PyDict_Next(kw, &p, &k, &v)) { } }",
-    "FT103 comment": "/* PyDict_Next(a, ...) */ void f(PyObject *a) { say(\"PyDict_Next(a)\"); }",
+    "FT103 comment": '/* PyDict_Next(a, ...) */ void f(PyObject *a) { say("PyDict_Next(a)"); }',
     "FT104": "PyObject *f(PyObject *a) { PyObject *l = PyList_New(1); PyList_SET_ITEM(l, 0, a); return l; }",
     "FT104 field": "PyObject *f(T *t, PyObject *a) { t->l = PyTuple_New(1); PyTuple_SET_ITEM(t->l, 0, a); }",
     "FT105 own": "typedef struct { PyObject_HEAD char *ob_item; } T;\nvoid f(T *t) { use(t->ob_item); }",
     "FT105 assert": "void f(PyObject *a) { assert(Py_REFCNT(a) == 1); }",
     "FT106": "void f(PyObject *a) { PyObject *s = PySequence_Tuple(a); use(PySequence_Fast_GET_ITEM(s, 0)); }",
     "FT107": "void f(PyObject *a) { char *p = PyBytes_AsString(a); }",
-    "FT108": "void f(T *t) { PyObject *n = PyUnicode_FromString(\"x\"); PyUnicode_InternInPlace(&n); }",
+    "FT108": 'void f(T *t) { PyObject *n = PyUnicode_FromString("x"); PyUnicode_InternInPlace(&n); }',
     "FT201 object": "T *f(void) { PyObject *p = (PyObject *)PyObject_Malloc(9); return p; }",
     "FT201 init": "T *f(void) { T *p = PyObject_Malloc(9); if (PyObject_Init(p, &type) == NULL) { } }",
     "FT202": "void f(int n) { char *p = PyMem_Malloc(n); PyMem_Free(p); char *q = malloc(n); free(q); }",
@@ -153,8 +160,8 @@ LEAVES = {
     "FT302 replaced": "static T *c;\nvoid f(T *x) { if (c) { Py_DECREF(c); } c = x; }",
     "FT302 refuses": "static T *c;\nT *f(void) { if (!c) { return NULL; } return c; }",
     "FT302 once": "static T *c;\nstatic void set(void) { c = make(); }\nT *f(void) { pthread_once(&o, set); return c; }",
-    "FT303": "void f(int n) { char b[9]; sprintf(b, \"%d\", n); }",
-    "FT303 const": "const char *f(void) { static const char b[] = \"x\"; return b; }",
+    "FT303": 'void f(int n) { char b[9]; sprintf(b, "%d", n); }',
+    "FT303 const": 'const char *f(void) { static const char b[] = "x"; return b; }',
     "FT304": "static PyObject *never_set;",
     "FT305": "static PyTypeObject *type;",
     "FT306": "static T *free_list;\nvoid f(void) { PyMutex_Lock(&m); free_list = 0; PyMutex_Unlock(&m); }",
@@ -163,7 +170,8 @@ LEAVES = {
         static PyType_Slot slots[] = {{Py_tp_iternext, next}, {0}};
         """,
     "FT308 other": "static PyObject *go(It *it) { Py_CLEAR(it->seq); return NULL; }",
-    "FT309 fresh": "void f(PyObject *k) { PyObject *d = PyDict_New(); if (!PyDict_Contains(d, k)) { PyDict_SetItem(d, k, v); } }",
+    "FT309 fresh": "void f(PyObject *k) { PyObject *d = PyDict_New(); if (!PyDict_Contains(d, k)) { "
+    "PyDict_SetItem(d, k, v); } }",
     "FT309 other key": "void f(PyObject *d) { if (!PyDict_Contains(d, a)) { PyDict_SetItem(d, b, v); } }",
     "FT310 locked": """
         static int total;
@@ -173,7 +181,7 @@ LEAVES = {
     "FT310 never written": "static int total;\nint get(void) { return total; }",
     "FT401 own": "static int rand(void) { return 4; }\nint f(void) { return rand(); }",
     "FT401 member": "int f(T *t) { return t->rand(); }",
-    "FT401 import": "int PyInit_x(void) { use(getenv(\"X\")); }",
+    "FT401 import": 'int PyInit_x(void) { use(getenv("X")); }',
     "FT401 asks": "void f(void) { use(setlocale(LC_ALL, NULL)); }",
     "FT402": "void f(void) { fftw_execute(p); }",
     "FT402 locked": "void f(void) { PyMutex_Lock(&m); fftw_destroy_plan(p); PyMutex_Unlock(&m); }",
@@ -183,12 +191,15 @@ LEAVES = {
     "FT501 other build": "#ifdef Py_GIL_DISABLED\n#else\n/* protected by the GIL */\nint x;\n#endif",
     "FT502": "void f(PyObject *d) { PyMutex_Lock(&m); PyDict_SetItem(d, k, v); PyMutex_Unlock(&m); }",
     "FT502 no api": "void f(void) { pthread_mutex_lock(&m); x++; pthread_mutex_unlock(&m); }",
-    "FT502 detached": "PyObject *f(void) { Py_BEGIN_ALLOW_THREADS sleep(1); Py_END_ALLOW_THREADS return PyLong_FromLong(1); }",
+    "FT502 detached": "PyObject *f(void) { Py_BEGIN_ALLOW_THREADS sleep(1); Py_END_ALLOW_THREADS return "
+    "PyLong_FromLong(1); }",
     "FT503": "int f(PyObject *o) { Py_BEGIN_CRITICAL_SECTION(o); x = 1; Py_END_CRITICAL_SECTION(); return x; }",
-    "FT503 goto": "int f(PyObject *o) { Py_BEGIN_CRITICAL_SECTION(o); goto out; out: x(); Py_END_CRITICAL_SECTION(); return 0; }",
+    "FT503 goto": "int f(PyObject *o) { Py_BEGIN_CRITICAL_SECTION(o); goto out; out: x(); "
+    "Py_END_CRITICAL_SECTION(); return 0; }",
     "FT503 two": "void f(void) { Py_BEGIN_CRITICAL_SECTION2(a, b); x(); Py_END_CRITICAL_SECTION2(); }",
     "FT504": "void f(void) { Py_BEGIN_ALLOW_THREADS work(); Py_END_ALLOW_THREADS PyErr_NoMemory(); }",
-    "FT504 blocked": "void f(void) { Py_BEGIN_ALLOW_THREADS Py_BLOCK_THREADS PyErr_NoMemory(); Py_UNBLOCK_THREADS Py_END_ALLOW_THREADS }",
+    "FT504 blocked": "void f(void) { Py_BEGIN_ALLOW_THREADS Py_BLOCK_THREADS PyErr_NoMemory(); Py_UNBLOCK_THREADS "
+    "Py_END_ALLOW_THREADS }",
     "FT504 macro": "void f(PyObject *b) { Py_BEGIN_ALLOW_THREADS use(PyBytes_AS_STRING(b)); Py_END_ALLOW_THREADS }",
     "FT505": "void f(void) { PyThreadState *saved = PyEval_SaveThread(); }",
     "FT506": "PyObject *f(void) { return PyThreadState_GetFrame(own); }",

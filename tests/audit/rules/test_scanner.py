@@ -144,7 +144,7 @@ def test_a_function_that_swallows_is_ended_in_column_0():
 
 
 def test_calls_and_their_arguments():
-    found = unit("void f(void) { a(b(1, 2), \"x,y\", (c, d)); o->m(z); if (q) { } return (w)(1); }")
+    found = unit('void f(void) { a(b(1, 2), "x,y", (c, d)); o->m(z); if (q) { } return (w)(1); }')
     calls = {one.name: one for one in found.shape.functions[0].calls}
     assert {name: [found.words(span) for span in one.args] for name, one in calls.items()} == {
         "a": ["b(1,2)", '"x,y"', "(c,d)"],
@@ -180,7 +180,9 @@ def test_variables(declaration, name, shared):
     assert [(one.name, one.shared) for one in found] == [(name, shared)]
 
 
-@pytest.mark.parametrize("declaration", ["int f(void);", "typedef int n;", "struct s;", "extern int n;", "using namespace std;"])
+@pytest.mark.parametrize(
+    "declaration", ["int f(void);", "typedef int n;", "struct s;", "extern int n;", "using namespace std;"]
+)
 def test_what_declares_no_variable(declaration):
     assert unit(declaration, "a.cpp").variables == ()
 
@@ -204,7 +206,8 @@ def held(body, name="a.c", before=""):
         "PyMutex_Lock(&m); if (a) { PyMutex_Unlock(&m); } out();",
         "pthread_rwlock_rdlock(&m); out(); pthread_rwlock_unlock(&m); pthread_rwlock_wrlock(&m); in();",
         "while (atomic_flag_test_and_set(&f)) { } in(); atomic_flag_clear(&f); out();",
-        "Py_BEGIN_CRITICAL_SECTION(x); in(); Py_BEGIN_ALLOW_THREADS out(); Py_END_ALLOW_THREADS in(); Py_END_CRITICAL_SECTION();",
+        "Py_BEGIN_CRITICAL_SECTION(x); in(); Py_BEGIN_ALLOW_THREADS out(); Py_END_ALLOW_THREADS in(); "
+        "Py_END_CRITICAL_SECTION();",
         "pthread_mutex_lock(&m); Py_BEGIN_ALLOW_THREADS in(); Py_END_ALLOW_THREADS pthread_mutex_unlock(&m);",
     ],
 )
@@ -234,7 +237,10 @@ def test_locks_in_cplusplus(body):
 @pytest.mark.parametrize(
     ("before", "body"),
     [
-        ("#define LOCK(x) PyMutex_Lock(&(x)->m)\n#define UNLOCK(x) PyMutex_Unlock(&(x)->m)", "LOCK(a); in(); UNLOCK(a); out();"),
+        (
+            "#define LOCK(x) PyMutex_Lock(&(x)->m)\n#define UNLOCK(x) PyMutex_Unlock(&(x)->m)",
+            "LOCK(a); in(); UNLOCK(a); out();",
+        ),
         ("void take(void) { PyMutex_Lock(&m); }\nvoid give(void) { PyMutex_Unlock(&m); }", "take(); in(); give(); out();"),
         ("#define BOTH PyMutex_Lock(&m); PyMutex_Unlock(&m)", "BOTH; out();"),
     ],
@@ -309,7 +315,10 @@ def test_where_a_container_comes_from(body, kind):
         ("void a(void) { f(PyList_New(0)); }", "fresh"),
         ("void a(PyObject *x) { f(x); }", "argument"),
         ("void a(PyObject *x) { f(PyList_New(0)); f(x); }", "argument"),
-        ("void a(PyObject *x) { Py_BEGIN_CRITICAL_SECTION(x); f(x); Py_END_CRITICAL_SECTION(); f(PyList_New(0)); }", "fresh"),
+        (
+            "void a(PyObject *x) { Py_BEGIN_CRITICAL_SECTION(x); f(x); Py_END_CRITICAL_SECTION(); f(PyList_New(0)); }",
+            "fresh",
+        ),
     ],
 )
 def test_a_parameter_is_what_callers_pass(callers, kind):
