@@ -165,7 +165,8 @@ def test_it_reads_in_a_pipe_that_closes(run, child, tmp_path):
     done = child(f"""
         import subprocess, sys
         program = "import sys; from ftcheck.cli import main; sys.exit(main(sys.argv[1:]))"
-        one = subprocess.Popen([sys.executable, "-c", program, "rules", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd={str(tmp_path)!r})
+        words = [sys.executable, "-c", program, "rules", "--list"]
+        one = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd={str(tmp_path)!r})
         one.stdout.close()
         print(one.stderr.read(), one.wait())
         """)
