@@ -48,6 +48,7 @@ FLOORS = {
     "stress": ("_core", "workload", "option_table", "settings", "interpreter", "coverage", "verdicts", "stress"),
     "report": ("settings", "candidates", "possible", "coverage", "verdicts", "narrative", "static_state", "report"),
     "static_state": (),
+    "audit": ("audit", "interpreter", "verdicts"),
 }
 
 

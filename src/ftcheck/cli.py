@@ -10,6 +10,7 @@ import ftcheck
 from ftcheck import guard_command, select_command
 from ftcheck.audit import command as audit_command
 from ftcheck.audit import record_command
+from ftcheck.audit.rules import command as rules_command
 from ftcheck.native import build_command, tsan_command
 
 _DESCRIPTION = """\
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record_command.add_to(commands)
     tsan_command.add_to(commands)
     build_command.add_to(commands)
+    rules_command.add_to(commands)
     chosen = parser.parse_args(words)
     if chosen.command is None:
         parser.print_help()
@@ -63,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return tsan_command.run(chosen.files, as_json=chosen.json, brief=chosen.brief, folder=chosen.modules)
     if chosen.command == "build":
         return build_command.run(chosen.what, into=chosen.into, compiler=chosen.compiler, pip_options=behind)
+    if chosen.command == "rules":
+        return rules_command.run(chosen)
     if chosen.command == "guard":
         return guard_command.run(chosen.action, enable=chosen.enable, disable=chosen.disable, command=behind)
     if chosen.command == "select":
