@@ -23,7 +23,20 @@ FLOORS = {
     "elf": ("elf_dynamic",),
     "elf_dynamic": (),
     "locking": ("elf", "elf_dynamic", "static_state"),
-    "audit": ("audit", "coverage", "elf", "elf_dynamic", "locking", "native", "report", "static_state", "verdicts"),
+    "audit": (
+        *(
+            "audit",
+            "coverage",
+            "elf",
+            "elf_dynamic",
+            "interpreter",
+            "locking",
+            "native",
+            "report",
+            "static_state",
+            "verdicts",
+        ),
+    ),
     "subinterpreters": ("native", "static_state", "subinterpreters"),
     "option_table": (),
     "settings": ("option_table",),
@@ -48,7 +61,6 @@ FLOORS = {
     "stress": ("_core", "workload", "option_table", "settings", "interpreter", "coverage", "verdicts", "stress"),
     "report": ("settings", "candidates", "possible", "coverage", "verdicts", "narrative", "static_state", "report"),
     "static_state": (),
-    "audit": ("audit", "interpreter", "verdicts"),
 }
 
 
