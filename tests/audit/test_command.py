@@ -66,18 +66,35 @@ def test_nothing_could_be_decided(tmp_path, capsys):
     (["audit", "--no-run", "--subinterpreters"], 2, "leave one of them out"),
     (["audit", "{}", "--tested", "unknown={}/missing.json"], 2, "missing.json"),
     (["audit", "{}", "--json", "/nowhere/to/be/found.json"], 3, "cannot be written"),
+    (["audit", "a", "b"], 2, "one thing at a time"),
+    (["audit", "{}", "--record", "env.json"], 2, "--python"),
+    (["audit", "diff", "a.json"], 2, "two files"),
+    (["audit", "diff", "/nowhere/a.json", "/nowhere/b.json"], 3, "a.json"),
 ])  # fmt: skip
 def test_errors_say_what_to_do(environment, capsys, arguments, status, said):
     assert cli.main([one.replace("{}", str(environment)) for one in arguments]) == status
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--timeout", "0"], ["--timeout", "soon"], ["--jobs", "0"], ["--dance"], ["a", "b"]])
+@pytest.mark.parametrize("arguments", [["--timeout", "0"], ["--timeout", "soon"], ["--jobs", "0"], ["--dance"]])
 def test_wrong_usage_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["audit", *arguments])
     assert ended.value.code == 2
     assert capsys.readouterr().err
+
+
+def test_environments_are_written_and_compared(tmp_path, capsys):
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    assert cli.main(["audit", "--no-run", "--record", str(one)]) == 0
+    assert cli.main(["record", str(other)]) == 0
+    capsys.readouterr()
+    assert cli.main(["audit", "diff", str(one), str(other)]) == 0
+    changed = json.loads(one.read_text())
+    changed["distributions"].pop()
+    other.write_text(json.dumps(changed))
+    assert cli.main(["audit", "diff", str(one), str(other)]) == 1
+    assert capsys.readouterr().out
 
 
 def test_json_is_all_there_is_on_standard_output(environment, capsys):

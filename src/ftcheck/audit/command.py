@@ -24,6 +24,8 @@ Is everything here ready for free-threaded Python (3.14t), and who turns the GIL
   ftcheck audit requirements.txt         asks the configured index for wheels, and installs nothing
   ftcheck audit pylock.toml              (also uv.lock, poetry.lock) a lock file, which names its files: no index is asked
   ftcheck audit module.so                one extension module
+  ftcheck audit --record env.json        write what this environment is (as ftcheck record --probe does)
+  ftcheck audit diff a.json b.json       what differs between two of these (as ftcheck diff does)
 
 Of each extension module three things are asked: what its file says (nothing is run), what its PyInit_ function declares
 (called in a child process, without running the module), and whether an import in a child process really turns the GIL on.
@@ -51,11 +53,12 @@ def add_to(commands: Any) -> None:
         epilog=_VERDICTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", nargs="?", metavar="WHAT", help="see above; nothing: the environment of this interpreter")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="see above; nothing: the environment of this interpreter")
     parser.add_argument("--python", default="", metavar="PATH", help="the interpreter to ask (default: this one)")
     parser.add_argument(
         "--json", metavar="FILE", help="write everything as JSON; - is standard output, instead of the table"
     )
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write the environment's record, and do nothing else")
     parser.add_argument("--verbose", "-v", action="store_true", help="every row, module and remark")
     parser.add_argument(
         "--subinterpreters", action="store_true", help="also import each module in an interpreter with a GIL of its own"
@@ -93,6 +96,10 @@ def run(chosen: argparse.Namespace) -> int:
 
     :returns: the exit status.
     """
+    if chosen.record is not None or chosen.what[:1] == ["diff"]:
+        return _record_or_diff(chosen)
+    if len(chosen.what) > 1:
+        return _refuse(f"one thing at a time: {' '.join(chosen.what)} are {len(chosen.what)}", 2)
     from ftcheck.audit import json_file, table, targets, tested  # not before it is asked for: `ftcheck --help` is quick
     from ftcheck.audit.options import AuditError, Options
     from ftcheck.audit.probes import ProbeError
@@ -110,7 +117,7 @@ def run(chosen: argparse.Namespace) -> int:
         return _refuse("--subinterpreters runs code, and --no-run forbids that: leave one of them out", 2)
     try:
         with _progress() as progress:
-            audit = targets.audit(chosen.what, options, progress)
+            audit = targets.audit(chosen.what[0] if chosen.what else None, options, progress)
         audit = tested.applied(audit, options.tested)
         if chosen.json:
             json_file.write(chosen.json, json.dumps(json_file.to_json(audit), indent=1))
@@ -132,6 +139,18 @@ def run(chosen: argparse.Namespace) -> int:
     if audit.rows and not audit.decided:
         return _refuse("nothing could be decided: the rows and notes say why", 3)
     return 0
+
+
+def _record_or_diff(chosen: argparse.Namespace) -> int:
+    from ftcheck.audit import record_command
+
+    if chosen.record is not None:
+        if chosen.what:
+            return _refuse(f"--record is of an environment: leave {' '.join(chosen.what)} out, or name it with --python", 2)
+        return record_command.run_record(chosen.record, Path(chosen.python) if chosen.python else None, not chosen.no_run)
+    if len(chosen.what) != 3:
+        return _refuse("diff takes two files that --record has written: ftcheck audit diff a.json b.json", 2)
+    return record_command.run_diff(Path(chosen.what[1]), Path(chosen.what[2]), bool(chosen.json))
 
 
 def _report(text: str) -> tuple[str, Path]:
