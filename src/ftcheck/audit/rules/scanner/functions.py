@@ -101,6 +101,7 @@ class Function:
 
     :param begin: index of the opening brace, **end**: of the closing one.
     :param head: index of the first token of the declaration.
+    :param exported: it is declared with ``PyMODINIT_FUNC``: the interpreter calls it to import the module.
     :param owner: the class, of a member function; else empty.
     """
 
@@ -114,6 +115,7 @@ class Function:
     end: int
     calls: tuple[Call, ...]
     names: frozenset[str]
+    exported: bool = False
 
     @property
     def qualified(self) -> str:
@@ -239,6 +241,12 @@ class _Shaper:
             return f"~{name.text}" if before == "~" else name.text
         if any(self.code[index].text == "operator" for index in range(start, group[0])):
             return "operator"
+        back = group[0] - 1
+        if name.text == ")":  # INIT_MODULE(name)(void): a macro makes the name
+            while back > start and self.code[back].text != "(":
+                back -= 1
+            if back > start and self.code[back - 1].kind == NAME and self.code[back + 1].text != "*":
+                return self.code[back - 1].text
         return ""
 
     def _parameters(self, start: int, brace: int) -> Span | None:
@@ -291,7 +299,7 @@ class _Shaper:
         self.functions.append(
             Function(
                 name, owner, code[group[0] - 1].line, "static" in before or "Py_LOCAL_INLINE" in before,
-                self._list(group), start, brace, end, calls, names,
+                self._list(group), start, brace, end, calls, names, "PyMODINIT_FUNC" in before,
             )
         )  # fmt: skip
 

@@ -127,6 +127,8 @@ def settle(graph: Graph, unlocked: Mapping[Function, frozenset[int]]) -> None:
 
 
 def _is_init(graph: Graph, function: Function) -> bool:
+    if function.exported:
+        return True
     return function in graph.once or bool(graph.roles[function] & set(_INIT_SLOTS)) or bool(_INIT.fullmatch(function.name))
 
 
