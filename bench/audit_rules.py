@@ -232,9 +232,9 @@ def summary(judged: Sequence[Judged]) -> str:
         speed = f"{alone:,.0f} lines a second, with libclang {both:,.0f}"
     return (
         f"of {len(unsafe)} unsafe samples the flaw of {found} is found; {accused} of {len(safe)} safe samples are accused; "
-        f"{len(others)} releases with {lines:,} lines; {speed}; in the {sum(one.unseen for one in others)} releases that were added "
-        f"when the rules were done, of {unseen.total()} findings of tier A and B {unseen['real']} are real, {unseen['plausible']} "
-        f"plausible, {unseen['false']} false"
+        f"{len(others)} releases with {lines:,} lines; {speed}; in the {sum(one.unseen for one in others)} releases that "
+        f"were added when the rules were done, of {unseen.total()} findings of tier A and B {unseen['real']} are real, "
+        f"{unseen['plausible']} plausible, {unseen['false']} false"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ftcheck.audit.rules.context import Extension, Place
-from ftcheck.audit.rules.scanner.functions import Call
+from ftcheck.audit.rules.scanner.calls import Call
 from ftcheck.audit.rules.words import Hit, Rule
 
 RULES = (

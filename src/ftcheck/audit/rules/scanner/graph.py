@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftcheck.audit.rules.scanner.functions import Call, Function
+from ftcheck.audit.rules.scanner.calls import Call
+from ftcheck.audit.rules.scanner.functions import Function
 from ftcheck.audit.rules.scanner.tokens import NAME, STRING
 
 if TYPE_CHECKING:
