@@ -61,6 +61,7 @@ class Judged:
 
     :param counts: of each rule: real, false, plausible; in a sample also found and missed.
     :param seconds: with libclang, **alone**: without it; 0: not measured.
+    :param unseen: it was added when the rules were done.
     :param unlabelled: findings that nobody has read. :param missed: real labels that were not found.
     """
 
@@ -71,6 +72,7 @@ class Judged:
     lines: int
     seconds: float
     alone: float = 0.0
+    unseen: bool = False
 
 
 def label(row: Sequence[str]) -> Label:
@@ -138,7 +140,7 @@ def _release(one: dict[str, Any]) -> Judged:
     paths = [source.path for source in found if not leave.search(source.path.relative_to(root).as_posix())]
     labels, alone = [label(row) for row in one["labels"]], scan(paths).looked.seconds
     judged = judge(f"{one['name']} {one['version']}", scan(paths, clang=True), root, labels, known=False)
-    return dataclasses.replace(judged, alone=alone)
+    return dataclasses.replace(judged, alone=alone, unseen=one.get("unseen", False))
 
 
 def main() -> int:
@@ -218,6 +220,11 @@ def summary(judged: Sequence[Judged]) -> str:
     accused = sum(
         1 for one in safe if any(c["false"] + c["plausible"] for rule, c in one.counts.items() if RULES[rule].tier != "C")
     )
+    unseen: Counter[str] = Counter()
+    for one in others:
+        for rule, counts in one.counts.items():
+            if one.unseen and RULES[rule].tier != "C":
+                unseen += Counter({verdict: counts[verdict] for verdict in VERDICTS})
     lines = sum(one.lines for one in others)
     speed = "no package measured"
     if lines:
@@ -225,7 +232,9 @@ def summary(judged: Sequence[Judged]) -> str:
         speed = f"{alone:,.0f} lines a second, with libclang {both:,.0f}"
     return (
         f"of {len(unsafe)} unsafe samples the flaw of {found} is found; {accused} of {len(safe)} safe samples are accused; "
-        f"{len(others)} releases with {lines:,} lines; {speed}"
+        f"{len(others)} releases with {lines:,} lines; {speed}; in the {sum(one.unseen for one in others)} releases that "
+        f"were added when the rules were done, of {unseen.total()} findings of tier A and B {unseen['real']} are real, "
+        f"{unseen['plausible']} plausible, {unseen['false']} false"
     )
 
 

@@ -171,3 +171,9 @@ def test_it_reads_in_a_pipe_that_closes(run, child, tmp_path):
         print(one.stderr.read(), one.wait())
         """)
     assert done.stdout.strip() == "b'' 0"
+
+
+def test_notes_are_not_nothing(run):
+    _, out, _ = run("src", text="static PyTypeObject T = { .tp_name = 0 };\n")
+    assert "no finding of tier A or B, 1 note" in out
+    assert "nothing was found" not in out

@@ -109,6 +109,11 @@ def test_leaves_alone_in_cython(lines, case):
     assert lines(case.split()[0], CYTHON_LEAVES[case], "a.pyx")[0] == []
 
 
+def test_a_makefile_may_give_the_directive(scanned):
+    files = {"pkg/a.pyx": "def f(): pass", "Makefile": "\tcython -3 -X freethreading_compatible=True $<\n"}
+    assert scanned(files=files).findings == ()
+
+
 @pytest.mark.parametrize("build", ["setup.py", "pyproject.toml"])
 def test_the_directive_may_be_given_by_what_builds_it(scanned, build):
     said = 'cythonize("a.pyx", compiler_directives={"freethreading_compatible": True})' if build == "setup.py" else (

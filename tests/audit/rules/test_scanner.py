@@ -250,6 +250,11 @@ def test_a_projects_own_ways_to_lock(before, body):
     assert got == expected
 
 
+def test_the_init_function_may_be_named_by_a_macro():
+    found = project.Project([unit("static void set(void) { }\nPyMODINIT_FUNC\nINIT_MODULE(_x)(void)\n{ set(); }")])
+    assert names(found.graph.init_only) == {"INIT_MODULE", "set"}
+
+
 def names(functions):
     return {one.name for one in functions}
 

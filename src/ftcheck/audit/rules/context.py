@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ftcheck.audit.rules.scanner.calls import Call, Span
 from ftcheck.audit.rules.scanner.fresh import Origin, Origins
-from ftcheck.audit.rules.scanner.functions import Call, Function, Span
+from ftcheck.audit.rules.scanner.functions import Function
 from ftcheck.audit.rules.scanner.project import Project, Unit
 from ftcheck.audit.rules.words import Hit, Tier
 

@@ -82,7 +82,10 @@ def _summary(wanted: Sequence[SourceFinding], listed: Sequence[SourceFinding], f
     notes = Counter(one.rule for one in active if one.tier == "C")
     suppressed = len(wanted) - len(active)
     first = f"{_counted(len(findings), 'finding')}, of which {fails:,} {'fails' if fails == 1 else 'fail'} the run"
-    yield first if findings else "nothing was found in what was looked at"
+    nothing = "nothing was found in what was looked at"
+    if notes:
+        nothing = f"no finding of tier A or B, {_counted(sum(notes.values()), 'note')}"
+    yield first if findings else nothing
     if notes and not any(one.tier == "C" for one in listed):
         yield f"{_counted(sum(notes.values()), 'note')} ({_tally(notes)}): --notes lists them"
     if suppressed and not any(one.suppressed for one in listed):

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from ftcheck.audit.rules.capi import BLOCKS
 from ftcheck.audit.rules.context import Extension, Place
 from ftcheck.audit.rules.families.attached_rules import RULES as RULES
+from ftcheck.audit.rules.scanner.lock_names import RETURNS
 from ftcheck.audit.rules.scanner.project import Unit
-from ftcheck.audit.rules.scanner.scopes import RETURNS, Held
+from ftcheck.audit.rules.scanner.scopes import Held
 from ftcheck.audit.rules.words import Hit
 
 _ON_THE_GIL = re.compile(

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ftcheck.audit.rules.capi import BORROWED
 from ftcheck.audit.rules.context import Extension, Place
+from ftcheck.audit.rules.scanner.calls import Call
 from ftcheck.audit.rules.scanner.fresh import Origin
-from ftcheck.audit.rules.scanner.functions import Call
 from ftcheck.audit.rules.words import Hit, Rule
 
 _HOWTO = "CPython, Doc/howto/free-threading-extensions.rst"

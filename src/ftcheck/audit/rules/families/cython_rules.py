@@ -57,6 +57,7 @@ RULES = (
 )
 
 _BUILD_FILES = (
+    "Makefile",
     "setup.py",
     "pyproject.toml",
     "setup.cfg",

@@ -69,7 +69,7 @@ def find(extension: Extension) -> Iterator[Hit]:
             line = unit.compiled.defined_at["Py_LIMITED_API"]
             yield Hit("FT006", unit.path, line, "", "Py_LIMITED_API is defined on free-threaded builds as well")
     for place in extension.everywhere():
-        if place.function.name.startswith("PyInit_"):
+        if place.function.exported or place.function.name.startswith("PyInit_"):
             yield from _init(place)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ftcheck.audit.rules.capi import FIELDS
 from ftcheck.audit.rules.context import Extension, Place
-from ftcheck.audit.rules.scanner.functions import Call
+from ftcheck.audit.rules.scanner.calls import Call
 from ftcheck.audit.rules.scanner.project import Project
 from ftcheck.audit.rules.scanner.tokens import NAME
 from ftcheck.audit.rules.words import Hit, Rule

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ftcheck.audit.rules.capi import ALLOCATES, FREES, OBJECT_DOMAIN
 from ftcheck.audit.rules.context import Extension, Place
-from ftcheck.audit.rules.scanner.functions import Call
+from ftcheck.audit.rules.scanner.calls import Call
 from ftcheck.audit.rules.words import Hit, Rule
 
 _HOWTO = 'CPython, Doc/howto/free-threading-extensions.rst, "Memory Allocation APIs"'

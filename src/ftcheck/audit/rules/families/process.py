@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ftcheck.audit.rules.capi import LIBC, LIBRARIES, PROCESS
 from ftcheck.audit.rules.context import Extension, Place
-from ftcheck.audit.rules.scanner.functions import Call
+from ftcheck.audit.rules.scanner.calls import Call
 from ftcheck.audit.rules.words import Hit, Rule
 
 RULES = (

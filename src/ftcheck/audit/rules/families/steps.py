@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ftcheck.audit.rules.context import Extension, Place
-from ftcheck.audit.rules.scanner.functions import Call
+from ftcheck.audit.rules.scanner.calls import Call
 from ftcheck.audit.rules.words import Hit, Rule
 
 RULES = (
@@ -55,7 +55,7 @@ def find(extension: Extension) -> Iterator[Hit]:
             yield from _exhausted(place)
         asked: dict[tuple[str, str], Call] = {}
         for call in place.function.calls:
-            if len(call.args) < 2 or call.member or place.locked(call.index):
+            if len(call.args) < 2 or call.member or place.locked(call.index) or place.asserted(call):
                 continue
             key = (place.argument(call, 0), place.argument(call, 1))
             if call.name in _ASKS:

@@ -3,7 +3,8 @@ grammar."""
 
 from __future__ import annotations
 
-from ftcheck.audit.rules.scanner.functions import Function, Span
+from ftcheck.audit.rules.scanner.calls import Span
+from ftcheck.audit.rules.scanner.functions import Function
 from ftcheck.audit.rules.scanner.project import Unit
 from ftcheck.audit.rules.scanner.tokens import NAME
 

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from ftcheck.audit.rules.scanner.calls import Call, Span
 from ftcheck.audit.rules.scanner.expressions import bare, declared_type, expression_end
-from ftcheck.audit.rules.scanner.functions import Call, Function, Span
+from ftcheck.audit.rules.scanner.functions import Function
 from ftcheck.audit.rules.scanner.makers import BEGINS, CHANGES, KEEPS_ARGUMENT, KWARGS, MAKES, RUNS, SAME
 from ftcheck.audit.rules.scanner.project import Project, Unit
 from ftcheck.audit.rules.scanner.tokens import NAME

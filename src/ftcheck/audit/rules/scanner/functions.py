@@ -9,79 +9,15 @@ Where both branches of a condition are kept, each begins at the depth that the f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ftcheck.audit.rules.scanner.calls import KEYWORDS, Call, Span, calls_in, split
 from ftcheck.audit.rules.scanner.tokens import BRANCH, DIRECTIVE, NAME, Token
 
-KEYWORDS = frozenset(
-    [
-        "if",
-        "else",
-        "for",
-        "while",
-        "do",
-        "switch",
-        "case",
-        "default",
-        "return",
-        "goto",
-        "break",
-        "continue",
-        "sizeof",
-        "alignof",
-        "typeof",
-        "__typeof__",
-        "decltype",
-        "defined",
-        "throw",
-        "try",
-        "catch",
-        "new",
-        "delete",
-        "static_assert",
-        "_Static_assert",
-        "_Generic",
-        "asm",
-        "__asm__",
-        "noexcept",
-        "alignas",
-        "_Alignas",
-        "and",
-        "or",
-        "not",
-        "static_cast",
-        "const_cast",
-        "reinterpret_cast",
-        "dynamic_cast",
-        "operator",
-        "co_await",
-        "co_return",
-        "co_yield",
-    ]
-)
 _QUALIFIERS = frozenset(("__attribute__", "__declspec", "noexcept", "throw", "requires", "_Alignas", "alignas", "Py_ALIGNED",
                          "__asm__", "asm", "Py_DEPRECATED", "decltype"))  # fmt: skip
 """What has parentheses beside a declarator and is none."""
-
-type Span = tuple[int, int]
-"""Tokens from the first to before the second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call, or a use of a macro with arguments.
-
-    :param index: of the token of its name, **end**: of its closing parenthesis.
-    :param member: it is called through an object (``x->name()``, ``x.name()``).
-    """
-
-    name: str
-    index: int
-    end: int
-    args: tuple[Span, ...]
-    line: int
-    member: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +37,7 @@ class Function:
 
     :param begin: index of the opening brace, **end**: of the closing one.
     :param head: index of the first token of the declaration.
+    :param exported: it is declared with ``PyMODINIT_FUNC``: the interpreter calls it to import the module.
     :param owner: the class, of a member function; else empty.
     """
 
@@ -114,6 +51,7 @@ class Function:
     end: int
     calls: tuple[Call, ...]
     names: frozenset[str]
+    exported: bool = False
 
     @property
     def qualified(self) -> str:
@@ -239,6 +177,12 @@ class _Shaper:
             return f"~{name.text}" if before == "~" else name.text
         if any(self.code[index].text == "operator" for index in range(start, group[0])):
             return "operator"
+        back = group[0] - 1
+        if name.text == ")":  # INIT_MODULE(name)(void): a macro makes the name
+            while back > start and self.code[back].text != "(":
+                back -= 1
+            if back > start and self.code[back - 1].kind == NAME and self.code[back + 1].text != "*":
+                return self.code[back - 1].text
         return ""
 
     def _parameters(self, start: int, brace: int) -> Span | None:
@@ -283,7 +227,7 @@ class _Shaper:
         code = self.code
         group = self._parameters(start, brace)
         assert group is not None
-        calls = tuple(_calls(code, brace, end))
+        calls = tuple(calls_in(code, brace, end))
         names = frozenset(code[index].text for index in range(brace, end) if code[index].kind == NAME)
         before = [code[index].text for index in range(start, group[0])]
         if not owner and "::" in before:
@@ -291,7 +235,7 @@ class _Shaper:
         self.functions.append(
             Function(
                 name, owner, code[group[0] - 1].line, "static" in before or "Py_LOCAL_INLINE" in before,
-                self._list(group), start, brace, end, calls, names,
+                self._list(group), start, brace, end, calls, names, "PyMODINIT_FUNC" in before,
             )
         )  # fmt: skip
 
@@ -314,52 +258,3 @@ class _Shaper:
                                                                                    words[words.index("[") - 1]]  # fmt: skip
         named = len(words) > 1 and (words[-1][0].isalpha() or words[-1][0] == "_")
         return Parameter(" ".join(words[:-1] if named else words), words[-1] if named else "")
-
-
-def split(code: Sequence[Token], begin: int, end: int) -> Iterator[Span]:
-    """The parts between commas that are in no brackets of their own; none where there is nothing."""
-    depth, start = 0, begin
-    for index in range(begin, end):
-        text = code[index].text
-        if text in ("(", "[", "{"):
-            depth += 1
-        elif text in (")", "]", "}"):
-            depth -= 1
-        elif text == "," and depth == 0:
-            yield (start, index)
-            start = index + 1
-    if start < end or start > begin:
-        yield (start, end)
-
-
-@dataclass(slots=True)
-class _Bracket:
-    name: int  # index of the token of the call's name; -1: these brackets are no call
-    start: int
-    args: list[Span]
-
-
-def _calls(code: Sequence[Token], begin: int, end: int) -> Iterator[Call]:
-    stack: list[_Bracket] = []
-    found: list[Call] = []
-    for index in range(begin, end):
-        token = code[index]
-        text = token.text
-        if text == "(":
-            before = code[index - 1]
-            called = before.kind == NAME and before.text not in KEYWORDS
-            stack.append(_Bracket(index - 1 if called else -1, index + 1, []))
-        elif text in ("[", "{"):
-            stack.append(_Bracket(-1, index + 1, []))
-        elif text == "," and stack:
-            stack[-1].args.append((stack[-1].start, index))
-            stack[-1].start = index + 1
-        elif text in (")", "]", "}") and stack:
-            one = stack.pop()
-            if one.name >= 0 and text == ")":
-                if one.start < index or one.args:
-                    one.args.append((one.start, index))
-                name = code[one.name]
-                member = code[one.name - 1].text in ("->", ".")
-                found.append(Call(name.text, one.name, index, tuple(one.args), name.line, member))
-    return iter(sorted(found, key=lambda call: call.index))

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftcheck.audit.rules.scanner.functions import Call, Function
+from ftcheck.audit.rules.scanner.calls import Call
+from ftcheck.audit.rules.scanner.functions import Function
 from ftcheck.audit.rules.scanner.tokens import NAME, STRING
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def settle(graph: Graph, unlocked: Mapping[Function, frozenset[int]]) -> None:
 
 
 def _is_init(graph: Graph, function: Function) -> bool:
+    if function.exported:
+        return True
     return function in graph.once or bool(graph.roles[function] & set(_INIT_SLOTS)) or bool(_INIT.fullmatch(function.name))
 
 

@@ -17,6 +17,7 @@ KNOWN: dict[str, int] = {
     "PY_MICRO_VERSION": 0,
     "Py_GIL_DISABLED": 1,
     "WITH_THREAD": 1,
+    "NDEBUG": 1,
 }
 """Macros of a release of free-threaded CPython 3.14, and their values."""
 UNDEFINED = frozenset(

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftcheck.audit.rules.scanner import conditions, functions, graph, scopes, structs, tokens, variables
-from ftcheck.audit.rules.scanner.functions import Call, Function, Span
+from ftcheck.audit.rules.scanner import conditions, functions, graph, lock_names, scopes, structs, tokens, variables
+from ftcheck.audit.rules.scanner.calls import Call, Span
+from ftcheck.audit.rules.scanner.functions import Function
 from ftcheck.audit.rules.scanner.graph import Graph
 from ftcheck.audit.rules.scanner.scopes import Scopes
 from ftcheck.audit.rules.scanner.tokens import Token
@@ -160,19 +161,19 @@ class Project:
         return None
 
 
-def _guards(every: Sequence[Function]) -> dict[str, scopes.Kind]:
+def _guards(every: Sequence[Function]) -> dict[str, lock_names.Kind]:
     """Classes whose constructor takes a lock and whose destructor gives it back, and the kind of lock."""
     taking = {one.owner: one for one in every if one.owner and one.name == one.owner and _does(one.calls, "take")}
     giving = {one.owner for one in every if one.owner and one.name == f"~{one.owner}" and _does(one.calls, "give")}
-    found: dict[str, scopes.Kind] = {}
+    found: dict[str, lock_names.Kind] = {}
     for name in taking.keys() & giving:
-        kinds = [one[1] for call in taking[name].calls if (one := scopes.direct(call.name)) is not None]
+        kinds = [one[1] for call in taking[name].calls if (one := lock_names.direct(call.name)) is not None]
         found[name] = kinds[0] if kinds else "lock"
     return found
 
 
 def _does(calls: Sequence[Call], what: str) -> bool:
-    found = [scopes.direct(call.name) for call in calls]
+    found = [lock_names.direct(call.name) for call in calls]
     members = {"take": ("lock",), "give": ("unlock",)}[what]
     return any(one is not None and one[0] == what for one in found) or any(
         call.member and call.name in members for call in calls

@@ -15,44 +15,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from ftcheck.audit.rules.scanner.functions import Call, Function, Shape
+from ftcheck.audit.rules.scanner.calls import Call
+from ftcheck.audit.rules.scanner.functions import Function, Shape
+from ftcheck.audit.rules.scanner.lock_names import (
+    ATTACH,
+    DETACH,
+    DETACHED_GUARD,
+    GUARD,
+    GUARD_SHARED,
+    RETURNS,
+    SPIN,
+    SPIN_GIVE,
+    Effect,
+    Kind,
+    direct,
+    spin,
+)
 from ftcheck.audit.rules.scanner.tokens import NAME, Token
 
-RETURNS = frozenset(("Py_RETURN_NONE", "Py_RETURN_TRUE", "Py_RETURN_FALSE", "Py_RETURN_NOTIMPLEMENTED", "Py_RETURN_NAN",
-                     "Py_RETURN_INF", "Py_RETURN_RICHCOMPARE"))  # fmt: skip
-"""Macros that return."""
-type Kind = Literal["critical section", "PyMutex", "lock"]
-type Effect = tuple[Literal["take", "give"], Kind, bool]
-"""What a name does with a lock; whether others can have it at the same time (readers)."""
-
-_BEGIN_SECTION = re.compile(r"\w*BEGIN_CRITICAL_SECTION\w*|PyCriticalSection2?_Begin\w*")
-_END_SECTION = re.compile(r"\w*END_CRITICAL_SECTION\w*|PyCriticalSection2?_End")
-_TAKE = re.compile(
-    r"PyThread_acquire_lock(_timed)?|pthread_mutex_(try|timed|clock)?lock|pthread_rwlock_(try|timed)?wrlock|"
-    r"pthread_spin_(try)?lock|mtx_(try|timed)?lock|AcquireSRWLockExclusive|EnterCriticalSection|sem_(try|timed)?wait|"
-    r"_?PyRWMutex_Lock|npy_pymutex_lock|WaitForSingleObject"
-)
-_GIVE = re.compile(
-    r"PyThread_release_lock|pthread_mutex_unlock|pthread_rwlock_unlock|pthread_spin_unlock|mtx_unlock|"
-    r"ReleaseSRWLock(Exclusive|Shared)|LeaveCriticalSection|sem_post|_?PyRWMutex_R?Unlock|ReleaseMutex"
-)
-_TAKE_SHARED = re.compile(r"pthread_rwlock_(try|timed)?rdlock|AcquireSRWLockShared|_?PyRWMutex_RLock")
-_GUARD = re.compile(
-    r"lock_guard|unique_lock|scoped_lock|ft_lock_guard|ft_object_guard|ft_object2_guard|scoped_critical_section|"
-    r"scoped_ft_lock\w*|QMutexLocker|\w*MutexLock(er)?|\w*Lock_?[gG]uard\w*|\w*[sS]copedLock\w*|PyCriticalSectionGuard\w*"
-)
-_GUARD_SHARED = re.compile(r"shared_lock|ReaderMutexLock|QReadLocker")
-_SPIN = re.compile(
-    r"atomic_flag_test_and_set\w*|test_and_set|__sync_lock_test_and_set|\w*[eE]xchange\w*|\w*compare_and_(swap|set)\w*"
-)
-_SPIN_GIVE = re.compile(
-    r"atomic_flag_clear\w*|__sync_lock_release|atomic_store\w*|clear|store|\w*_[Ss]tore_\w*|__atomic_store_n"
-)
-_DETACH = re.compile(r"(Py|\w+)_BEGIN_(ALLOW_)?THREADS|PyEval_SaveThread|Py_UNBLOCK_THREADS")
-_ATTACH = re.compile(r"(Py|\w+)_END_(ALLOW_)?THREADS|PyEval_RestoreThread|Py_BLOCK_THREADS|PyGILState_Ensure")
-_DETACHED_GUARD = frozenset(("gil_scoped_release",))
 _LEAVES = frozenset(("return", "goto", "break", "continue", "throw", *RETURNS))
 
 
@@ -97,30 +78,6 @@ class Scopes:
         return any(begin <= index < end for begin, end in self.detached)
 
 
-def direct(name: str) -> Effect | None:
-    """What a name does with a lock by itself."""
-    if _BEGIN_SECTION.fullmatch(name):
-        return ("take", "critical section", False)
-    if _END_SECTION.fullmatch(name):
-        return ("give", "critical section", False)
-    if name in ("PyMutex_Lock", "PyMutex_LockTimed"):
-        return ("take", "PyMutex", False)
-    if name == "PyMutex_Unlock":
-        return ("give", "PyMutex", False)
-    if _TAKE.fullmatch(name):
-        return ("take", "lock", False)
-    if _TAKE_SHARED.fullmatch(name):
-        return ("take", "lock", True)
-    return ("give", "lock", False) if _GIVE.fullmatch(name) else None
-
-
-def _spin(name: str) -> Effect | None:
-    """The two halves of a spin lock, where a function is nothing else."""
-    if re.fullmatch(r"atomic_flag_test_and_set\w*|__sync_lock_test_and_set|test_and_set", name):
-        return ("take", "lock", False)
-    return ("give", "lock", False) if re.fullmatch(r"atomic_flag_clear\w*|__sync_lock_release", name) else None
-
-
 def effects(macros: Mapping[str, str], functions: Iterable[Function]) -> dict[str, Effect]:
     """The macros and functions of a project that only take a lock, or only give one back.
 
@@ -134,7 +91,7 @@ def effects(macros: Mapping[str, str], functions: Iterable[Function]) -> dict[st
         if not _is_guard_class(function):
             words = [call.name for call in function.calls]
             spins = len(words) <= 3
-            _note(function.name, (direct(one) or found.get(one) or (_spin(one) if spins else None) for one in words), found)
+            _note(function.name, (direct(one) or found.get(one) or (spin(one) if spins else None) for one in words), found)
     return found
 
 
@@ -193,15 +150,15 @@ class _Walk:
 
     def _name(self, index: int, token: Token) -> None:
         text = token.text
-        if _DETACH.fullmatch(text):
+        if DETACH.fullmatch(text):
             self.detached_from.append((index, -1))
-        elif _ATTACH.fullmatch(text):
+        elif ATTACH.fullmatch(text):
             if self.detached_from:
                 self.detached.append((self.detached_from.pop()[0], index))
-        elif text in _DETACHED_GUARD:
+        elif text in DETACHED_GUARD:
             self.detached_from.append((index, self.depth[index]))
-        elif _GUARD.fullmatch(text) or text in self.guards or _GUARD_SHARED.fullmatch(text):
-            self._guard(index, bool(_GUARD_SHARED.fullmatch(text)))
+        elif GUARD.fullmatch(text) or text in self.guards or GUARD_SHARED.fullmatch(text):
+            self._guard(index, bool(GUARD_SHARED.fullmatch(text)))
         elif text in self.own and self.code[index + 1].text != "(":
             self._effect(self.own[text], index, index, "")
 
@@ -229,11 +186,11 @@ class _Walk:
         if effect is None and call.member and call.name in ("lock", "lock_shared", "unlock", "unlock_shared"):
             what = _receiver(self.code, call.index)
             effect = ("give" if "un" in call.name else "take", "lock", call.name.endswith("shared"))
-        if effect is None and _SPIN.fullmatch(call.name) and self._spins(call.index):
+        if effect is None and SPIN.fullmatch(call.name) and self._spins(call.index):
             what = _receiver(self.code, call.index) if call.member else _words(self.code, *(call.args or ((0, 0),))[0])
             again = any(one.held.what == what and one.again < 0 for one in self.open)  # put back by the same operation
             effect = ("give" if again else "take", "lock", False)
-        elif effect is None and _SPIN_GIVE.fullmatch(call.name) and self.open:
+        elif effect is None and SPIN_GIVE.fullmatch(call.name) and self.open:
             what = _receiver(self.code, call.index) if call.member else _words(self.code, *(call.args or ((0, 0),))[0])
             if any(one.held.what == what for one in self.open):
                 effect = ("give", "lock", False)

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ftcheck.audit.rules.scanner.functions import Function, Shape, Span, split
+from ftcheck.audit.rules.scanner.calls import Span, split
+from ftcheck.audit.rules.scanner.functions import Function, Shape
 from ftcheck.audit.rules.scanner.tokens import NAME, STRING, Token
 
 _NOT_VARIABLES = frozenset((
