@@ -20,6 +20,7 @@ import json
 import os
 import random
 import re
+import time
 
 import pytest
 
@@ -187,6 +188,25 @@ def test_what_is_held_still_is_the_same_in_another_process(still, child):
     done = child(ELSEWHERE.format(schedules=schedules), PYTHONHASHSEED="99")
     assert done.returncode == 0, done.stderr
     assert [json.loads(line) for line in done.stdout.splitlines()] == json.loads(json.dumps(here))
+
+
+def test_who_times_the_collector_does_not_do_so_in_a_run():
+    """Hypothesis does, from its first example on: so whether there was one in this process must make no difference."""
+
+    def look_at_the_clock(phase, info):
+        time.perf_counter()
+
+    look_at_the_clock.__module__ = "hypothesis.internal"
+    others, stories = list(gc.callbacks), []
+    for callbacks in ([], [look_at_the_clock]):
+        gc.callbacks[:] = callbacks
+        try:
+            with held_control() as entered:
+                stories.append(story(entered, chancy.by_collecting_itself, Schedule()))
+            assert gc.callbacks == callbacks, "it is there again"
+        finally:
+            gc.callbacks[:] = others
+    assert stories[0] == stories[1]
 
 
 def test_nothing_is_collected_in_a_run(control):
