@@ -183,7 +183,7 @@ def _names(wish: Wish, runner: Any) -> str:
 
 
 def _write(chosen: argparse.Namespace, confirmed: Confirmed) -> int:
-    from ftcheck.audit.confirm import test_file
+    from ftcheck.audit.confirm import written
 
     some = [one for one in confirmed.results if one.workload is not None and one.verdict.found]
     some = some or [one for one in confirmed.results if one.workload is not None]
@@ -191,7 +191,7 @@ def _write(chosen: argparse.Namespace, confirmed: Confirmed) -> int:
         return _wrong(f"{chosen.write_test} was not written: there is no workload", 3)
     try:
         chosen.write_test.write_text(
-            test_file.text(some, times=chosen.times, timeout=chosen.timeout + chosen.seconds), encoding="utf-8"
+            written.text(some, times=chosen.times, timeout=chosen.timeout + chosen.seconds), encoding="utf-8"
         )
     except OSError as error:
         return _wrong(f"{chosen.write_test} cannot be written: {error.strerror}", 3)

@@ -1,8 +1,9 @@
 """What the runs of a workload say, and no more than that.
 
 *Only without the GIL* needs both: runs that went wrong without it, and enough runs with it that did not. How likely it is
-that those with the GIL were luck is :func:`ftcheck.reliance.luck` (Fisher's exact test); above :data:`LUCK` more runs are
-made, and if that does not help it is said. A run whose process says that its GIL was not as it should be counts for nothing.
+that those with the GIL were luck is :func:`ftcheck.reliance.luck` (Fisher's exact test); above its limit, 1 %, more runs
+are made, and if that does not help it is said. A run whose process says that its GIL was not as it should be counts for
+nothing.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ftcheck.audit.confirm.words import Kind, Result, Run, Verdict, Workload
-from ftcheck.reliance import luck
+from ftcheck.reliance import LUCK, luck
 
-LUCK = 0.05
 _MORE = 4
 """Runs are made up to this many times over, where the first ones leave it open."""
 _FIRST = 4

@@ -17,7 +17,7 @@ _WIDTH = 100
 
 def text(confirmed: Confirmed, *, colour: bool) -> Iterator[str]:
     """Everything, as lines."""
-    for one in confirmed.results:
+    for one in sorted(confirmed.results, key=lambda one: not one.verdict.found):
         yield from _result(one, colour)
         yield ""
     reasons: dict[str, list[str]] = {}
@@ -56,19 +56,16 @@ def _result(one: Result, colour: bool) -> Iterator[str]:
         yield from _wrapped("in which C function it crashed is not known: the report has no frame of an extension", "    ",
                             "      ")  # fmt: skip
     for reached in one.places:
-        way = " < ".join(reached.way)
-        seen = _seen(reached.place.function, stack) if stack else ""
-        yield from _wrapped(f"{reached.place}{seen}", "    ", "      ")
+        yield from _wrapped(f"{_link(one, reached.place.function)} {reached.place}", "    ", "      ")
         if len(reached.way) > 1:
-            yield from _wrapped(f"reached by {way}", "      ", "        ")
+            yield from _wrapped(f"reached by {' < '.join(reached.way)}", "      ", "        ")
 
 
-def _seen(function: str, stack: tuple[str, ...]) -> str:
-    if any(function == one.partition(".")[0] for one in stack):
-        return ": in the stack of the crash"
-    if any("+0x" in one for one in stack):
-        return ": whether it is in the stack of the crash is not known, the module has no symbols"
-    return ": not in the stack of the crash (it may have been inlined, or left)"
+def _link(one: Result, function: str) -> str:
+    """What the runs have to do with a place: a workload that crashes may have crashed for another reason."""
+    if any(function == name.partition(".")[0] for name in one.stack):
+        return "in the stack of the crash:"
+    return "it may be, which the runs do not say:" if one.verdict.found else "about"
 
 
 def _tally(confirmed: Confirmed) -> Counter[Verdict]:
@@ -78,8 +75,10 @@ def _tally(confirmed: Confirmed) -> Counter[Verdict]:
 def _denominator(confirmed: Confirmed) -> str:
     parts = []
     if (source := confirmed.source) is not None:
+        languages = ", ".join(f"{name} {number:,}" for name, number in source.files)
         parts.append(
-            f"read {_counted(source.files, 'file')} of C and C++ with {_counted(source.functions, 'function')}: "
+            f"read {_counted(sum(number for _, number in source.files), 'file')} ({languages or 'nothing'}) "
+            f"with {_counted(source.functions, 'function')}: "
             f"{_counted(source.findings, 'place')} to confirm"
         )
     workloads = sum(one.workload is not None for one in confirmed.results)

@@ -103,6 +103,7 @@ def body(n, end):
 together(body)
 '''
 _OBJECT = """
+
 def make():
     return {thing}
 
@@ -125,6 +126,7 @@ def body(n, end):
 together(body)
 """
 _FIRST = """
+
 {thing}results = [None] * THREADS
 
 
@@ -139,16 +141,16 @@ def body(n, end):
 
 together(body)
 again, once_more = called(0, use), called(0, use)
-if plain(again) is not None and plain(again) == plain(once_more):
+if again is once_more and not isinstance(again, (str, bytes, int, float, complex, tuple, type(None))):
+    compared = True  # it is the same object each time
+    wrong += [f"one more {{type(one).__name__}}, where later calls give the same one" for one in results if one is not again]
+elif plain(again) is not None and plain(again) == plain(once_more):
     compared = True
     wrong += [f"{{plain(one)}}, later {{plain(again)}}"[:300] for one in results if plain(one) != plain(again)]
-elif again is once_more:
-    compared = True
-    wrong += [f"one more {{type(one).__name__}}, where later calls give the same one" for one in results if one is not again]
 """
 _OWN = """
-{thing}
-def use(n):
+
+{thing}def use(n):
     return {call}
 
 

@@ -38,6 +38,7 @@ class Source:
     """What the source says.
 
     :param reached: places with the methods that reach them; **unreached**: places without, with the reason.
+    :param files: how many were read of each language.
     :param modules: last parts of the names of the modules in it (``PyInit_NAME``).
     :param limits: what was cut short.
     """
@@ -45,7 +46,7 @@ class Source:
     reached: tuple[Reached, ...]
     unreached: tuple[tuple[Place, str], ...]
     modules: tuple[str, ...]
-    files: int
+    files: tuple[tuple[str, int], ...]
     functions: int
     findings: int
     limits: tuple[str, ...] = ()
@@ -107,8 +108,11 @@ def read(paths: Sequence[Path], *, rules: frozenset[str], functions: frozenset[s
         if not found:
             unreached.append((place, why or _only_slots(graph, namers, function)))
     modules = cython | {name.removeprefix("PyInit_") for name in graph.by_name if name.startswith("PyInit_")}
-    looked = sum(len(unit.shape.functions) for unit in units)
-    return Source(tuple(reached), tuple(unreached), tuple(sorted(modules)), len(units), looked, len(places), tuple(limits))
+    looked = scanned.looked
+    counts = tuple(sorted(looked.files.items()))
+    return Source(
+        tuple(reached), tuple(unreached), tuple(sorted(modules)), counts, looked.functions, len(places), tuple(limits)
+    )
 
 
 def _why_not(place: Place, function: Function | None) -> str:

@@ -7,6 +7,7 @@ on. It is skipped where the interpreter cannot run without the GIL: there it wou
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 from ftcheck.audit.confirm import programs
@@ -61,8 +62,7 @@ needs_free_threading = pytest.mark.skipif(
 _TEST = """
 
 # {verdict}
-# {why}
-{places}{name}_PROGRAM = {program}
+{why}{places}{name}_PROGRAM = {program}
 
 
 @needs_free_threading
@@ -86,11 +86,11 @@ def text(results: Sequence[Result], *, times: int, timeout: float) -> str:
         base = re.sub(r"\W+", "_", f"{one.callable}_{one.workload.kind}_{one.workload.changes}").strip("_")
         name = next(each for each in (base, *(f"{base}_{n}" for n in range(2, 1000))) if each not in seen)
         seen.add(name)
-        places = "".join(f"# {_line(str(reached.place))}\n" for reached in one.places)
+        places = "".join(_comment(str(reached.place)) for reached in one.places)
         parts.append(
             _TEST.format(
                 verdict=one.verdict.value,
-                why=_line(one.why),
+                why=_comment(one.why),
                 places=places,
                 name=name.upper(),
                 lower=name,
@@ -105,5 +105,7 @@ def _literal(program: str) -> str:
     return repr(program) if "'''" in program else f"r'''\\\n{program}'''"
 
 
-def _line(words: str) -> str:
-    return " ".join(words.split())
+def _comment(words: str) -> str:
+    """Words of others as comments: whatever is in them, they stay comments."""
+    lines = textwrap.wrap(" ".join(words.split()), 110, break_long_words=False, break_on_hyphens=False)
+    return "".join(f"# {line}\n" for line in lines)
