@@ -191,6 +191,12 @@ def test_static_variables(extension):
     assert [(one.method, one.place.rule) for one in found.reached] == [("lazy", "static")]
 
 
+def test_what_runs_at_import_only_is_not_checked(tmp_path):
+    (tmp_path / "c_import.c").write_text(source("c_import", "static int made;", fill="made = 1;"), encoding="utf-8")
+    found = reaching.read([tmp_path], rules=frozenset(), functions=frozenset(), variables=["made"])
+    assert [(place.function, "while the module is imported" in why) for place, why in found.unreached] == [("fill", True)]
+
+
 def test_other_rules_are_not_checked(tmp_path):
     text = source("c_other", "", {"make": "char *text = PyObject_Malloc(9); (void)text"})
     (tmp_path / "c_other.c").write_text(text, encoding="utf-8")

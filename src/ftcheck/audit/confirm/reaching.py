@@ -161,6 +161,8 @@ def _upwards(graph: Graph, namers: Mapping[Function, Sequence[Function]], place:
 
 
 def _only_slots(graph: Graph, namers: Mapping[Function, Sequence[Function]], start: Function | None) -> str:
+    if start in graph.init_only:
+        return "it runs only while the module is imported, when no other thread has it"
     seen, waiting, slots = set[Function](), [start] if start is not None else [], set[str]()
     while waiting:
         function = waiting.pop()
