@@ -38,6 +38,6 @@ def test_help_is_quick_and_imports_nothing_heavy(child):
         heavy = {"pytest", "elftools", "rich", "hypothesis", "ftcheck._core", "ftcheck.audit.record", "ftcheck.doctor"}
         print("loaded", sorted(heavy & set(sys.modules)))
         """)
-    for command in ("doctor", "guard", "select", "record", "diff", "build", "tsan-log"):
+    for command in ("doctor", "guard", "select", "record", "diff", "build", "confirm", "tsan-log"):
         assert f"\n    {command} " in done.stdout
     assert done.stdout.endswith("0\nloaded []\n")

@@ -10,6 +10,7 @@ import ftcheck
 from ftcheck import guard_command, select_command
 from ftcheck.audit import command as audit_command
 from ftcheck.audit import record_command
+from ftcheck.audit.confirm import command as confirm_command
 from ftcheck.audit.rules import command as rules_command
 from ftcheck.native import build_command, tsan_command
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cannot be done (this interpreter cannot run without the GIL; a file cannot be read).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    words, behind = build_command.apart(words)
+    words, behind = build_command.apart(confirm_command.redirected(words))
     parser = argparse.ArgumentParser(
         prog="ftcheck", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tsan_command.add_to(commands)
     build_command.add_to(commands)
     rules_command.add_to(commands)
+    confirm_command.add_to(commands)
     chosen = parser.parse_args(words)
     if chosen.command is None:
         parser.print_help()
@@ -67,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return build_command.run(chosen.what, into=chosen.into, compiler=chosen.compiler, pip_options=behind)
     if chosen.command == "rules":
         return rules_command.run(chosen)
+    if chosen.command == "confirm":
+        return confirm_command.run(chosen)
     if chosen.command == "guard":
         return guard_command.run(chosen.action, enable=chosen.enable, disable=chosen.disable, command=behind)
     if chosen.command == "select":

@@ -26,6 +26,7 @@ Is everything here ready for free-threaded Python (3.14t), and who turns the GIL
   ftcheck audit module.so                one extension module
   ftcheck audit --record env.json        write what this environment is (as ftcheck record --probe does)
   ftcheck audit diff a.json b.json       what differs between two of these (as ftcheck diff does)
+  ftcheck audit --confirm path/to/src    run threads into the findings of the source rules (as ftcheck confirm does)
 
 Of each extension module three things are asked: what its file says (nothing is run), what its PyInit_ function declares
 (called in a child process, without running the module), and whether an import in a child process really turns the GIL on.

@@ -259,7 +259,7 @@ class _Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        _kill_marked(self._mark)
+        kill_marked(self._mark)
         for descriptor, take in ((self._said, self._hear), (self._printed, self._see)):
             while descriptor in self._selector.get_map() and _has_data(descriptor):
                 take()
@@ -308,7 +308,7 @@ def _has_data(descriptor: int) -> bool:
         return bool(selector.select(timeout=0))
 
 
-def _kill_marked(mark: str) -> None:
+def kill_marked(mark: str) -> None:
     """Kill processes that have this mark in their environment, and those that they have made meanwhile.
 
     The list of processes is not read at one moment, so it is over when two lists in a row have none.

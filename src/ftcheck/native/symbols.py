@@ -89,6 +89,21 @@ def variable(module: str, offset: int) -> str:
     return next((name for begin, size, name in _variables(module) if begin <= offset < begin + size), "")
 
 
+@functools.lru_cache(maxsize=64)
+def _functions(module: str) -> Sequence[tuple[int, int, str]]:
+    found = []
+    for text in _run(("nm", "llvm-nm"), ["-S", "-C", "--defined-only", module]).splitlines():
+        words = text.split(None, 3)
+        if len(words) == 4 and words[2] in "tTwW":
+            found.append((int(words[0], 16), int(words[1], 16), words[3]))
+    return found
+
+
+def function(module: str, offset: int) -> str:
+    """The function that this offset into a module lies in, by its table of symbols; empty: it has none of it."""
+    return next((name for begin, size, name in _functions(module) if begin <= offset < begin + size), "")
+
+
 def _run(names: Sequence[str], arguments: Sequence[str]) -> str:
     tool = next(filter(None, map(shutil.which, names)), None)
     if tool is None:

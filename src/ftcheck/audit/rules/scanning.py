@@ -47,6 +47,13 @@ def scan(
     :param baseline: a file of findings that are known; they are suppressed.
     :raises files.NothingError: a path cannot be scanned. :raises fingerprints.BaselineError: the baseline cannot be used.
     """
+    return examine(paths, clang=clang, baseline=baseline, progress=progress)[0]
+
+
+def examine(
+    paths: Sequence[Path], *, clang: bool = False, baseline: Path | None = None, progress: Progress | None = None
+) -> tuple[Scan, Project]:
+    """:func:`scan`, and the files of C and C++ as it understands them: who calls whom, what is a Python method."""
     began = time.perf_counter()
     known = fingerprints.load(baseline) if baseline is not None else {}
     work = _Work(*files.collect(paths))
@@ -74,7 +81,7 @@ def scan(
         unchecked=tuple(unchecked),
         seconds=time.perf_counter() - began,
     )
-    return Scan(tuple(findings), looked)
+    return Scan(tuple(findings), looked), extension_project
 
 
 def _read(work: _Work, source: Source) -> None:
