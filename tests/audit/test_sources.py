@@ -3,12 +3,16 @@
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
 
 import pytest
 
+import ftcheck
 from ftcheck import cli
 from ftcheck.audit import sources
 
@@ -129,6 +133,8 @@ def test_a_scan_that_takes_too_long_costs_its_row(tree):
 def test_a_scan_that_ends_in_the_middle_is_no_result(tree, monkeypatch):
     monkeypatch.setattr(sources, "_PROGRAM", "import sys; sys.exit('out of memory')")
     assert sources.look(tree, 60).problem == "the rules did not get to the end: out of memory"
+    monkeypatch.setattr(sources, "_PROGRAM", "import os; os.kill(os.getpid(), 9)")
+    assert sources.look(tree, 60).problem == "the rules did not get to the end: their process ended with SIGKILL"
     monkeypatch.setattr(sources, "_PROGRAM", "print('[]')")
     assert "did not get to the end" in sources.look(tree, 60).problem
 
@@ -159,6 +165,30 @@ def test_sources_of_what_is_installed(tree, tmp_path, capsys):
         (one,) = data["distributions"]
         assert (status, one["readiness"], one["needs_attention"]) == (1, "declared, untested", True)
         assert any(place["rule"] == "FT302" for place in one["sources"]["places"])
+
+
+def test_ctrl_c_ends_the_scan_and_leaves_nothing_behind(tree, tmp_path):
+    path, sign, temporary = sdist(tree), tmp_path / "began", tmp_path / "temporary"
+    temporary.mkdir()
+    slow = f"import os, time; open({str(sign)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    program = f"import sys; from ftcheck import cli; from ftcheck.audit import sources; sources._PROGRAM = {slow!r}; "
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{program} sys.exit(cli.main(['audit', {str(path)!r}]))"],
+        env={**os.environ, "PYTHONPATH": str(Path(ftcheck.__file__).parents[1]), "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while not (sign.exists() and sign.read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert "interrupted" in said
+    assert list(temporary.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(sign.read_text()), 0)
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -56,7 +57,8 @@ def look(folder: Path, timeout: float) -> Sources:
         said = json.loads(done.stdout)
         return _read(said, root)
     except ValueError, KeyError, TypeError:
-        last = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
+        ended = signal.Signals(-done.returncode).name if done.returncode < 0 else f"status {done.returncode}"
+        last = (done.stderr.strip().splitlines() or [f"their process ended with {ended}"])[-1]
         return Sources(problem=f"the rules did not get to the end: {last}")
 
 
