@@ -14,7 +14,7 @@ from __future__ import annotations
 import bisect
 import functools
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,38 +123,47 @@ class Elf:
         except (OSError, ELFError, struct.error) as error:
             raise UnreadableError(str(error) or type(error).__name__) from None
 
-    @functools.cached_property
-    def functions(self) -> frozenset[str]:
-        """Names of functions that it defines, static ones included where it is not stripped."""
-        return frozenset(name for name, kind, address, _ in self._symbols if kind in _FUNCTIONS and address)
+    def functions_with(self, parts: Sequence[str]) -> frozenset[str]:
+        """Names of functions that it defines in which one of these texts is, static ones included where it is not stripped.
+
+        Of a large library these are a few in a hundred thousand. So it is not the names that are made and looked through,
+        but the table of strings, once for each part; and where a part is, the symbols tell which names end there: linkers
+        keep a string that is the end of another one only there, so several may.
+        """
+        strings, rows = self._table
+        places = {name for name, info, _, section, address, _ in rows if section and address and info & 15 in _FUNCTIONS}
+        found: set[str] = set()
+        for part in map(str.encode, parts):
+            at = strings.find(part)
+            while at >= 0:
+                begin = strings.rfind(b"\0", 0, at) + 1
+                found.update(elf_dynamic.string(strings, place) for place in range(begin, at + 1) if place in places)
+                at = strings.find(part, at + 1)
+        return frozenset(found)
 
     @functools.cached_property
-    def _symbols(self) -> list[tuple[str, int, int, int]]:
-        """(name, kind, address, size) of what it defines."""
+    def _table(self) -> tuple[bytes, list[tuple[Any, ...]]]:
+        """The strings and the symbols of its table of symbols, unpacked and otherwise as they are."""
         if not self._has_sections:
-            return []
+            return b"", []
         with open(self.path, "rb") as stream:
             file = ELFFile(stream)
             table = file.get_section_by_name(".symtab") or file.get_section_by_name(".dynsym")
             if table is None or table["sh_type"] == "SHT_NOBITS":
-                return []
+                return b"", []
             strings = file.get_section(table["sh_link"]).data()
-            data = table.data()
-        return [
-            (elf_dynamic.string(strings, name), info & 15, address, size)
-            for name, info, _, section, address, size in elf_dynamic.each(self.order + elf_dynamic.SYMBOL, data)
-            if section and name
-        ]
+            return strings, list(elf_dynamic.each(self.order + elf_dynamic.SYMBOL, table.data()))
 
     @functools.cached_property
     def variables(self) -> tuple[Symbol, ...]:
         """Static variables by address; one that lies in another one is left out, as an alias is."""
+        strings, rows = self._table
         inside = [(one.address, one.address + one.size) for one in self.sections]
         kept: list[Symbol] = []
         candidates = {
-            (address, size, name)
-            for name, kind, address, size in self._symbols
-            if kind == _OBJECT and size and any(begin <= address < end for begin, end in inside)
+            (address, size, elf_dynamic.string(strings, name))
+            for name, info, _, section, address, size in rows
+            if info & 15 == _OBJECT and name and section and size and any(begin <= address < end for begin, end in inside)
         }
         for address, size, name in sorted(candidates, key=lambda one: (one[0], -one[1], one[2])):
             if not kept or address >= kept[-1].address + kept[-1].size:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from ftcheck.audit import json_file, readiness, table, tested
+from ftcheck.audit import json_file, readiness, sources, table, tested
 from ftcheck.audit.binary import Binary
 from ftcheck.audit.model import (
     Audit,
@@ -17,9 +17,11 @@ from ftcheck.audit.model import (
     Imported,
     InSubinterpreter,
     Interpreter,
+    Place,
     Readiness,
     Remark,
     Requires,
+    Sources,
     worst,
 )
 from ftcheck.audit.options import AuditError
@@ -108,10 +110,86 @@ def test_no_verdict_says_safe(readiness_):
     assert "safe" not in readiness_.value
 
 
+# -- ids -----------------------------------------------------------------------------------------------------------------
+
+
+def ids(one):
+    return {remark.rule for remark in one.all_remarks if remark.rule}
+
+
+def ids_of(**more):
+    return {remark.rule for remark in made(**more).remarks if remark.rule}
+
+
+@pytest.mark.parametrize(("more", "expected"), [
+    ({}, set()),
+    ({"slots": Slots(1, 1)}, {"FT007"}),
+    ({"slots": Slots(1, 0)}, {"FT007"}),
+    ({"slots": Slots(1, None)}, {"FT007"}),
+    ({"slots": Slots(0, 2)}, {"FT001"}),
+    ({"slots": SILENT}, {"FT001", "FT007"}),
+    ({"slots": USED, "imported": imported()}, {"FT007"}),
+    ({"slots": NOT_USED, "imported": imported("m")}, {"FT001"}),
+    ({"slots": NOT_USED, "imported": imported("other")}, set()),
+    ({"slots": None}, {"FT002", "FT007"}),
+    ({"slots": None, "imported": imported("m")}, {"FT001", "FT002", "FT007"}),
+    ({"slots": None, "called": Called(NOT_USED, "multi-phase")}, set()),
+    ({"slots": NOT_USED, "subinterpreter": InSubinterpreter("ImportError", "m")}, {"FT007"}),
+    ({"slots": NOT_USED, "subinterpreter": InSubinterpreter("ImportError", "other")}, set()),
+    ({"slots": NOT_USED, "subinterpreter": InSubinterpreter()}, set()),
+    ({"slots": NOT_USED, "subinterpreter": InSubinterpreter(died="SIGSEGV")}, {"FT007"}),
+])  # fmt: skip
+def test_what_has_an_id_has_it_here_too(more, expected):
+    assert ids_of(**more) == expected
+
+
+def test_a_slot_that_promises_what_an_import_does_not_keep_needs_attention():
+    assert any(one.attention for one in made(subinterpreter=InSubinterpreter(died="SIGSEGV")).remarks)
+    assert not any(one.attention for one in made(slots=SILENT, subinterpreter=InSubinterpreter("ImportError", "m")).remarks)
+
+
+@pytest.mark.parametrize(("classifier", "slots", "expected", "attention"), [
+    ("", NOT_USED, {"FT008"}, False),
+    ("3 - Stable", NOT_USED, set(), False),
+    ("1 - Unstable", Slots(0, 2), {"FT001", "FT008"}, False),
+    ("4 - Resilient", Slots(0, 2), {"FT001", "FT008"}, True),
+    ("", Slots(0, 2), {"FT001"}, False),
+])  # fmt: skip
+def test_claims_against_reality(classifier, slots, expected, attention):
+    found = row("x", made("x", slots), classifier=classifier)
+    assert ids(found) == expected
+    assert any(one.attention for one in found.remarks) is attention
+
+
+@pytest.mark.parametrize(("tags", "expected"), [
+    ((), set()),
+    (("cp314-cp314t-linux_x86_64",), set()),
+    (("cp314-cp314-linux_x86_64",), {"FT005"}),
+    (("cp39-abi3-linux_x86_64",), {"FT005"}),
+    (("cp315-abi3t-linux_x86_64",), {"FT005"}),
+    (("cp39-abi3-linux_x86_64", "cp314-cp314t-linux_x86_64"), set()),
+    (("py3-none-linux_x86_64",), set()),
+    (("no tag",), set()),
+])  # fmt: skip
+def test_a_wheel_for_another_abi(tags, expected):
+    pure = Distribution("x", "1", Readiness.NOT_CHECKED, tags=tags)
+    found = dataclasses.replace(pure, modules=(made("x"),), classifier="3 - Stable")
+    assert ids(readiness.distribution(found, "cp314t")) == expected
+    assert ids(readiness.distribution(found)) == set()
+    assert ids(readiness.distribution(pure, "cp314t")) == set()
+
+
 # -- the table -----------------------------------------------------------------------------------------------------------
 
 INTERPRETER = Interpreter("/env/bin/python", "3.14.9", True, "cp314t", "linux-x86_64")
 ELSEWHERE = InSubinterpreter("ImportError", "pkg.core")
+
+
+def with_sources(name, seen):
+    text = sources._words(seen, f"`ftcheck rules {name}` lists them with their code")
+    return row(name, remarks=(Remark("rules", text, bool(seen.gating)),), sources=seen)
+
+
 AUDITS = {
     "nothing": Audit("the environment /env", INTERPRETER, ()),
     "all_kinds": Audit(
@@ -141,11 +219,32 @@ AUDITS = {
         "the environment /env",
         INTERPRETER,
         (
-            row("one", made("one", imported=imported(), subinterpreter=InSubinterpreter())),
+            row("one", made("one", imported=imported(), subinterpreter=InSubinterpreter()), needed_by=("two",),
+                classifier="1 - Unstable"),
             row("two", made("two", USED, imported=imported("two"), subinterpreter=InSubinterpreter("ImportError", "two"))),
             row("three", made("three", USED, imported=imported("three"), subinterpreter=ELSEWHERE)),
         ),
         subinterpreters=True,
+    ),
+    "rules": Audit(
+        "the sdist some-1.0.tar.gz",
+        INTERPRETER,
+        (
+            with_sources(
+                "some",
+                Sources(
+                    (
+                        Place("FT103", "src/encode.c", 273, "iter_next", "PyDict_Next without a lock on arg", "A", True),
+                        Place("FT302", "tests/helper.c", 7, "", "cache is made when it is first asked for", "A", True),
+                        Place("FT101", "src/other.c", 1, "get", "a borrowed reference", "B", False),
+                    ),
+                    notes=2, suppressed=1, files=51, functions=625, calls=13257, lines=334932, skipped=1,
+                    unchecked=("FT307",), seconds=7.64,
+                ),
+            ),
+            with_sources("quiet", Sources(files=1, functions=1, calls=3, lines=18, seconds=0.01)),
+            with_sources("long", Sources(problem="reading the sources took more than 300 s: give --rules-timeout more")),
+        ),
     ),
     "list": Audit(
         "the list requirements.txt (requirements)",
@@ -166,6 +265,38 @@ def test_the_table(golden, name, verbose):
     assert "\x1b" not in text
     assert "safe" not in text
     golden(f"{name}{'_verbose' if verbose else ''}", text)
+
+
+ASKED = Audit(
+    "the environment /env",
+    INTERPRETER,
+    (
+        row(
+            "asked",
+            readiness.module("a.one", "a/one.so", binary("a.one", libc=("strtok",), unsafe_libraries=("libx.so",))),
+            made("a.two"),
+            classifier="2 - Beta",
+            needed_by=("first", "second"),
+        ),
+        row("pure", needed_by=("first",)),
+    ),
+)
+
+
+def test_claims_who_needs_it_and_what_is_not_for_threads_are_in_the_table_and_in_json():
+    said = " ".join(table.render(ASKED, width=80, colour=False, verbose=True).split())
+    assert "claims 2 - Beta" in said
+    assert "asked 1.0 needed by first, second" in said
+    assert "pure 1.0 needed by first" in said
+    assert "libc: imports strtok: not for threads (where it is called is not known) (a.one)" in said
+    assert "library: needs libx.so, which is not for all threads at once (a.one)" in said
+    one, _ = json_file.to_json(ASKED)["distributions"]
+    assert (one["classifier"], one["needed_by"]) == ("2 - Beta", ["first", "second"])
+    assert [module["binary"]["libc"] for module in one["modules"]] == [["strtok"], []]
+    assert {remark["kind"] for remark in one["modules"][0]["remarks"]} == {"libc", "library"}
+    brief = table.render(ASKED, width=80, colour=False, verbose=False)
+    assert "strtok" not in brief
+    assert "remarks on 1 more row: --verbose lists them" in brief
 
 
 def test_colour_is_for_terminals():
@@ -285,7 +416,32 @@ def test_reports_that_help_nobody_are_refused(tmp_path, name, content, status):
     assert failed.value.status == status
 
 
+def test_a_report_of_a_run_in_which_the_gil_came_on_has_an_id(tmp_path):
+    on = TestVerdict("t.py::t", Verdict.PASSED, dataclasses.replace(RAN, gil=True))
+    for forced, expected in ((None, "FT004"), (True, "")):
+        path = report(tmp_path, on, machine=dataclasses.replace(MACHINE, gil_forced=forced))
+        (last,) = [one for one in tested.applied(ONE, [("one", path)]).rows[0].remarks if one.kind == "tests"]
+        assert (last.rule, last.attention) == (expected, bool(expected))
+
+
+def test_a_report_of_a_run_with_the_gil_forced_off_has_an_id(tmp_path):
+    for forced, expected in ((None, []), (False, ["FT003"])):
+        path = report(tmp_path, machine=dataclasses.replace(MACHINE, gil_forced=forced))
+        found = tested.applied(ONE, [("one", path)]).rows[0]
+        assert [one.rule for one in found.remarks if one.kind == "tests"] == expected
+        assert found.readiness is Readiness.TESTED
+
+
+def test_a_claim_against_which_tests_have_found_something(tmp_path):
+    bad = Finding(Verdict.CRASH, ("t.py::test_one",), "SIGSEGV in round 3", round=3)
+    path = report(tmp_path, TestVerdict("t.py::test_one", Verdict.CRASH, RAN, findings=(bad,)))
+    for claim, expected in (("3 - Stable", ["FT008"]), ("2 - Beta", [])):
+        audit = Audit("x", None, (row("one", made("one.core"), classifier=claim),))
+        found = tested.applied(audit, [("one", path)]).rows[0]
+        assert [one.rule for one in found.remarks if one.rule] == expected
+
+
 def test_golden_files_are_all_of_a_test():
     names = {f"{name}{more}.txt" for name in AUDITS for more in ("", "_verbose")}
-    others = {"diff.txt"}  # of test_diff.py
-    assert {one.name for one in (Path(__file__).parent / "golden").iterdir()} - others == names
+    names.add("diff.txt")  # of test_diff.py
+    assert {one.name for one in (Path(__file__).parent / "golden").iterdir()} == names

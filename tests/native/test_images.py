@@ -220,6 +220,42 @@ def test_each_kind_of_lock_shows(tmp_path, kind, strip):
     assert seen.once == ()
 
 
+NAMES = [
+    "PyMutex_Lock", "PyMutex_LockTimed", "PyCriticalSection_Begin", "PyCriticalSection2_BeginMutex", "PyThread_acquire_lock",
+    "PyThread_acquire_lock_timed", "pthread_mutex_lock", "__pthread_mutex_trylock", "pthread_rwlock_clockwrlock",
+    "pthread_spin_trylock", "mtx_lock", "mtx_timedlock", "sem_trywait", "sem_clockwait", "GOMP_critical_start",
+    "GOMP_critical_name_start", "GOMP_atomic_start", "__kmpc_critical", "__kmpc_critical_with_hint", "omp_set_lock",
+    "omp_set_nest_lock", "_ZN3tbb5mutex11scoped_lock7acquireEv", "_ZN4absl5Mutex4LockEv",
+    "_ZN4absl12lts_202308025Mutex4lockEv",
+    "__atomic_load", "__atomic_fetch_add_8", "__atomic_compare_exchange_16", "pthread_once", "__pthread_once", "call_once",
+    "_ZSt9call_onceIRFvvEJEEvRSt9once_flagOT_", "__once_proxy", "_ZNSt9once_flag18_Prepare_executionC2E",
+    "__cxa_guard_acquire",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_name_of_a_lock_is_found_among_functions_that_a_file_defines(tmp_path, name):
+    """The search that sorts out most names leaves none of them out."""
+    text = f'void before_{name}_after(void) {{}}\nvoid same(void) __asm__("{name}"); void same(void) {{}}\n'
+    seen = locking.of(Elf(str(compiled(tmp_path, "liblocks", text, plain=True))))
+    assert len(seen.locks) + len(seen.once) == 1
+
+
+@pytest.mark.parametrize("name", ["xmtx_lock", "sem_post", "blocked", "pthread_mutex_unlock", "recall_once_more", "mutex"])
+def test_other_names_are_no_locks(tmp_path, name):
+    seen = locking.of(Elf(str(compiled(tmp_path, "liblocks", f"void {name}(void) {{}}\n", plain=True))))
+    assert (seen.locks, seen.once) == ((), ())
+
+
+def test_functions_are_found_by_a_part_of_their_name_also_in_strings_that_others_share(tmp_path):
+    """Linkers keep ``lock_me`` only as the end of ``do_lock_me``."""
+    text = "void lock_me(void) {}\nvoid do_lock_me(void) {}\nstatic int lock_it;\nint *other(void) { return &lock_it; }\n"
+    file = Elf(str(compiled(tmp_path, "libparts", text, plain=True)))
+    assert file.functions_with(["lock_"]) == {"lock_me", "do_lock_me"}
+    assert file.functions_with(["nothing", "oth"]) == {"other"}
+    assert file.functions_with([]) == frozenset()
+
+
 def test_no_lock_shows_where_there_is_none(tmp_path):
     text = source("im_locks", "#include <stdatomic.h>\nstatic atomic_long n;", {"call": "atomic_fetch_add(&n, 1)"})
     assert locking.of(Elf(str(compiled(tmp_path, "im_locks", text)))).locks == ()

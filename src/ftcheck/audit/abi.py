@@ -47,6 +47,15 @@ def target_of(version: Iterable[int]) -> Target:
     return Target(max((major, minor), OLDEST))
 
 
+def target_named(abi: str) -> Target:
+    """The target with this ABI tag, ``"cp314t"``.
+
+    :raises ValueError: that is no such tag.
+    """
+    digits = abi.removeprefix("cp").removesuffix("t")
+    return Target((int(digits[:1]), int(digits[1:])))
+
+
 @dataclass(frozen=True, slots=True)
 class Wheel:
     """What the name of a wheel says."""
@@ -68,13 +77,18 @@ class Wheel:
 
     def fits(self, target: Target) -> bool:
         """Whether the interpreter could load it, on the platform that it is for."""
-        python = f"cp{target.version[0]}{target.version[1]}"
-        return any(
-            (tag.abi == target.abi and tag.interpreter == python)
-            or (tag.abi == "abi3t" and target.version >= (3, 15))
-            or (tag.abi == "none" and (tag.interpreter.startswith("py3") or tag.interpreter == python))
-            for tag in self.tags
-        )
+        return fits(self.tags, target)
+
+
+def fits(tags: Iterable[Tag], target: Target) -> bool:
+    """Whether an interpreter could load what has these tags, on the platform that it is for."""
+    python = f"cp{target.version[0]}{target.version[1]}"
+    return any(
+        (tag.abi == target.abi and tag.interpreter == python)
+        or (tag.abi == "abi3t" and target.version >= (3, 15))
+        or (tag.abi == "none" and (tag.interpreter.startswith("py3") or tag.interpreter == python))
+        for tag in tags
+    )
 
 
 def wheel(file: str) -> Wheel | None:

@@ -168,6 +168,8 @@ def _needs(versions: Iterable[str]) -> tuple[tuple[str, str], ...]:
 def _made_with(file: Elf) -> str:
     with open(file.path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         end = min(len(data), _MOST_TEXT)
+        if "rustc" in file.comment and data.find(b"pyo3", 0, end) >= 0:
+            return "PyO3"  # first: these are the largest files, and each mark that is not there is a search to the end
         place = data.find(b"_cython_", 0, end)
         if place >= 0 and (found := _CYTHON.search(data, place, end)) is not None:
             stage = f"{(found[4] or b'').decode()}{(found[5] or b'').decode()}" if found[4] else ""

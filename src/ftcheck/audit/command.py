@@ -19,8 +19,8 @@ Is everything here ready for free-threaded Python (3.14t), and who turns the GIL
   ftcheck audit --python PATH            ... of the environment of another interpreter
   ftcheck audit .venv                    ... of an environment, or of a site-packages folder
   ftcheck audit x-1.0-cp314-cp314t-linux_x86_64.whl     a wheel; it is not installed
-  ftcheck audit x-1.0.tar.gz             an sdist; it is not built
-  ftcheck audit path/to/project          a source tree, with the modules that were built in it
+  ftcheck audit x-1.0.tar.gz             an sdist; it is not built, and its sources are read (ftcheck rules)
+  ftcheck audit path/to/project          a source tree, with the modules that were built in it; its sources are read, too
   ftcheck audit requirements.txt         asks the configured index for wheels, and installs nothing
   ftcheck audit pylock.toml              (also uv.lock, poetry.lock) a lock file, which names its files: no index is asked
   ftcheck audit module.so                one extension module
@@ -73,6 +73,17 @@ def add_to(commands: Any) -> None:
         metavar="[NAME=]REPORT",
         help="a report of pytest --ftcheck-json; NAME is the distribution that its tests are about",
     )
+    parser.add_argument("--no-rules", action="store_true", help="do not read the source code of an sdist or a source tree")
+    parser.add_argument(
+        "--sources",
+        action="append",
+        default=[],
+        metavar="[NAME=]DIR",
+        help="read these sources by the rules, too; NAME is the distribution that they are of",
+    )
+    parser.add_argument(
+        "--rules-timeout", type=_seconds, default=300.0, metavar="SECONDS", help="that the rules may take for a tree (300)"
+    )
     parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="that one module may take (60)")
     parser.add_argument(
         "--jobs", type=_jobs, default=0, metavar="N", help="child processes at the same time (one for each CPU)"
@@ -101,7 +112,8 @@ def run(chosen: argparse.Namespace) -> int:
         return _record_or_diff(chosen)
     if len(chosen.what) > 1:
         return _refuse(f"one thing at a time: {' '.join(chosen.what)} are {len(chosen.what)}", 2)
-    from ftcheck.audit import json_file, table, targets, tested  # not before it is asked for: `ftcheck --help` is quick
+    # Not before it is asked for: `ftcheck --help` is quick.
+    from ftcheck.audit import json_file, sources, table, targets, tested
     from ftcheck.audit.options import AuditError, Options
     from ftcheck.audit.probes import ProbeError
 
@@ -112,13 +124,18 @@ def run(chosen: argparse.Namespace) -> int:
         timeout=chosen.timeout,
         jobs=chosen.jobs or min(8, os.process_cpu_count() or 1),
         offline=chosen.offline,
-        tested=tuple(map(_report, chosen.tested)),
+        tested=tuple(map(_named, chosen.tested)),
+        rules=not chosen.no_rules,
+        rules_timeout=chosen.rules_timeout,
     )
+    if chosen.sources and chosen.no_rules:
+        return _refuse("--sources is for the rules, and --no-rules leaves them out: leave one of the two out", 2)
     if options.subinterpreters and not options.run:
         return _refuse("--subinterpreters runs code, and --no-run forbids that: leave one of them out", 2)
     try:
         with _progress() as progress:
             audit = targets.audit(chosen.what[0] if chosen.what else None, options, progress)
+            audit = sources.applied(audit, tuple(map(_named, chosen.sources)), options.rules_timeout, progress)
         audit = tested.applied(audit, options.tested)
         if chosen.json:
             json_file.write(chosen.json, json.dumps(json_file.to_json(audit), indent=1))
@@ -154,7 +171,7 @@ def _record_or_diff(chosen: argparse.Namespace) -> int:
     return record_command.run_diff(Path(chosen.what[1]), Path(chosen.what[2]), bool(chosen.json))
 
 
-def _report(text: str) -> tuple[str, Path]:
+def _named(text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     return (name, Path(path)) if equals and os.sep not in name else ("", Path(text))
 

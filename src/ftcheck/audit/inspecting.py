@@ -100,7 +100,9 @@ def inspect(survey: Survey, asking: Asking) -> tuple[Distribution, ...]:
             )
         )
     return tuple(
-        readiness.distribution(replace(row, modules=tuple(modules[number]), libraries=tuple(libraries[number])))
+        readiness.distribution(
+            replace(row, modules=tuple(modules[number]), libraries=tuple(libraries[number])), asking.interpreter.target
+        )
         for number, row in enumerate(survey.rows)
     )
 
@@ -112,6 +114,7 @@ def _case(row: int, found: Found, seen: Binary, asking: Asking) -> _Case:
         return case
     if abi and abi != target:
         case.wrong = f"built for {abi}, which {target} cannot load"
+        case.remarks += (Remark("abi", case.wrong, rule="FT005"),)
     elif machine_differs(seen.machine, asking.machine):
         case.not_run = f"it is for {seen.machine}, and this is {asking.machine}"
     elif asking.probes is None:

@@ -49,12 +49,60 @@ class Remark:
     :param kind: ``"classifier"``, ``"metadata"``, ``"library"``, ``"libc"``, ``"import"``, ``"file"``...
     :param attention: somebody has to do something about it.
     :param place: a file, or a file and a line, where that helps.
+    :param rule: the id under which the same is known everywhere, ``"FT001"``; empty: it has none.
     """
 
     kind: str
     text: str
     attention: bool = False
     place: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a source rule has found, tier A or B, with nothing that suppresses it.
+
+    :param file: relative to the folder that was read.
+    :param gates: it makes the exit status 1.
+    """
+
+    rule: str
+    file: str
+    line: int
+    function: str
+    text: str
+    tier: str
+    gates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the source rules say of a distribution, and what they looked at.
+
+    :param places: those that make the exit status 1 first.
+    :param notes: findings of tier C, and **suppressed** ones: how many.
+    :param files: that were looked at; **skipped**: that were not.
+    :param unchecked: rules that were not looked for.
+    :param problem: why nothing was looked at; empty: something was.
+    """
+
+    places: tuple[Place, ...] = ()
+    notes: int = 0
+    suppressed: int = 0
+    files: int = 0
+    functions: int = 0
+    calls: int = 0
+    lines: int = 0
+    skipped: int = 0
+    unchecked: tuple[str, ...] = ()
+    seconds: float = 0.0
+    problem: str = ""
+
+    @property
+    def gating(self) -> tuple[Place, ...]:
+        """Those that make the exit status 1."""
+        return tuple(one for one in self.places if one.gates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +199,7 @@ class Distribution:
     :param needed_by: distributions that require it.
     :param libraries: shared objects that are no modules.
     :param asked_for: the text of the requirement, in a list of requirements.
+    :param sources: what the source rules say; None: they were not asked.
     """
 
     name: str
@@ -166,6 +215,7 @@ class Distribution:
     libraries: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
     asked_for: str = ""
+    sources: Sources | None = None
 
     @property
     def needs_attention(self) -> bool:

@@ -27,6 +27,7 @@ class Options:
     :param jobs: child processes at the same time.
     :param offline: ask no index.
     :param tested: reports of ftcheck, each with the distributions that its tests are about.
+    :param rules: whether source trees are read by the source rules, in at most **rules_timeout** seconds each.
     """
 
     python: str = ""
@@ -36,3 +37,5 @@ class Options:
     jobs: int = 2
     offline: bool = False
     tested: tuple[tuple[str, Path], ...] = ()
+    rules: bool = True
+    rules_timeout: float = 300.0

@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ftcheck.audit import noted
 from ftcheck.audit.binary import Binary
 from ftcheck.audit.model import Called, Distribution, Imported, InSubinterpreter, Module, Readiness, Remark, worst
 from ftcheck.audit.slot_bytes import Slots
 
-_CLAIMS = {"3 - Stable", "4 - Resilient"}
+CLAIMS = frozenset(("3 - Stable", "4 - Resilient"))
+"""Classifiers with which what turns the GIL on, or fails in threads, does not go together."""
 
 
 def module(
@@ -55,6 +57,9 @@ def module(
     if binary.libc:
         more.append(Remark("libc", f"imports {', '.join(binary.libc)}: not for threads (where it is called is not known)"))
     more += [Remark("library", f"needs {one}, which is not for all threads at once") for one in binary.unsafe_libraries]
+    known = (called.slots if called is not None else None) or static
+    phase = (called.phase if called is not None else "") or binary.phase
+    more += noted.of_module(name, readiness, binary, known, phase, subinterpreter)
     if not binary.locking.locks and binary.borrowed and not binary.locking.blind and not binary.problem:
         more.append(Remark("locks", f"imports {', '.join(binary.borrowed)}, and no lock that can be seen"))
     return Module(
@@ -135,9 +140,12 @@ def _said(slots: Slots) -> str:
     return gil if slots.interpreters is None else f"{gil}, interpreters={slots.interpreters}"
 
 
-def distribution(row: Distribution) -> Distribution:
-    """The row of a distribution with its verdict: that of the worst of its modules."""
-    remarks = [*row.remarks]
+def distribution(row: Distribution, target: str = "") -> Distribution:
+    """The row of a distribution with its verdict: that of the worst of its modules.
+
+    :param target: the ABI tag that is asked about; empty: that of its wheel does not matter.
+    """
+    remarks = [*row.remarks, *(noted.of_tags(row, target) if target else ())]
     if not row.modules:
         evidence = (
             ("no extension module",) if not row.libraries else (f"no extension module, {len(row.libraries)} libraries",)
@@ -148,14 +156,11 @@ def distribution(row: Distribution) -> Distribution:
     what = "; ".join(sorted({one.what for one in those}))
     if len(those) < len(row.modules) and what:
         what = f"{len(those)} of {len(row.modules)} modules: {what}"
-    if readiness is Readiness.TURNS_GIL_ON and row.classifier in _CLAIMS:
-        remarks.append(
-            Remark("classifier", f"claims Free Threading :: {row.classifier}, and turns the GIL on", attention=True)
-        )
-    elif readiness is Readiness.TURNS_GIL_ON and row.classifier:
-        remarks.append(Remark("classifier", f"claims Free Threading :: {row.classifier}, and turns the GIL on"))
+    if readiness is Readiness.TURNS_GIL_ON and row.classifier:
+        text = f"claims Free Threading :: {row.classifier}, and turns the GIL on"
+        remarks.append(Remark("classifier", text, attention=row.classifier in CLAIMS, rule="FT008"))
     elif readiness is Readiness.DECLARED and not row.classifier:
-        remarks.append(Remark("classifier", "declared in its modules, and no Free Threading classifier"))
+        remarks.append(Remark("classifier", "declared in its modules, and no Free Threading classifier", rule="FT008"))
     return _changed(row, readiness, what, (f"{len(those)} of {len(row.modules)} modules",), remarks)
 
 

@@ -7,13 +7,14 @@ modules of a row are listed where they differ or need attention, or with ``--ver
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, OverflowMethod
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ftcheck.audit import sources
 from ftcheck.audit.model import Audit, Distribution, Module, Readiness, Remark
 from ftcheck.coverage import counted
 
@@ -46,7 +47,9 @@ def render(audit: Audit, *, width: int, colour: bool, verbose: bool) -> str:
     if audit.interpreter is not None:
         console.print(_text(_about(audit)))
     console.print()
-    shown = [row for row in audit.rows if verbose or row.readiness is not Readiness.PURE or row.needs_attention]
+    shown = [
+        row for row in audit.rows if verbose or row.readiness is not Readiness.PURE or row.needs_attention or row.sources
+    ]
     if shown:
         console.print(_rows(shown))
     for row in shown:
@@ -95,6 +98,8 @@ def _evidence(row: Distribution) -> str:
         parts.insert(0, f"GIL on through {_some(sorted(through), 3)}")
     if row.classifier:
         parts.append(f"claims {row.classifier}")
+    if row.sources is not None:
+        parts.append(f"rules: {'not checked' if row.sources.problem else sources.findings(row.sources)}")
     return "; ".join(filter(None, parts))
 
 
@@ -115,7 +120,7 @@ def _details(console: Console, row: Distribution, audit: Audit, verbose: bool) -
     those = [one for one in row.modules if verbose or one.readiness.needs_attention
              or (mixed and one.readiness is not Readiness.DECLARED)]  # fmt: skip
     remarks = [one for one in _unique(row.all_remarks) if verbose or one.attention]
-    if not those and not remarks:
+    if not those and not remarks and not (verbose and row.needed_by):
         return
     console.print()
     head = _text(_name(row), style="bold")
@@ -135,9 +140,19 @@ def _details(console: Console, row: Distribution, audit: Audit, verbose: bool) -
         for line in output.strip().splitlines()[-3:]:
             console.print(_indented(f"| {line}", 6))
     for remark in remarks[: None if verbose else _REMARKS_SHOWN]:
-        console.print(_indented(f"{remark.kind}: {remark.text}" + (f" ({remark.place})" if remark.place else ""), 2))
+        console.print(_indented(_of_remark(remark, row), 2))
     if not verbose and len(remarks) > _REMARKS_SHOWN:
         console.print(_indented(f"and {len(remarks) - _REMARKS_SHOWN} more remarks: --verbose lists them", 2))
+    for place in row.sources.places if verbose and row.sources is not None else ():
+        where = f"{place.file}:{place.line}" + (f" in {place.function}" if place.function else "")
+        console.print(_indented(f"{place.rule} {where}: {place.text}{' (fails the run)' if place.gates else ''}", 4))
+
+
+def _of_remark(remark: Remark, row: Distribution) -> str:
+    """In words; with the modules that it is about, where it is not about all."""
+    names = [one.name for one in row.modules if remark in one.remarks]
+    about = [remark.place, _some(names, 6) if 0 < len(names) < len(row.modules) else ""]
+    return " ".join(filter(None, [remark.rule, f"{remark.kind}: {remark.text}", *(f"({one})" for one in about if one)]))
 
 
 def _name(row: Distribution) -> str:
@@ -145,7 +160,8 @@ def _name(row: Distribution) -> str:
 
 
 def _of_module(one: Module, verbose: bool, subinterpreters: bool) -> str:
-    parts = [verdict(one), *(one.evidence if verbose else one.evidence[:2])]
+    ids = [remark.rule for remark in one.remarks if remark.rule in ("FT001", "FT005")]
+    parts = [*(one.evidence if verbose else one.evidence[:2])]
     chain = next((found.chain for found in (one.imported.requires if one.imported else ()) if found.module == one.name), ())
     if chain and verbose:
         parts.append(f"imported by {' > '.join(chain)}")
@@ -157,7 +173,8 @@ def _of_module(one: Module, verbose: bool, subinterpreters: bool) -> str:
         if one.binary.needs:
             parts.append("needs " + ", ".join(f"{name} {version}" for name, version in one.binary.needs))
     said = verdict(one)
-    return "; ".join(dict.fromkeys([said, *(part for part in parts if part.removeprefix("not run: ") not in said)]))
+    known = f" ({', '.join(ids)})" if ids else ""
+    return "; ".join(dict.fromkeys([said + known, *(part for part in parts if part.removeprefix("not run: ") not in said)]))
 
 
 def _elsewhere(one: Module) -> str:
@@ -227,6 +244,7 @@ def denominators(audit: Audit) -> list[str]:
     guilty = [one.name for one in modules if one.readiness is Readiness.TURNS_GIL_ON]
     if guilty:
         lines.append(f"the GIL is turned on by {counted(len(guilty), 'module')}")
+    lines += _read(audit)
     if undecided:
         lines.append(
             f"{counted(undecided, 'single-phase module')} not decided: only an import tells, and none was made to the end"
@@ -238,3 +256,12 @@ def denominators(audit: Audit) -> list[str]:
             f"subinterpreters: {good} of {counted(len(seen), 'module')} can be imported in one with a GIL of its own"
         )
     return lines
+
+
+def _read(audit: Audit) -> Iterator[str]:
+    """What the source rules looked at, for each distribution that has sources."""
+    rows = [(row, row.sources) for row in audit.rows if row.sources is not None]
+    for row, seen in rows:
+        done = f"not checked: {seen.problem}" if seen.problem else f"{sources.denominator(seen)} in {seen.seconds:.1f} s"
+        left = f"; not looked for: {', '.join(seen.unchecked)} (ftcheck rules --clang)" if seen.unchecked else ""
+        yield f"source rules{f', {_name(row)}' if len(rows) > 1 else ''}: {done}{left}"

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ftcheck.audit import archives, available, inspecting, lists, pip_settings, projects, survey
-from ftcheck.audit.abi import Target, target_of, wheel, why_not
+from ftcheck import interpreter
+from ftcheck.audit import archives, available, inspecting, lists, pip_settings, projects, sources, survey
+from ftcheck.audit.abi import Target, Wheel, target_of, wheel, why_not
 from ftcheck.audit.index import File, Index
 from ftcheck.audit.inspecting import Asking
 from ftcheck.audit.model import Audit, Distribution, Interpreter, Readiness, Remark
@@ -82,6 +83,11 @@ def audit(what: str | None, options: Options, progress: Progress = lambda what, 
             raise AuditError(f"{what} is not there: {text}, which is the environment of this interpreter", 2)
         found = _path(path, options, progress)
     rows = sorted(found.rows, key=lambda row: (_order(row), row.name.lower(), row.asked_for))
+    if options.run and interpreter.gil_forced() is False:
+        text = (
+            "FT003: PYTHON_GIL=0 (or -X gil=0) is set here, which hides what turns the GIL on; imports were made without it"
+        )
+        found = replace(found, limits=(*found.limits, text))
     return replace(found, rows=tuple(rows), seconds=time.monotonic() - began, subinterpreters=options.subinterpreters)
 
 
@@ -101,7 +107,8 @@ def _path(path: Path, options: Options, progress: Progress) -> Audit:
         python = _Python(options.python or sys.executable, options)
         if any(path.glob("*.dist-info")) or path.name in ("site-packages", "dist-packages"):
             return _folder(path, python, options, progress)
-        return _tree(path, python, options, progress, f"the source tree {path}")
+        how = f"`ftcheck rules {path}` lists them with their code"
+        return _tree(path, python, options, progress, f"the source tree {path}", how)
     python = _Python(options.python or sys.executable, options)
     if path.name.endswith(".whl"):
         return _wheel(path, python, options, progress)
@@ -110,7 +117,8 @@ def _path(path: Path, options: Options, progress: Progress) -> Audit:
     if path.name.endswith(_SDISTS):
         with tempfile.TemporaryDirectory(prefix="ftcheck-audit-") as folder:
             tree = archives.unpack_sdist(path, Path(folder))
-            return _tree(tree, python, options, progress, f"the sdist {path.name}")
+            how = f"unpack it, and `ftcheck rules {tree.name}` lists them with their code"
+            return _tree(tree, python, options, progress, f"the sdist {path.name}", how)
     if path.name.endswith((".so", ".pyd", ".dylib")):
         return _file(path, python, options, progress)
     known = f"a folder, *.whl, an sdist ({', '.join(_SDISTS)}), requirements*.txt, pylock.toml, uv.lock, poetry.lock, *.so"
@@ -174,8 +182,16 @@ def _wheel(path: Path, python: _Python, options: Options, progress: Progress) ->
         rows = [Distribution(said.name, str(said.version), Readiness.NOT_CHECKED, "it holds no metadata and no module")]
     if not said.fits(python.target):
         rows = [replace(row, readiness=Readiness.NOT_INSTALLABLE, what=why_not(said, python.target)) for row in rows]
+        rows = [_with_id(row, said, python.target) for row in rows]
     limits = [f"nothing was run: {why_not(said, python.target)}"] if not loadable else _not_run(python, options)
     return Audit(f"the wheel {path.name}", python.value, tuple(rows), seen.troubles, (*seen.limits, *limits))
+
+
+def _with_id(row: Distribution, said: Wheel, target: Target) -> Distribution:
+    """FT005, where the name of the wheel says it, and neither its modules nor its metadata have said so."""
+    if all(tag.abi == "none" for tag in said.tags) or any(one.rule == "FT005" for one in row.all_remarks):
+        return row
+    return replace(row, remarks=(*row.remarks, Remark("abi", why_not(said, target), rule="FT005")))
 
 
 def _of_wheel(row: Distribution, path: Path, root: str) -> Distribution:
@@ -207,7 +223,7 @@ def _some(tags: set[str]) -> str:
     return ", ".join(sorted(tags)[:3])
 
 
-def _tree(path: Path, python: _Python, options: Options, progress: Progress, subject: str) -> Audit:
+def _tree(path: Path, python: _Python, options: Options, progress: Progress, subject: str, how: str) -> Audit:
     project = projects.read(path)
     roots = [os.path.realpath(one) for one in (path / "src", path) if one.is_dir()]
     seen = survey.look(roots, project=True)
@@ -218,7 +234,11 @@ def _tree(path: Path, python: _Python, options: Options, progress: Progress, sub
             raise AuditError(f"{subject} holds neither a project (pyproject.toml, setup.py, sources) nor extension modules: "
                              "give the path of an environment, of its site-packages folder, or of a project", 2)  # fmt: skip
         row = project.without_modules(row)
-    return Audit(subject, python.value, (row,), seen.troubles, (*seen.limits, *project.limits))
+    limits = [*seen.limits, *project.limits, *(() if options.rules else ("--no-rules: source code was not read",))]
+    if options.rules:
+        progress("reading sources", 1, 1)
+        row = sources.with_rules(row, path, options.rules_timeout, how)
+    return Audit(subject, python.value, (row,), seen.troubles, tuple(limits))
 
 
 def _list(path: Path, python: _Python, options: Options, progress: Progress) -> Audit:

@@ -16,9 +16,12 @@ from packaging.utils import canonicalize_name
 
 from ftcheck.audit.model import Audit, Distribution, Readiness, Remark
 from ftcheck.audit.options import AuditError
+from ftcheck.audit.readiness import CLAIMS
 from ftcheck.coverage import counted
 from ftcheck.report.json_report import ReportError, from_json
 from ftcheck.report.model import RunReport
+
+_GIL_ON = "the GIL was on"
 
 
 def applied(audit: Audit, given: Sequence[tuple[str, Path]]) -> Audit:
@@ -64,9 +67,18 @@ def _named(report: RunReport, rows: Sequence[Distribution], path: Path) -> list[
 def _with(row: Distribution, report: RunReport, path: Path) -> Distribution:
     share, findings = report.concurrent, report.findings
     ran = f"{share.part} of {counted(share.whole, 'test')} ran concurrently under {report.interpreter}"
+    forced = report.machine.gil_forced if report.machine is not None else None
     if why := _does_not_count(report):
-        return replace(row, remarks=(*row.remarks, Remark("tests", f"{path.name} does not count: {why}", attention=False)))
+        rule = "FT004" if forced is None and why.startswith(_GIL_ON) else ""
+        remark = Remark("tests", f"{path.name} does not count: {why}", attention=bool(rule), rule=rule)
+        return replace(row, remarks=(*row.remarks, remark))
     remarks = row.remarks
+    if forced is False:
+        text = f"{path.name} was made with PYTHON_GIL=0, which hides modules that turn the GIL on: leave that out"
+        remarks = (*remarks, Remark("tests", text, rule="FT003"))
+    if findings and row.classifier in CLAIMS:
+        text = f"claims Free Threading :: {row.classifier}, and its tests have findings"
+        remarks = (*remarks, Remark("classifier", text, attention=True, rule="FT008"))
     if findings:
         text = f"{counted(len(findings), 'finding')} in {path.name}, the first: {findings[0].headline}"
         remarks = (*remarks, Remark("tests", text, attention=True))
@@ -80,7 +92,7 @@ def _does_not_count(report: RunReport) -> str:
     if report.machine is not None and not report.machine.free_threaded:
         return "it was made by an interpreter with the GIL"
     if on := sum(test.coverage is not None and test.coverage.gil for test in report.tests if test.concurrent):
-        return f"the GIL was on in {counted(on, 'test')}"
+        return f"{_GIL_ON} in {counted(on, 'test')}"
     if report.ending.stopped:
         return f"the run is not complete ({report.ending.stopped})"
     if not report.concurrent.part:
