@@ -130,7 +130,8 @@ class Elf:
         but the table of strings, once for each part; and where a part is, the symbols tell which names end there: linkers
         keep a string that is the end of another one only there, so several may.
         """
-        strings, rows = self._table
+        strings, data = self._table
+        rows = elf_dynamic.each(self.order + elf_dynamic.SYMBOL, data)
         places = {name for name, info, _, section, address, _ in rows if section and address and info & 15 in _FUNCTIONS}
         found: set[str] = set()
         for part in map(str.encode, parts):
@@ -142,27 +143,26 @@ class Elf:
         return frozenset(found)
 
     @functools.cached_property
-    def _table(self) -> tuple[bytes, list[tuple[Any, ...]]]:
-        """The strings and the symbols of its table of symbols, unpacked and otherwise as they are."""
+    def _table(self) -> tuple[bytes, bytes]:
+        """The strings and the symbols of its table of symbols, as they are in the file."""
         if not self._has_sections:
-            return b"", []
+            return b"", b""
         with open(self.path, "rb") as stream:
             file = ELFFile(stream)
             table = file.get_section_by_name(".symtab") or file.get_section_by_name(".dynsym")
             if table is None or table["sh_type"] == "SHT_NOBITS":
-                return b"", []
-            strings = file.get_section(table["sh_link"]).data()
-            return strings, list(elf_dynamic.each(self.order + elf_dynamic.SYMBOL, table.data()))
+                return b"", b""
+            return file.get_section(table["sh_link"]).data(), table.data()
 
     @functools.cached_property
     def variables(self) -> tuple[Symbol, ...]:
         """Static variables by address; one that lies in another one is left out, as an alias is."""
-        strings, rows = self._table
+        strings, data = self._table
         inside = [(one.address, one.address + one.size) for one in self.sections]
         kept: list[Symbol] = []
         candidates = {
             (address, size, elf_dynamic.string(strings, name))
-            for name, info, _, section, address, size in rows
+            for name, info, _, section, address, size in elf_dynamic.each(self.order + elf_dynamic.SYMBOL, data)
             if info & 15 == _OBJECT and name and section and size and any(begin <= address < end for begin, end in inside)
         }
         for address, size, name in sorted(candidates, key=lambda one: (one[0], -one[1], one[2])):

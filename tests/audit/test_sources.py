@@ -167,6 +167,20 @@ def test_sources_of_what_is_installed(tree, tmp_path, capsys):
         assert any(place["rule"] == "FT302" for place in one["sources"]["places"])
 
 
+def ends(process):
+    """Whether a process is over soon; one that was killed may be left for somebody else to reap."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            if (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_ctrl_c_ends_the_scan_and_leaves_nothing_behind(tree, tmp_path):
     path, sign, temporary = sdist(tree), tmp_path / "began", tmp_path / "temporary"
     temporary.mkdir()
@@ -187,8 +201,7 @@ def test_ctrl_c_ends_the_scan_and_leaves_nothing_behind(tree, tmp_path):
     assert process.returncode == 3
     assert "interrupted" in said
     assert list(temporary.iterdir()) == []
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(sign.read_text()), 0)
+    assert ends(int(sign.read_text()))
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

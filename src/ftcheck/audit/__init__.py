@@ -13,5 +13,6 @@ The children (:mod:`~ftcheck.audit.probes`, :mod:`~ftcheck.audit.child`) may die
 was not tested, and the audit never says more than that.
 
 Besides, an environment can be written down (:mod:`~ftcheck.audit.record`) and compared with another one
-(:mod:`~ftcheck.audit.diff`); and source code is read (:mod:`~ftcheck.audit.rules`).
+(:mod:`~ftcheck.audit.diff`); and source code is read (:mod:`~ftcheck.audit.rules`), which is shown in the rows of what has
+sources (:mod:`~ftcheck.audit.sources`). One flaw has one id, wherever it is seen (:mod:`~ftcheck.audit.noted`).
 """
