@@ -443,5 +443,5 @@ def test_a_claim_against_which_tests_have_found_something(tmp_path):
 
 def test_golden_files_are_all_of_a_test():
     names = {f"{name}{more}.txt" for name in AUDITS for more in ("", "_verbose")}
-    names.add("diff.txt")  # of test_diff.py
+    names |= {"diff.txt", "confirm.txt", "confirm_test.txt"}  # of test_diff.py and test_confirm.py
     assert {one.name for one in (Path(__file__).parent / "golden").iterdir()} == names
