@@ -32,6 +32,7 @@ FLOORS = {
             "interpreter",
             "locking",
             "native",
+            "reliance",
             "report",
             "static_state",
             "verdicts",
