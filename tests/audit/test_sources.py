@@ -59,7 +59,7 @@ def test_a_flaw_in_a_source_tree(tree, capsys):
     assert cli.main(["audit", str(tree)]) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "of which 1 fails the run" in said
-    assert f"`ftcheck rules {tree}` lists them with their code" in said
+    assert f"`ftcheckrules{tree}`liststhemwiththeircode" in said.replace(" ", "")  # a long path is broken
     assert "source rules: 1 file, 2 functions" in said
     assert "m.c:4" not in said
     assert cli.main(["audit", str(tree), "--verbose"]) == 1
