@@ -162,6 +162,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def grouped(number: int, noun: str) -> str:
+    """``1 call``, ``1,204 calls``: the same where numbers may be large."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def coverage_from_plain(data: dict[str, Any] | None) -> Coverage | None:
     """The inverse of :func:`to_plain` for a :class:`Coverage` or ``None``."""
     if data is None:

@@ -18,24 +18,23 @@ static atomic_int watching, stalls;  /* stalls: since watching began */
 static sem_t bell;                   /* rings when watching is over */
 static PyObject *calls;              /* where the run's threads were outside, as text */
 
-/* Whether the thread sleeps in the kernel, not because of a disk and not because others use the CPU. */
-static int
-sleeps(long native)
+char
+ftc_task_state(long native)
 {
 #ifdef __linux__
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/self/task/%ld/stat", native);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char text[512];
+    snprintf(text, sizeof text, "/proc/self/task/%ld/stat", native);
+    int fd = open(text, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return 0;
     }
     ssize_t size = read(fd, text, sizeof text - 1);
     close(fd);
     text[size > 0 ? size : 0] = 0;
-    const char *name_ends = strrchr(text, ')');
-    return name_ends != NULL && name_ends[1] == ' ' && name_ends[2] == 'S';
+    const char *name_ends = strrchr(text, ')');        /* "12 (its name) R 1 ..." */
+    return name_ends != NULL && name_ends[1] == ' ' ? name_ends[2] : 0;
 #else
-    return 1;
+    return 'S';
 #endif
 }
 
@@ -147,7 +146,7 @@ ftc_await_stall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         }
         int64_t now = cpu_time(w->native);
         int same = token == last && steps == ftc_the.steps && (now == used || the_world_is_to_stop());
-        seen = same && sleeps(w->native) ? seen + 1 : 0;
+        seen = same && ftc_task_state(w->native) == 'S' ? seen + 1 : 0;
         last = token;
         steps = ftc_the.steps;
         used = now;

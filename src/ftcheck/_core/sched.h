@@ -176,6 +176,8 @@ extern PyObject *ftc_abandoned;      /* the exception that unwinds the workers o
 
 /* --- gate.c, outside.c ------------------------------------------------------------------------ */
 
+char ftc_task_state(long native);    /* of a thread, as in proc(5): R, S, D, ...; 0: there is no such thread */
+
 typedef struct {                     /* what a thread knows of itself */
     ftc_worker *worker;              /* NULL: it is not under control */
     unsigned long long token;        /* its run's era and its number: it is in the gate while this thread runs code */

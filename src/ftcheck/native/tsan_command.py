@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ftcheck.coverage import grouped
 from ftcheck.native import tsan_log, tsan_races, tsan_symbols
 from ftcheck.native.tsan_races import Entry
 from ftcheck.native.tsan_report import Report
@@ -93,11 +94,7 @@ def _text(found: Sequence[Entry], own: Sequence[Entry], brief: bool) -> Iterator
         yield from (f"  {one.times:,} x {one.headline}" for one in own)
         yield ""
     reports = sum(one.times for one in found)
-    yield f"{_counted(reports, 'report')} of {_counted(len(found), 'place')}" if found else "nothing was found in these logs"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+    yield f"{grouped(reports, 'report')} of {grouped(len(found), 'place')}" if found else "nothing was found in these logs"
 
 
 def _plain(files: Sequence[Path], found: Sequence[Entry], own: Sequence[Entry], troubles: Sequence[str]) -> dict[str, Any]:

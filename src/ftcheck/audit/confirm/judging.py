@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ftcheck.audit.confirm.words import Kind, Result, Run, Verdict, Workload
+from ftcheck.coverage import grouped
 from ftcheck.reliance import LUCK, luck
 
 _MORE = 4
@@ -99,11 +100,7 @@ def _said(runs: Sequence[Run]) -> tuple[Verdict, str]:
 
 
 def _share(some: Sequence[Run], of: Sequence[Run], word: str) -> str:
-    return f"{len(some)} of {_counted(len(of), 'run')} {word}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+    return f"{len(some)} of {grouped(len(of), 'run')} {word}"
 
 
 def what_was_run(workload: Workload, runs: Sequence[Run]) -> str:
@@ -112,8 +109,8 @@ def what_was_run(workload: Workload, runs: Sequence[Run]) -> str:
     well = [one for one in (*off, *on) if one.ended == "well"]
     calls, seconds = sum(one.calls for one in well), sum(one.seconds for one in (*off, *on))
     compared = sum(one.compared for one in well)
-    words = f"{workload.threads} threads, {_counted(len(off), 'run')} with the GIL off and {len(on)} on, {seconds:.1f} s"
-    count = f"{_counted(calls, 'call')} in the {_counted(len(well), 'run')} that ended well" if well else "no run ended well"
+    words = f"{workload.threads} threads, {grouped(len(off), 'run')} with the GIL off and {len(on)} on, {seconds:.1f} s"
+    count = f"{grouped(calls, 'call')} in the {grouped(len(well), 'run')} that ended well" if well else "no run ended well"
     raised = Counter[str]()
     for one in well:
         raised.update(dict(one.raised))

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftcheck.audit.confirm.confirming import Confirmed
 from ftcheck.audit.confirm.words import Result, Verdict
+from ftcheck.coverage import grouped
 
 SCHEMA, VERSION = "ftcheck-confirm", 1
 _WIDTH = 100
@@ -77,21 +78,17 @@ def _denominator(confirmed: Confirmed) -> str:
     if (source := confirmed.source) is not None:
         languages = ", ".join(f"{name} {number:,}" for name, number in source.files)
         parts.append(
-            f"read {_counted(sum(number for _, number in source.files), 'file')} ({languages or 'nothing'}) "
-            f"with {_counted(source.functions, 'function')}: "
-            f"{_counted(source.findings, 'place')} to confirm"
+            f"read {grouped(sum(number for _, number in source.files), 'file')} ({languages or 'nothing'}) "
+            f"with {grouped(source.functions, 'function')}: "
+            f"{grouped(source.findings, 'place')} to confirm"
         )
     workloads = sum(one.workload is not None for one in confirmed.results)
     runs = sum(len(one.runs) for one in confirmed.results)
     parts.append(
-        f"tried {_counted(confirmed.callables, 'callable')}: {_counted(workloads, 'workload')}, {_counted(runs, 'run')} "
+        f"tried {grouped(confirmed.callables, 'callable')}: {grouped(workloads, 'workload')}, {grouped(runs, 'run')} "
         f"in processes of their own (CPython {confirmed.version} free-threaded)"
     )
     return "; ".join(parts)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _styled(words: str, code: str, colour: bool) -> str:

@@ -14,6 +14,7 @@ from ftcheck.audit.rules.families import RULES
 from ftcheck.audit.rules.gates import ENOUGH, PRECISION, gating, precision, recall
 from ftcheck.audit.rules.measured import MEASURED
 from ftcheck.audit.rules.words import Looked, Rule, Scan, SourceFinding
+from ftcheck.coverage import grouped
 
 SCHEMA, VERSION = "ftcheck-rules", 1
 _WIDTH = 100
@@ -81,13 +82,13 @@ def _summary(wanted: Sequence[SourceFinding], listed: Sequence[SourceFinding], f
     findings = [one for one in active if one.tier != "C"]
     notes = Counter(one.rule for one in active if one.tier == "C")
     suppressed = len(wanted) - len(active)
-    first = f"{_counted(len(findings), 'finding')}, of which {fails:,} {'fails' if fails == 1 else 'fail'} the run"
+    first = f"{grouped(len(findings), 'finding')}, of which {fails:,} {'fails' if fails == 1 else 'fail'} the run"
     nothing = "nothing was found in what was looked at"
     if notes:
-        nothing = f"no finding of tier A or B, {_counted(sum(notes.values()), 'note')}"
+        nothing = f"no finding of tier A or B, {grouped(sum(notes.values()), 'note')}"
     yield first if findings else nothing
     if notes and not any(one.tier == "C" for one in listed):
-        yield f"{_counted(sum(notes.values()), 'note')} ({_tally(notes)}): --notes lists them"
+        yield f"{grouped(sum(notes.values()), 'note')} ({_tally(notes)}): --notes lists them"
     if suppressed and not any(one.suppressed for one in listed):
         yield f"{suppressed:,} suppressed: --suppressed lists them with their reasons"
 
@@ -96,17 +97,17 @@ def _looked(looked: Looked, shown: Shown) -> Iterator[str]:
     languages = ", ".join(f"{name} {number:,}" for name, number in sorted(looked.files.items()))
     if looked.total:
         yield (
-            f"looked at {_counted(looked.total, 'file')} ({languages}): {_counted(looked.functions, 'function')}, "
-            f"{_counted(looked.calls, 'call')}, {_counted(looked.lines, 'line')}"
+            f"looked at {grouped(looked.total, 'file')} ({languages}): {grouped(looked.functions, 'function')}, "
+            f"{grouped(looked.calls, 'call')}, {grouped(looked.lines, 'line')}"
         )
     else:
         yield "no source file was looked at"
     if looked.undecided:
-        yield f"{_counted(looked.undecided, 'condition')} of #if could not be decided: both branches were looked at"
+        yield f"{grouped(looked.undecided, 'condition')} of #if could not be decided: both branches were looked at"
     if looked.recovered:
-        yield f"{_counted(looked.recovered, 'function')} with braces that do not match: ended at a brace in column 0"
+        yield f"{grouped(looked.recovered, 'function')} with braces that do not match: ended at a brace in column 0"
     if looked.skipped and not shown.skipped:
-        yield f"not looked at: {_counted(len(looked.skipped), 'file')}: --skipped lists them with the reasons"
+        yield f"not looked at: {grouped(len(looked.skipped), 'file')}: --skipped lists them with the reasons"
     for one in looked.skipped if shown.skipped else ():
         yield f"not looked at: {one.path}: {one.reason}"
     for rule, group in itertools.groupby(looked.unchecked, key=lambda one: one[0]):
@@ -117,10 +118,6 @@ def _looked(looked: Looked, shown: Shown) -> Iterator[str]:
 
 def _tally(counts: Counter[str]) -> str:
     return ", ".join(f"{rule} {number:,}" for rule, number in sorted(counts.items()))
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def plain(scanned: Scan, shown: Shown) -> dict[str, Any]:
