@@ -5,13 +5,16 @@ One extension (``bench/native_work.c``) is built by gcc and by clang, each time 
 built for it. All have ``-O2``. Two threads run each workload; no memory that one writes is used by the other, so that nobody
 has a race to report (``report_bugs=0`` keeps ThreadSanitizer from reporting what it takes for one in the interpreter).
 
-All six processes are there at once and take turns: CPU seconds are those of both threads, and of so many turns the smallest,
-because other work on the machine only adds to them. *loop*: in C, with hardly a call of the interpreter; *atomic*: the same
-with atomic operations; *call*: each step is a call from Python. The figures are CPU times over those of the plain build by
-the same compiler, without delays; *ftcheck / TSan* is the ratio of the two columns before it. The delays, which a test run
-has, are not for speed: they make threads meet. The second table has the same with them, in the best of three runs, each of
-which begins with all its delays again. What they add is bounded: an instruction has at most 255 waits of at most 100
-microseconds (25.5 ms, whatever the number of threads), each of which costs a call of the system, and after that hardly any.
+All six processes are there at once and take turns, of a few milliseconds each. CPU seconds are those of both threads.
+What else the machine does, and how fast it lets its processors be, is much the same for the turns of a round: so each
+ratio is the median of those of single rounds. And where things come to lie in memory makes a process some percent slower
+or faster than the next one of the same program, for as long as it lives: so all six are begun afresh a few times. *loop*:
+in C, with hardly a call of the interpreter; *atomic*: the same with atomic operations; *call*: each step is a call from
+Python. The figures are CPU times over those of the plain build by the same compiler, without delays. The delays, which a
+test run has, are not for speed: they make threads meet. The second table has the same with them, by the median of a run
+in each process, which begins with all its delays again. What they add is bounded: an instruction has at most 255 waits of
+at most 100 microseconds (25.5 ms, whatever the number of threads), each of which costs a call of the system, and after
+that hardly any.
 
 Memory: what the peak of the process grows by where each word of 16 MiB is written once, over what it grows by when plain.
 """
@@ -57,6 +60,8 @@ WORKLOADS: dict[str, tuple[str, str, int]] = {
 """Name to: kind, what :func:`work` is to do, and how often each thread does it in a turn."""
 AIMS = {"call": 1.0, "loop": 2.0}
 """What the median of ftcheck over TSan shall be at most."""
+PROCESSES = 9
+"""Of each build, one after the other."""
 COMPILERS = ("gcc", "clang")
 BUILDS = ("plain", "ftcheck", "TSan")
 OPTIONS = "report_bugs=0:exitcode=0:symbolize=0"
@@ -236,43 +241,58 @@ class Running:
 # --- the measurement ---------------------------------------------------------------------------------------------------
 
 
-def run(turns: int = 12, chosen: str = "") -> dict[str, Any]:
+Times = dict[tuple[str, str], list[tuple[float, float]]]
+"""Of each build, which may be ``"delays"``: CPU and wall-clock seconds of each turn, in the order of turns."""
+
+
+def run(turns: int = 6, chosen: str = "") -> dict[str, Any]:
     """All workloads.
 
-    :param turns: per build; the smallest CPU time counts.
+    :param turns: per process.
     :param chosen: only the workloads with this in their names.
     """
+    times: dict[str, Times] = {name: {} for name in WORKLOADS if chosen in name}
     with tempfile.TemporaryDirectory() as folder:
         environments = compile_all(Path(folder))
-        running = {key: Running(key[1], environment) for key, environment in environments.items()}
-        try:
-            memory = _memory(environments)
-            rows = [_row(name, running, turns) for name in WORKLOADS if chosen in name]
-            for key, process in running.items():
-                memory[" ".join(key)]["peak MiB after all"] = round(process.ask("peak") / 2**20, 1)
-        finally:
-            for process in running.values():
-                process.end()
-    return {"turns": turns, "threads": THREADS, "rows": rows, "memory": memory, "compilers": _versions()}
+        memory = _memory(environments)
+        for number in range(PROCESSES):
+            running = {key: Running(key[1], environment) for key, environment in environments.items()}
+            try:
+                for name, row in times.items():
+                    _measure(row, name, running, turns)
+                    print(f"processes {number + 1} of {PROCESSES}: {name}", file=sys.stderr)
+                for key, process in running.items():
+                    memory[" ".join(key)]["peak MiB after all"] = round(process.ask("peak") / 2**20, 1)
+            finally:
+                for process in running.values():
+                    process.end()
+    rows = [_row(name, row) for name, row in times.items()]
+    measured = {"turns": turns, "processes": PROCESSES, "threads": THREADS}
+    return {**measured, "rows": rows, "memory": memory, "compilers": _versions()}
 
 
-def _row(name: str, running: dict[tuple[str, str], Running], turns: int) -> dict[str, Any]:
-    kind, what, count = WORKLOADS[name]
+def _measure(times: Times, name: str, running: dict[tuple[str, str], Running], turns: int) -> None:
+    _kind, what, count = WORKLOADS[name]
     from ftcheck.native.watch import DELAYS
 
-    row: dict[str, Any] = {"workload": name, "kind": kind}
-    for compiler in COMPILERS:  # with the delays: what the process sleeps is wall time without CPU time
-        cpu, wall = map(min, zip(*(running[compiler, "ftcheck"].ask(what, count, DELAYS) for _ in range(3)), strict=True))
-        row[f"{compiler} delays"] = {"CPU ms": round(cpu * 1e3, 2), "wall ms": round(wall * 1e3, 2)}
-    best: dict[tuple[str, str], list[float]] = {key: [1e9, 1e9] for key in running}
+    for compiler in COMPILERS:
+        times.setdefault((compiler, "delays"), []).append(running[compiler, "ftcheck"].ask(what, count, DELAYS))
     for number in range(turns + 1):
         for key, process in list(running.items())[:: 1 if number % 2 else -1]:
-            cpu, wall = process.ask(what, count)
+            spent = process.ask(what, count)
             if number:  # the first one warms up
-                best[key] = [min(best[key][0], cpu), min(best[key][1], wall)]
-    for key, (cpu, wall) in best.items():
-        row[" ".join(key)] = {"CPU ms": round(cpu * 1e3, 3), "wall ms": round(wall * 1e3, 3)}
-    print(json.dumps(row), file=sys.stderr)
+                times.setdefault(key, []).append(spent)
+
+
+def _row(name: str, times: Times) -> dict[str, Any]:
+    row: dict[str, Any] = {"workload": name, "kind": WORKLOADS[name][0]}
+    for key, spent in times.items():
+        cpu, wall = (statistics.median(one) * 1e3 for one in zip(*spent, strict=True))
+        row[" ".join(key)] = {"CPU ms": round(cpu, 3), "wall ms": round(wall, 3)}
+    for compiler in COMPILERS:
+        for build, other in (("ftcheck", "plain"), ("TSan", "plain"), ("ftcheck", "TSan")):
+            pairs = zip(times[compiler, build], times[compiler, other], strict=True)
+            row[f"{compiler} {build} / {other}"] = round(statistics.median(one[0] / two[0] for one, two in pairs), 3)
     return row
 
 
@@ -294,10 +314,6 @@ def _versions() -> dict[str, str]:
     return {compiler: first([toolchain(compiler)[0], "--version"]) for compiler in COMPILERS}
 
 
-def _over(row: dict[str, Any], build: str, compiler: str, other: str) -> float:
-    return float(row[f"{compiler} {build}"]["CPU ms"] / row[f"{compiler} {other}"]["CPU ms"])
-
-
 def table(result: dict[str, Any]) -> str:
     """The result as Markdown: a table, whether the aims are reached, delays, and memory."""
     rows = result["rows"]
@@ -315,8 +331,8 @@ def _ratios(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         cells = []
         for compiler in COMPILERS:
-            cells += [f"{_over(row, 'ftcheck', compiler, 'plain'):.1f}", f"{_over(row, 'TSan', compiler, 'plain'):.1f}"]
-            cells += [f"{_over(row, 'ftcheck', compiler, 'TSan'):.2f}"]
+            cells += [f"{row[f'{compiler} {build} / plain']:.1f}" for build in ("ftcheck", "TSan")]
+            cells += [f"{row[f'{compiler} ftcheck / TSan']:.2f}"]
         lines.append(f"| {row['kind']} | {row['workload']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -327,8 +343,8 @@ def _delays(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         cells = []
         for compiler in COMPILERS:
-            delayed, without = row[f"{compiler} delays"], row[f"{compiler} ftcheck"]
-            cells += [f"{delayed['CPU ms']:.1f}", f"{_over(row, 'delays', compiler, 'TSan'):.2f}"]
+            delayed, without, tsan = (row[f"{compiler} {build}"] for build in ("delays", "ftcheck", "TSan"))
+            cells += [f"{delayed['CPU ms']:.1f}", f"{delayed['CPU ms'] / tsan['CPU ms']:.2f}"]
             cells += [f"{delayed['wall ms']:.1f}", f"{without['wall ms']:.1f}"]
         lines.append(f"| {row['workload']} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -349,7 +365,7 @@ def _aims(rows: list[dict[str, Any]]) -> list[str]:
     said = []
     for kind, limit in AIMS.items():
         for compiler in COMPILERS:
-            ratios = [_over(row, "ftcheck", compiler, "TSan") for row in rows if row["kind"] == kind]
+            ratios = [row[f"{compiler} ftcheck / TSan"] for row in rows if row["kind"] == kind]
             if ratios:
                 middle = statistics.median(ratios)
                 verdict = "reached" if middle <= limit else "not reached"
@@ -362,4 +378,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         child(sys.argv[2])
     else:
-        print(table(run(int(sys.argv[1]) if sys.argv[1:] else 12, sys.argv[2] if sys.argv[2:] else "")))
+        print(table(run(int(sys.argv[1]) if sys.argv[1:] else 6, sys.argv[2] if sys.argv[2:] else "")))

@@ -46,6 +46,7 @@ class Step:
     offset: int = 0
     size: int = 8
     order: int = RELAXED
+    site: int | None = None  # of its instruction; else it has one of its own
 
     @property
     def bytes(self):
@@ -198,7 +199,8 @@ class Player:
                 self.in_thread(thread, lambda: self.library.player_borders(ctypes.c_int(borders)))
             for number, step in enumerate(program):
                 _core.native_tick()
-                self.in_thread(step.thread, lambda: self.step(number, step))  # noqa: B023
+                site = number if step.site is None else step.site
+                self.in_thread(step.thread, lambda: self.step(site, step))  # noqa: B023
         finally:
             _core.native_rest()
         _, rows, dropped = _core.native_races()
@@ -334,11 +336,20 @@ def test_epochs_that_are_long_over_are_still_told_apart(player):
     assert player.run(program) == modelled(program) == set()
 
 
+def test_a_loop_over_bytes_takes_one_place_among_others_of_its_thread(player):
+    """The last byte of a loop must not take the place of the first one: they are of the same instruction."""
+    first_time = [Step(0, WRITE, 64, 1, site=site) for site in (0, 1, 2)]
+    others = [Step(0, WRITE, byte, 1, site=byte) for byte in (0, 1)]
+    loop = [Step(0, WRITE, byte, 1, site=2) for byte in range(2, 8)]
+    for byte, site in ((0, 0), (1, 1), (2, 2), (7, 2)):
+        assert player.run([*first_time, *others, *loop, Step(1, WRITE, byte, 1, site=3)]) == {(site, 3)}, byte
+
+
 # --- threads that do not look closely ------------------------------------------------------------------------------------
 
 PASSING = 2_100
-"""Borders after which a thread has long come to enough of them to note what it does in passing (_core/watchers.c)."""
-CLOSELY = 3_068
+"""Borders after which a thread has long come to enough of them to note what it does in passing (_core/borders.c)."""
+CLOSELY = 4_604
 """Those after which it looks closely again, for a while."""
 MEET = [Step(thread, WRITE, 8 * 300) for thread in (0, 1, 2, 3, 0)]
 """Each comes to memory where another one has been: then it looks closely."""

@@ -36,7 +36,7 @@ static volatile long other;
 static void left(void)
 {
     await(1);
-    for (int i = 0; i < 1000; i++) PyErr_Clear();      /* time goes on by what is done */
+    for (int i = 0; i < 300; i++) PyErr_Clear();       /* time goes on by what is done */
     writes();
     PyErr_Clear();
     reach(2);

@@ -25,9 +25,9 @@
 uint64_t ftc_ticks = 1;
 ftc_past ftc_pasts[FTC_WATCHED];
 
-#define WARM 8                       /* times FTC_PROGRESS borders that are all looked at closely */
+#define WARM 2                       /* times FTC_PROGRESS borders that are all looked at closely */
 #define CLOSE 16                     /* borders for which a thread looks closely again after that */
-#define PASSING 1008                 /* and for which it does not */
+#define PASSING 4080                 /* and for which it does not */
 
 /* Who is quick does not ask whether anybody watches.  So when the watch ends all are told, and who has not heard asks here. */
 void

@@ -86,33 +86,58 @@ look_at_others(ftc_watcher *me, uint64_t *place, uint64_t who)
     return who;
 }
 
-/* Most words are noted where nobody else has been, and by an instruction that was there just before.  Here is what that needs of
- * ftc_touch_cell(), without a call but the last one.  It is done a few times in each call of an extension, and in order of what has
- * to be remembered at a time: so it needs no register that it would have to put back. */
-void
-ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+/* The same as ftc_touch_cell() where all that is there is one's own: so it needs no atomic operation. */
+static __attribute__((noinline)) void
+note_among_own(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
 {
-    if (__builtin_expect(address - me->stack_low < me->stack_high - me->stack_low || me->muted, 0)) {
-        return;
-    }
-    if (__builtin_expect(ftc_native_on & FTC_DELAYS, 0) && ftc_may_wait(me, pc)) {
-        who = wait_first(me, who, pc);
-    }
     uint64_t *place = region[ftc_cell_number(address)].who;
-    if (me->passing > 0) {
-        if (__builtin_expect(noted_in_passing(place, ftc_page_of(region, ftc_cell_number(address)), who), 1)) {
-            if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
-                ftc_look_closely(me);
-                ftc_time_goes_on(me);
-            }
+    uint32_t *wheres = ftc_wheres_of(region, ftc_cell_number(address)), where = ftc_where_at_hand(me, pc);
+    uint64_t all = who;
+    unsigned spare = 0;
+    int put = -1, over = (int)(me->turn % FTC_TOUCHES);
+#pragma GCC unroll 3
+    for (int i = 0; i < FTC_TOUCHES; i++) {
+        uint64_t other = __atomic_load_n(&place[i], __ATOMIC_RELAXED);
+        if (!ftc_is_own(other, who) || where == FTC_UNKNOWN) {
+            note_slowly(me, region, address, who, pc);
             return;
         }
-        who = look_at_others(me, place, who);
+        int superfluous = ftc_is_superfluous(other, who);
+        if (superfluous || (((other ^ who) & ~(uint64_t)0xff) == 0 && wheres[i] == where)) {
+            all |= superfluous ? 0 : other;
+            spare |= put >= 0 ? 1u << i : 0;
+            put = put >= 0 ? put : i;
+        }
+        else if ((other ^ who) & ~FTC_HOW_BITS) {
+            over = i;
+        }
     }
+    put = put >= 0 ? put : over;
+    for (int i = 1; __builtin_expect(spare != 0, 0) && i < FTC_TOUCHES; i++) {
+        if (spare >> i & 1) {
+            __atomic_store_n(&place[i], 0, __ATOMIC_RELAXED);
+        }
+    }
+    if (me->behind) {
+        ftc_hear_all_that_is_over(me);
+    }
+    ftc_put_in_place(&place[put], &wheres[put], (ftc_touch){all, where});
+    if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
+        ftc_time_goes_on(me);
+    }
+}
+
+/* Most words are noted where nobody else has been, and by an instruction that was there just before.  Here is what that needs of
+ * ftc_touch_cell(). */
+static inline __attribute__((always_inline)) void
+note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+{
+    uint64_t *place = region[ftc_cell_number(address)].who;
     uint64_t first = __atomic_load_n(&place[0], __ATOMIC_RELAXED), second = __atomic_load_n(&place[1], __ATOMIC_RELAXED);
     uint32_t put = 0;
-    if (__builtin_expect(place[2] != 0, 0)) {
-        goto slowly;
+    if (place[2] != 0) {
+        note_among_own(me, region, address, who, pc);
+        return;
     }
     if (first == 0) {
         if (second != 0 || !*ftc_page_of(region, ftc_cell_number(address))) {
@@ -147,4 +172,67 @@ ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uin
     return;
 slowly:
     note_slowly(me, region, address, who, pc);
+}
+
+static __attribute__((noinline)) void
+note_closely(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+{
+    note(me, region, address, who, pc);
+}
+
+static __attribute__((noinline)) void
+note_that_time_goes_on(ftc_watcher *me)
+{
+    ftc_look_closely(me);
+    ftc_time_goes_on(me);
+}
+
+static __attribute__((noinline)) void
+note_near_others(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+{
+    note(me, region, address, look_at_others(me, region[ftc_cell_number(address)].who, who), pc);
+}
+
+static __attribute__((noinline)) void
+wait_and_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+{
+    if (ftc_may_wait(me, pc)) {
+        who = wait_first(me, who, pc);
+    }
+    if (me->passing == 0) {
+        note(me, region, address, who, pc);
+    }
+    else if (noted_in_passing(region[ftc_cell_number(address)].who, ftc_page_of(region, ftc_cell_number(address)), who)) {
+        if (++me->turn % FTC_PROGRESS == 0) {
+            note_that_time_goes_on(me);
+        }
+    }
+    else {
+        note_near_others(me, region, address, who, pc);
+    }
+}
+
+/* This is done a few times in each call of an extension, and in order of what has to be remembered at a time; and what it calls it
+ * calls last.  So it needs no register that it would have to put back. */
+void
+ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+{
+    if (__builtin_expect(address - me->stack_low < me->stack_high - me->stack_low || me->muted, 0)) {
+        return;
+    }
+    if (__builtin_expect(ftc_native_on & FTC_DELAYS, 0)) {
+        wait_and_note(me, region, address, who, pc);
+        return;
+    }
+    if (me->passing <= 0) {
+        note_closely(me, region, address, who, pc);
+        return;
+    }
+    if (__builtin_expect(!noted_in_passing(region[ftc_cell_number(address)].who, ftc_page_of(region, ftc_cell_number(address)), who), 0)) {
+        note_near_others(me, region, address, who, pc);
+        return;
+    }
+    if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
+        note_that_time_goes_on(me);
+    }
 }

@@ -11,8 +11,35 @@
 #include "native.h"
 #include <string.h>
 
+/* The callbacks give those below the frame of the function that calls them, which ftcheck-cc has compiled to have one. */
+void ftc_call_begins(uintptr_t pc, uintptr_t frame) __attribute__((visibility("hidden"), used));
+void ftc_call_ends(uintptr_t frame) __attribute__((visibility("hidden"), used));
+#if defined(__x86_64__)
+#define CALLBACK(name, frame, function) \
+    ".globl " #name "\n" \
+    ".type " #name ", @function\n" \
+    #name ":\n" \
+    "    .cfi_startproc\n" \
+    "    endbr64\n" \
+    "    movq %rbp, %" #frame "\n" \
+    "    jmp " #function "\n" \
+    "    .cfi_endproc\n" \
+    ".size " #name ", .-" #name "\n"
+__asm__(".text\n" CALLBACK(__tsan_func_entry, rsi, ftc_call_begins) CALLBACK(__tsan_func_exit, rdi, ftc_call_ends));
+#else
 #pragma GCC diagnostic ignored "-Wframe-address"
-#define FRAME_OF_CALLER ((uintptr_t)__builtin_frame_address(1))        /* which ftcheck-cc has compiled to have one */
+void
+__tsan_func_entry(void *pc)
+{
+    ftc_call_begins((uintptr_t)pc, (uintptr_t)__builtin_frame_address(1));
+}
+
+void
+__tsan_func_exit(void)
+{
+    ftc_call_ends((uintptr_t)__builtin_frame_address(1));
+}
+#endif
 
 /* Whether a function that returns to this address was called by code that is not compiled like it. */
 static __attribute__((noinline)) int
@@ -130,12 +157,11 @@ enter_newly(uintptr_t pc, uintptr_t frame)
 /* Who is watched once has its calls noted ever after: so here is one thing less to ask.  The first call comes from elsewhere: of
  * that frames[1] says what there is to say already, but for these two. */
 void
-__tsan_func_entry(void *pc)
+ftc_call_begins(uintptr_t pc, uintptr_t frame)
 {
     ftc_watcher *me = ftc_watcher_here;
-    uintptr_t frame = FRAME_OF_CALLER;
     if (__builtin_expect(me == NULL, 0)) {
-        enter_newly((uintptr_t)pc, frame);
+        enter_newly(pc, frame);
         return;
     }
     ftc_frame *top = me->top;
@@ -145,15 +171,15 @@ __tsan_func_entry(void *pc)
         me->top = top + 1;
         return;
     }
-    unsigned at = caller_at((uintptr_t)pc);
-    if (top < me->frames + FTC_DEEP && is_called_by(top, frame) && is_known(me, (uintptr_t)pc, at)) {
+    unsigned at = caller_at(pc);
+    if (top < me->frames + FTC_DEEP && is_called_by(top, frame) && is_known(me, pc, at)) {
         int from_outside = me->callers[at].border;
-        top[1] = (ftc_frame){frame, (uintptr_t)pc, FTC_UNKNOWN, from_outside};
+        top[1] = (ftc_frame){frame, pc, FTC_UNKNOWN, from_outside};
         me->top = top + 1;
         me->behind |= from_outside;
         return;
     }
-    enter(me, (uintptr_t)pc, frame);
+    enter(me, pc, frame);
 }
 
 /* Who returns is mostly who came last.  Where it is not, because it came before anybody watched, or stands deeper than is noted,
@@ -188,10 +214,9 @@ leave_to_outside(ftc_watcher *me)
 }
 
 void
-__tsan_func_exit(void)
+ftc_call_ends(uintptr_t frame)
 {
     ftc_watcher *me = ftc_watcher_here;
-    uintptr_t frame = FRAME_OF_CALLER;
     if (__builtin_expect(me == NULL, 0)) {
         leave(frame);
         return;

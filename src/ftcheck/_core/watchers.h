@@ -281,9 +281,9 @@ ftc_context_here(ftc_watcher *me)    /* the stack of calls within extensions */
 }
 
 static inline uint32_t
-ftc_where_at_hand(ftc_watcher *me, uintptr_t pc)       /* the same; FTC_UNKNOWN: it has to be looked up */
+ftc_where_at_hand(const ftc_watcher *me, uintptr_t pc)               /* FTC_UNKNOWN: it has to be looked up */
 {
-    uint32_t context = ftc_context_here(me);
+    uint32_t context = me->top->context;
     unsigned at = (unsigned)(pc + context * 37) % FTC_AT_HAND;
     return me->near[at].pc == pc && me->near[at].parent == context && ftc_locks_held == 0 ? FTC_WHERE(me->id, me->near[at].node) : FTC_UNKNOWN;
 }
