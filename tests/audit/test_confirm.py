@@ -7,6 +7,7 @@ call of 50 sees it; of the 1000 calls and more of a run all miss it with a proba
 runs below 1e-17.
 """
 
+import importlib.resources
 import json
 import os
 import re
@@ -16,11 +17,12 @@ import sys
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import ftcheck
 from ftcheck import cli, interpreter
-from ftcheck.audit.confirm import confirming, judging, listing, programs, reaching, running, trying, written
+from ftcheck.audit.confirm import confirming, judging, listing, programs, reaching, reported, running, trying, written
 from ftcheck.audit.confirm.confirming import Confirmed, Wish
 from ftcheck.audit.confirm.trying import Asked
 from ftcheck.audit.confirm.words import Kind, Place, Reached, Result, Run, Verdict, Workload
@@ -189,6 +191,68 @@ def test_static_variables(extension):
         [extension / "c_confirm.c"], rules=frozenset(), functions=frozenset(), variables=["cache", "no_such_variable"]
     )
     assert [(one.method, one.place.rule) for one in found.reached] == [("lazy", "static")]
+    ((place, why),) = found.unreached
+    assert (str(place), why) == ("static no_such_variable", "no function of the source that was read names it")
+
+
+@pytest.fixture(scope="module")
+def report(extension, tmp_path_factory):
+    """Of a test that writes ``cache`` and ``text``, in an extension without one of its symbols."""
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "test_it.py").write_text(
+        "import c_confirm\n\ndef test_it():\n    c_confirm.lazy(1)\n    c_confirm.printed(2)\n"
+    )
+    words = ["--ftcheck", "--ftcheck-statics=c_confirm", "--ftcheck-json=report.json", "-q", "-p", "no:cacheprovider"]
+    path = os.pathsep.join(
+        [str(extension), str(Path(ftcheck.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words], cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True
+    )
+    assert (folder / "report.json").exists(), done.stdout.decode() + done.stderr.decode()
+    return folder / "report.json"
+
+
+def test_static_variables_that_tests_have_written_are_confirmed(extension, report, capsys):
+    words = [str(extension / "c_confirm.c"), "--path", str(extension), "--report", str(report), "--seconds=0.3", "--times=3"]
+    assert cli.main(["confirm", *words]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"c_confirm.lazy confirmed: wrong result, only without the GIL .* static cache, used in f_lazy", said)
+    assert re.search(
+        r"c_confirm.printed confirmed: wrong result, only without the GIL .* static text, used in f_printed", said
+    )
+    assert "c_confirm.walk" not in said
+
+
+def test_variables_of_a_report_that_cannot_be_looked_up_are_not_checked(report):
+    content = json.loads(report.read_text())
+    by_name = {one["place"]["name"]: one for one in content["statics"]["statics"]}
+    assert {"cache", "text"} <= by_name.keys()
+    by_name["cache"]["place"]["name"] = ""
+    by_name["text"]["place"]["name"] = "f_printed.text.1.part.0"
+    other = report.with_name("other.json")
+    other.write_text(json.dumps(content))
+    found = reported.read([other])
+    assert "text" in found.variables
+    assert "cache" not in found.variables
+    assert found.modules == ("c_confirm",)
+    assert any("no symbol names it" in one for one in found.left_out)
+
+
+def test_reports_that_say_nothing_of_static_variables(report, tmp_path, extension, capsys):
+    content = json.loads(report.read_text())
+    none, empty, cut = (tmp_path / name for name in ("none.json", "empty.json", "cut.json"))
+    none.write_text(json.dumps({**content, "statics": None}))
+    empty.write_text(json.dumps({**content, "statics": {**content["statics"], "statics": []}}))
+    cut.write_text(report.read_text()[:100])
+    for path, status, said in (
+        (none, 2, "make it with pytest --ftcheck-statics=MODULE"),
+        (empty, 3, "nothing to confirm"),
+        (cut, 2, "cut"),
+        (tmp_path / "no.json", 2, "cannot be read"),
+    ):
+        assert cli.main(["confirm", str(extension / "c_confirm.c"), "--report", str(path)]) == status
+        assert said in capsys.readouterr().err
 
 
 def test_what_runs_at_import_only_is_not_checked(tmp_path):
@@ -355,6 +419,10 @@ def test_the_command(extension, tmp_path, capsys):
     )  # fmt: skip
     said = capsys.readouterr()
     data = json.loads(said.out)
+    schema = json.loads(
+        importlib.resources.files("ftcheck.audit").joinpath("confirm-1.schema.json").read_text(encoding="utf-8")
+    )
+    jsonschema.validate(data, schema, jsonschema.Draft202012Validator)
     assert (status, data["results"][0]["verdict"]) == (1, Verdict.CRASH.value)
     assert "def test_c_confirm_walk_mutated_dict(tmp_path)" in target.read_text()
     assert "1 of the workloads are in" in said.err

@@ -1,8 +1,10 @@
 """``ftcheck rules``: what it prints, and its exit status."""
 
+import importlib.resources
 import json
 import re
 
+import jsonschema
 import pytest
 
 from ftcheck import cli
@@ -135,6 +137,10 @@ def test_a_baseline_written_and_used(run, gating):
 def test_json_has_everything(run, gating):
     status, out, _ = run("src", "--json")
     plain = json.loads(out)
+    schema = json.loads(
+        importlib.resources.files("ftcheck.audit").joinpath("rules-1.schema.json").read_text(encoding="utf-8")
+    )
+    jsonschema.validate(plain, schema, jsonschema.Draft202012Validator)
     assert (plain["schema"], plain["version"], plain["failing"], status) == ("ftcheck-rules", 1, 1, 1)
     assert {one["rule"] for one in plain["findings"]} == {"FT103", "FT301", "FT302", "FT304"}
     assert [one["suppressed"] for one in plain["findings"] if one["rule"] == "FT301"] == ["a number to look at"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftcheck.audit.confirm.confirming import Confirmed, Progress, Wish
+    from ftcheck.audit.confirm.reported import Reported
 
 _KINDS = ("mutated", "object", "first", "own")
 _DESCRIPTION = """\
@@ -22,7 +23,8 @@ callables; threads call these in processes of their own, several times, with the
 
   ftcheck confirm path/to/source                     its findings, on the module that is installed
   ftcheck confirm path/to/source --only FT103        ... of these rules; --function NAME: in these C functions
-  ftcheck confirm path/to/source --variable NAME     functions that use a static variable (--ftcheck-statics names it)
+  ftcheck confirm path/to/source --report FILE       the static variables that tests wrote (--ftcheck-statics)
+  ftcheck confirm path/to/source --variable NAME     functions that use this static variable
   ftcheck confirm --callable pkg.mod.func            without source: this callable, or a pattern: 'pkg.mod.*'
   ftcheck confirm pkg                                the callables that can be named
   ftcheck audit --confirm ...                        the same
@@ -60,6 +62,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--only", default="", metavar="IDS", help="findings of these rules, separated by commas")
     parser.add_argument("--function", action="append", default=[], metavar="NAME", help="findings in this C function")
     parser.add_argument("--variable", action="append", default=[], metavar="NAME", help="a static variable, not findings")
+    parser.add_argument("--report", action="append", type=Path, default=[], metavar="FILE",
+                        help="its static variables (pytest --ftcheck-statics=MODULE --ftcheck-json=FILE)")  # fmt: skip
     parser.add_argument("--workload", action="append", default=[], choices=_KINDS, help="these only (default: by the rule)")
     parser.add_argument("--arguments", metavar="SOURCE", help="of the call, as Python source")
     parser.add_argument("--object", default="", metavar="SOURCE", help="makes the object of a method, as Python source")
@@ -123,14 +127,17 @@ def _stop(number: int, frame: object) -> None:
 
 
 def _confirm(chosen: argparse.Namespace, only: frozenset[str]) -> int:
-    from ftcheck.audit.confirm import confirming, listing
+    from ftcheck.audit.confirm import confirming, listing, reported
     from ftcheck.audit.confirm.running import Runner
 
-    wish = _wish(chosen, only)
+    known = reported.read(chosen.report) if chosen.report else None
+    wish = _wish(chosen, only, known)
     if not wish.sources and not wish.callables and not wish.modules:
         return _wrong("name a path with source code, or a callable: `ftcheck confirm --callable pkg.mod.func`")
     if not wish.sources and (only or wish.functions or wish.variables):
-        return _wrong("--only, --function and --variable are about source code: name its path, too")
+        return _wrong("--only, --function, --variable and --report are about source code: name its path, too")
+    if only and wish.variables:
+        return _wrong("--only is about findings of rules, --variable and --report are about static variables: one of them")
     if chosen.write_test is not None and not chosen.write_test.absolute().parent.is_dir():
         return _wrong(f"{chosen.write_test.parent}, where the test should go, is no folder: make it first")
     python = os.path.abspath(chosen.python) if os.sep in chosen.python else chosen.python or sys.executable
@@ -150,7 +157,7 @@ def _confirm(chosen: argparse.Namespace, only: frozenset[str]) -> int:
     return 0 if any(one.runs for one in confirmed.results) else _wrong("nothing was run, so nothing is known", 3)
 
 
-def _wish(chosen: argparse.Namespace, only: frozenset[str]) -> Wish:
+def _wish(chosen: argparse.Namespace, only: frozenset[str], known: Reported | None) -> Wish:
     from ftcheck.audit.confirm.confirming import Wish
     from ftcheck.audit.confirm.trying import Asked
     from ftcheck.audit.confirm.words import Kind
@@ -158,11 +165,12 @@ def _wish(chosen: argparse.Namespace, only: frozenset[str]) -> Wish:
     paths = [one for one in chosen.what if os.path.lexists(one) or os.sep in one or one.endswith((".c", ".cpp"))]
     return Wish(
         sources=tuple(map(Path, paths)),
-        modules=(*chosen.module, *(one for one in chosen.what if one not in paths)),
+        modules=(*chosen.module, *(one for one in chosen.what if one not in paths), *(known.modules if known else ())),
         callables=tuple(chosen.callable),
         rules=only,
         functions=frozenset(chosen.function),
-        variables=tuple(chosen.variable),
+        variables=tuple(dict.fromkeys([*chosen.variable, *(known.variables if known else ())])),
+        left_out=known.left_out if known else (),
         kinds=frozenset(map(Kind, chosen.workload)),
         times=chosen.times,
         most=chosen.most,

@@ -26,6 +26,7 @@ class Wish:
     :param sources: paths of source code. :param modules: dotted names, or distributions.
     :param callables: names or patterns (``pkg.mod.*``).
     :param rules, functions, variables: see :func:`~.reaching.read`.
+    :param left_out: variables that are not looked up, and why.
     :param kinds: these workloads only; empty: what the rules say, or all.
     :param times: runs of each workload with the GIL off, and as many with it on.
     :param most: callables, at most.
@@ -37,6 +38,7 @@ class Wish:
     rules: frozenset[str] = frozenset()
     functions: frozenset[str] = frozenset()
     variables: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     kinds: frozenset[Kind] = frozenset()
     times: int = 5
     most: int = 12
@@ -70,6 +72,7 @@ def confirm(wish: Wish, runner: Runner, progress: Progress = lambda what: None) 
     unreached: list[tuple[Place, str]] = []
     targets: dict[str, list[Reached]] = defaultdict(list)
     limits: list[str] = []
+    unreached += [(Place("static", "", 0, "", one), "it cannot be looked up in the source") for one in wish.left_out]
     if wish.sources:
         progress("reading the source")
         source = reaching.read(wish.sources, rules=wish.rules, functions=wish.functions, variables=wish.variables)

@@ -116,6 +116,8 @@ def read(paths: Sequence[Path], *, rules: frozenset[str], functions: frozenset[s
 
 
 def _why_not(place: Place, function: Function | None) -> str:
+    if place.rule == "static" and not place.path:
+        return "no function of the source that was read names it"
     if not kinds_of(place.rule):
         return f"threads alone do not show what {place.rule} is about"
     if function is None:
@@ -124,12 +126,14 @@ def _why_not(place: Place, function: Function | None) -> str:
 
 
 def _naming(units: Sequence[Unit], name: str) -> list[Place]:
-    return [
+    """The functions that name a variable; or the variable alone, if none does."""
+    found = [
         Place("static", str(unit.path), function.line, function.name, name)
         for unit in units
         for function in unit.shape.functions
         if name in function.names
     ]
+    return found or [Place("static", "", 0, "", name)]
 
 
 def _namers(graph: Graph) -> Mapping[Function, Sequence[Function]]:

@@ -49,7 +49,8 @@ class Place:
     """A finding of a source rule, or a static variable that is written.
 
     :param rule: its id; ``static``: of a variable.
-    :param function: the C function, and **path**, **line**: where it is.
+    :param function: the C function, and **path**, **line**: where it is. Empty: of a variable nobody knows where it is used.
+    :param code: the line of code; of a variable its name.
     """
 
     rule: str
@@ -59,6 +60,10 @@ class Place:
     code: str = ""
 
     def __str__(self) -> str:
+        if not self.path:
+            return f"{self.rule} {self.code}"
+        if self.rule == "static":
+            return f"{self.rule} {self.code}, used in {self.function} ({self.path}:{self.line})"
         return f"{self.rule} {self.path}:{self.line} in {self.function}"
 
 
