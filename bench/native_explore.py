@@ -1,11 +1,12 @@
 """Does the explorer find the flaw of each sample extension, and does it come back?
 
-``ext_samples/`` as ftcheck-cc compiles it, with gcc. The tests are the samples' own, made small: numbers above four at the
-head of a test file (how often, how large) become two, because the explorer needs a few operations where the parallel engine
-needs thousands. Each is explored once with each seed, with default settings: in how many of the seeds the unsafe sample was
-found, after how many schedules, and in how many its corrected twin was accused (400 schedules each; none may be). Then what
-was found with the last seed is pinned to its test (``replay=``), and a hundred processes, each with another hash seed, run
-all of these again.
+``ext_samples/`` as ftcheck-cc compiles it, with gcc; the corrected twins with clang, too. The tests are the samples'
+own, made small: numbers above four at the head of a test file (how often, how large) become two, because the explorer
+needs a few operations where the parallel engine needs thousands. Each is explored once with each seed, with default
+settings: in how many of the seeds the unsafe sample was found, after how many schedules, and in how many its corrected
+twin was accused (400 schedules each; none may be). Then what was found with the last seed is pinned to its test
+(``replay=``), and a hundred processes, each with another hash seed, run all of these again. Nothing in it depends on
+time, so as many processes run at once as there are processors.
 
 *Not under its control*: the import of these turns the GIL on, or their flaw is in Python code.
 """
@@ -29,6 +30,8 @@ SAMPLES = ROOT / "ext_samples"
 SEEDS = 20
 PROCESSES = 100
 SCHEDULES = 400
+FOUND_WITH = "gcc"
+"""The compiler of the unsafe samples."""
 _LARGE = 4
 
 
@@ -157,31 +160,43 @@ def run(seeds: int = SEEDS, processes: int = PROCESSES, names: Iterable[str] = (
     from bench import native_samples
 
     chosen = list(names) or names_of("unsafe")
-    with tempfile.TemporaryDirectory() as work:
-        built = Path(work) / "built"
-        native_samples.build("gcc", built)
+    twins = [one for one in chosen if one in names_of("safe")]
+    with tempfile.TemporaryDirectory() as work, concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        built = {compiler: Path(work) / compiler for compiler in native_samples.COMPILERS}
+        for compiler, into in built.items():
+            native_samples.build(compiler, into)
         found: dict[str, list[int | None]] = {name: [] for name in chosen}
-        accused: dict[str, int] = dict.fromkeys(chosen, 0)
+        accused = {compiler: dict.fromkeys(chosen, 0) for compiler in built}
         verdicts: dict[str, dict[str, int]] = {name: {} for name in chosen}
         pins: dict[str, str] = {}
         wanted: dict[str, str] = {}
-        for seed in range(1, seeds + 1):
-            for name, one in explore(built, "unsafe", chosen, seed).items():
+
+        def explored(seed: int) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, dict[str, Any]]]]:
+            unsafe = explore(built[FOUND_WITH], "unsafe", chosen, seed)
+            safe = {compiler: explore(into, "safe", twins, seed) for compiler, into in built.items()}
+            print(
+                f"seed {seed}: {len(unsafe)} found, {sum(map(len, safe.values()))} twins accused",
+                file=sys.stderr,
+                flush=True,
+            )
+            return unsafe, safe
+
+        for unsafe, safe in pool.map(explored, range(1, seeds + 1)):
+            for name, one in unsafe.items():
                 found[name].append(schedules(one))
                 verdicts[name][one["verdict"]] = verdicts[name].get(one["verdict"], 0) + 1
                 if one["replay"]:
                     pins[name], wanted[name] = one["replay"], kind(one["headline"])
-            for name in explore(built, "safe", [one for one in chosen if one in names_of("safe")], seed):
-                accused[name] += 1
-            print(json.dumps({"seed": seed, "found": sum(map(bool, found.values()))}), file=sys.stderr)
+            for compiler, some in safe.items():
+                for name in some:
+                    accused[compiler][name] += 1
         pinned = Path(work) / "pinned"
         pinned.mkdir()
         write_tests(pinned, "unsafe", pins, pins)
         same = dict.fromkeys(pins, 0)
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for headlines in pool.map(lambda number: replay(pinned, built, number), range(1, processes + 1)):
-                for name in pins:
-                    same[name] += kind(headlines.get(name, "")) == wanted[name]
+        for headlines in pool.map(lambda number: replay(pinned, built[FOUND_WITH], number), range(1, processes + 1)):
+            for name in pins:
+                same[name] += kind(headlines.get(name, "")) == wanted[name]
     rows = [
         {
             "sample": name,
@@ -189,7 +204,7 @@ def run(seeds: int = SEEDS, processes: int = PROCESSES, names: Iterable[str] = (
             "verdicts": verdicts[name],
             "schedules": sorted(number for number in found[name] if number is not None),
             "replayed": same.get(name),
-            "accused": accused[name],
+            "accused": {compiler: some[name] for compiler, some in accused.items()},
         }
         for name in chosen
     ]
@@ -199,15 +214,19 @@ def run(seeds: int = SEEDS, processes: int = PROCESSES, names: Iterable[str] = (
 def table(result: dict[str, Any]) -> str:
     """The result as a Markdown table."""
     seeds, processes = result["seeds"], result["processes"]
-    lines = ["| sample | found | as | schedules: median | most | replayed | twin accused |", "|---|--:|---|--:|--:|--:|--:|"]
+    compilers = ", ".join(result["rows"][0]["accused"])
+    lines = [
+        f"| sample | found | as | schedules: median | most | replayed | twin accused ({compilers}) |",
+        "|---|--:|---|--:|--:|--:|--:|",
+    ]
     for row in result["rows"]:
         numbers = row["schedules"]
         replayed = "" if row["replayed"] is None else f"{row['replayed']} of {processes}"
         as_what = ", ".join(f"{verdict} {count}" for verdict, count in row["verdicts"].items()) or "not under its control"
         middle, most = (numbers[len(numbers) // 2], numbers[-1]) if numbers else ("", "")
+        accused = ", ".join(f"{number} of {seeds}" for number in row["accused"].values())
         lines.append(
-            f"| {row['sample']} | {row['found']} of {seeds} | {as_what} | {middle} | {most} | {replayed} | "
-            f"{row['accused']} of {seeds} |"
+            f"| {row['sample']} | {row['found']} of {seeds} | {as_what} | {middle} | {most} | {replayed} | {accused} |"
         )
     return "\n".join(lines)
 
