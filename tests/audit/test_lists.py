@@ -168,6 +168,9 @@ def test_an_older_version_with_a_wheel_is_named():
     ("", [File(HERE), File(HERE.replace("2.0", "3.0rc1"))], "2.0"),
     ("", [File(HERE), File(HERE.replace("2.0", "3.0"), python=">=3.15")], "2.0"),
     ("", [File(HERE), File(HERE.replace("2.0", "1.0"), python="no specifier")], "2.0"),
+    ("", [File(HERE), File(GIL.replace("2.0", "3.0"))], "2.0"),
+    ("", [File(HERE), File(GIL.replace("2.0", "3.0")), File(SDIST.replace("2.0", "3.0"))], "3.0"),
+    ("", [File(OTHER), File(GIL.replace("2.0", "3.0"))], "3.0"),
 ])  # fmt: skip
 def test_the_version_is_the_one_that_would_be_installed(spec, files, version):
     assert available.row(Wanted("x", "r:1", "x", SpecifierSet(spec)), files, TARGET).version == version

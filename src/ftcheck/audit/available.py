@@ -45,7 +45,8 @@ def row(wanted: Wanted, files: Iterable[File] | None, target: Target, *, why_unk
         )
         return _with(base, Readiness.NOT_INSTALLABLE, known, "", (wanted.place,))
     tags = target.tags()
-    newest = max(releases)
+    installable = [version for version, one in releases.items() if one.sdist or any(some.tags & tags for some in one.wheels)]
+    newest = max(installable or releases)  # installers pass over what has nothing for them
     release = releases[newest]
     usable = [one for one in release.wheels if one.tags & tags]
     if usable:

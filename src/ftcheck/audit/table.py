@@ -241,6 +241,8 @@ def denominators(audit: Audit) -> list[str]:
         f"({imported} imported, {called} by PyInit_, {sum(not one.binary.problem for one in modules)} files read)"
         f" in {audit.seconds:.1f} s"
     ]
+    if audit.asked:
+        lines.append(f"asked the index for {counted(audit.asked, 'project')} that are built for another interpreter")
     guilty = [one.name for one in modules if one.readiness is Readiness.TURNS_GIL_ON]
     if guilty:
         lines.append(f"the GIL is turned on by {counted(len(guilty), 'module')}")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ftcheck import interpreter
-from ftcheck.audit import archives, available, inspecting, lists, pip_settings, projects, sources, survey
+from ftcheck.audit import archives, available, inspecting, lists, moving, pip_settings, projects, sources, survey
 from ftcheck.audit.abi import Target, Wheel, target_of, wheel, why_not
 from ftcheck.audit.index import File, Index
 from ftcheck.audit.inspecting import Asking
@@ -20,6 +20,7 @@ from ftcheck.audit.model import Audit, Distribution, Interpreter, Readiness, Rem
 from ftcheck.audit.options import AuditError, Options
 from ftcheck.audit.probes import ProbeError, Probes
 from ftcheck.audit.survey import Found, Survey
+from ftcheck.coverage import counted
 
 Progress = Callable[[str, int, int], object]
 _SDISTS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
@@ -131,8 +132,26 @@ def _environment(python: _Python, options: Options, progress: Progress, name: st
     seen = survey.look(roots)
     subject = f"the environment {name or facts['prefix']}"
     rows = inspecting.inspect(seen, python.asking(options, progress))
-    limits = [*seen.limits, *_not_run(python, options)]
-    return Audit(subject, python.value, rows, seen.troubles, tuple(limits))
+    found = Audit(subject, python.value, rows, seen.troubles, (*seen.limits, *_not_run(python, options)))
+    return found if python.value.free_threaded and python.same else _with_wheels(found, python, options, progress)
+
+
+def _with_wheels(found: Audit, python: _Python, options: Options, progress: Progress) -> Audit:
+    """The audit of what another interpreter has, with what there is to install for this one."""
+    total = sum(moving.concerned(row) for row in found.rows)
+    if not total:
+        return found
+    if options.offline:
+        text = f"--offline: no index was asked whether {counted(total, 'distribution')} can be had for {python.target.abi}"
+        return replace(found, limits=(*found.limits, text))
+    index = Index(pip_settings.sources((), prefix=str(python.facts["prefix"])))
+
+    def look_up(name: str) -> list[File] | None:
+        progress("asking the index", index.asked + 1, total)
+        return index.files(name)
+
+    rows = moving.with_wheels(found.rows, look_up, python.target)
+    return replace(found, rows=rows, asked=index.asked, troubles=(*found.troubles, *index.troubles.values()))
 
 
 def _not_run(python: _Python, options: Options) -> list[str]:
@@ -151,7 +170,8 @@ def _not_run(python: _Python, options: Options) -> list[str]:
 def _folder(path: Path, python: _Python, options: Options, progress: Progress) -> Audit:
     seen = survey.look([os.path.realpath(path)])
     rows = inspecting.inspect(seen, python.asking(options, progress, (os.path.realpath(path),)))
-    return Audit(f"the folder {path}", python.value, rows, seen.troubles, (*seen.limits, *_not_run(python, options)))
+    found = Audit(f"the folder {path}", python.value, rows, seen.troubles, (*seen.limits, *_not_run(python, options)))
+    return _with_wheels(found, python, options, progress) if moving.is_elsewhere(rows, python.target) else found
 
 
 def _file(path: Path, python: _Python, options: Options, progress: Progress) -> Audit:
