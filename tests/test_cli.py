@@ -1,5 +1,8 @@
 """cli.py: what the command prints, and its exit status."""
 
+import subprocess
+import sys
+
 import pytest
 
 import ftcheck
@@ -41,3 +44,8 @@ def test_help_is_quick_and_imports_nothing_heavy(child):
     for command in ("doctor", "guard", "select", "record", "diff", "build", "confirm", "tsan-log"):
         assert f"\n    {command} " in done.stdout
     assert done.stdout.endswith("0\nloaded []\n")
+
+
+def test_it_is_a_module_to_be_run_too():
+    done = subprocess.run([sys.executable, "-m", "ftcheck", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"ftcheck {ftcheck.__version__}\n"

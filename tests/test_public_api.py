@@ -30,6 +30,7 @@ FLOORS = {
             "elf",
             "elf_dynamic",
             "interpreter",
+            "probing",
             "locking",
             "native",
             "reliance",
@@ -43,6 +44,7 @@ FLOORS = {
     "settings": ("option_table",),
     "workload": ("_core", "settings", "interpreter", "coverage", "verdicts"),
     "forked": (),
+    "probing": (),
     "reliance": ("coverage", "verdicts"),
     "narrative": ("coverage", "verdicts"),
     "explore": (

@@ -11,11 +11,9 @@ Nothing is kept from one start to the next: the same environment gives the same 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcheck import program_words
+from ftcheck import probing, program_words
+from ftcheck.probing import Answer
 from ftcheck.program_words import Program, ProgramError
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     type _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 SCHEMA, VERSION = "ftcheck-select", 1
-_MARK = "which requires the GIL"
+_PROBE = Path(__file__).with_name("select_probe.py")
 _DESCRIPTION = """\
 Run a Python program on the first interpreter on which its imports work: --prefer, then each --fallback. Why it was taken,
 and why the others were not, is one line on stderr, and more in --json.
@@ -187,32 +186,13 @@ def _words_for(program: Program, python: str) -> tuple[str, ...]:
 
 def _try(wanted: str, python: Python, program: Program, timeout: float) -> Candidate:
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="ftcheck-select-") as folder:
-        task, results, verbose = (os.path.join(folder, name) for name in ("task", "results", "verbose"))
-        Path(task).write_text(json.dumps({"words": _words_for(program, python.path), "results": results}), encoding="utf-8")
-        source = Path(__file__).with_name("select_probe.py").read_text(encoding="utf-8")
-        with open(verbose, "wb") as stderr:
-            child = subprocess.Popen(
-                [python.path, *program.options, "-v", "-c", source, task],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
-            )  # fmt: skip
-            try:
-                status: int | None = child.wait(timeout)
-            except subprocess.TimeoutExpired:
-                status = None
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)  # and what an import has started
-                child.wait()
-        lines = _lines(Path(results))
-        last_words = Path(verbose).read_text(encoding="utf-8", errors="replace")
-    asking = tuple(
-        dict.fromkeys(line.split("'")[1] for line in last_words.splitlines() if _MARK in line and line.count("'") > 1)
-    )
+    task = {"words": _words_for(program, python.path)}
+    answer = probing.run([python.path, *program.options, "-v"], _PROBE, task, timeout, here=True)
+    lines, asking = answer.lines, answer.requiring
     done = [line for line in lines if "imported" in line]
     failed = tuple(Failed(line["imported"], line["at"], line["required"], line["error"]) for line in done if line["error"])
     about: dict[str, Any] = next((line for line in lines if "read" in line), {})
-    reason = _reason(lines, status, timeout, failed, last_words)
+    reason = _reason(answer, timeout, failed)
     if not reason and python.free_threaded and done and lines[-1]["gil"]:
         reason = f"{_listed(asking) or 'an import'} {'turn' if len(asking) > 1 else 'turns'} the GIL on"
     return Candidate(
@@ -221,19 +201,9 @@ def _try(wanted: str, python: Python, program: Program, timeout: float) -> Candi
     )  # fmt: skip
 
 
-def _lines(results: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    with contextlib.suppress(OSError):
-        for line in results.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):  # the last one may be cut off
-                found.append(json.loads(line))
-    return found
-
-
-def _reason(
-    lines: Sequence[dict[str, Any]], status: int | None, timeout: float, failed: Sequence[Failed], last_words: str
-) -> str:
+def _reason(answer: Answer, timeout: float, failed: Sequence[Failed]) -> str:
     """Why it does not work, whatever the GIL does; empty: it does."""
+    lines, status = answer.lines, answer.status
     current = next((line["begins"] for line in reversed(lines[-1:]) if "begins" in line), "")
     if not any("done" in line for line in lines):
         what = f"importing {current}" if current else "reading the program"
@@ -242,7 +212,7 @@ def _reason(
         if status < 0:
             return f"{what} crashed ({signal.Signals(-status).name})"
         if not lines:
-            said = [line for line in last_words.splitlines() if line.strip() and not line.startswith(("#", "import "))]
+            said = [line for line in answer.words if line.strip() and not line.startswith(("#", "import "))]
             return f"it does not run this ({said[-1].strip() if said else f'status {status}'})"
         return f"{what} ended the process (status {status})"
     for one in failed:
