@@ -12,7 +12,6 @@ import inspect
 import sys
 import traceback
 import types
-import unittest
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,17 +25,16 @@ from _pytest.python import Function
 from ftcheck import interpreter, stress, workload
 from ftcheck.coverage import Coverage
 from ftcheck.native import races, strict, watch
-from ftcheck.plugin import clones, given
+from ftcheck.plugin import clones, ended, given
+from ftcheck.plugin.ended import SKIPS
 from ftcheck.plugin.fixture_users import OUR_FOLDERS
 from ftcheck.plugin.output import Kind, Output
-from ftcheck.plugin.own_fixtures import SubtestFailures
 from ftcheck.plugin.parameters import Parameters
 from ftcheck.plugin.subject import ItemWorkload
 from ftcheck.settings import Settings
 from ftcheck.verdicts import FailureGroup, Finding, ThreadFailure, Verdict, group_failures
 
 _PACKAGE = sys.modules["ftcheck"]
-_SKIPS = (Skipped, unittest.SkipTest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class ConcurrentRun:
 
         def settled(failures: Sequence[ThreadFailure]) -> bool:
             output.close_round({failure.round for failure in failures})
-            return interpreter.gil_enabled() is not gil_before or _all_skipped(failures, self.settings.threads)
+            return interpreter.gil_enabled() is not gil_before or ended.all_skipped(failures, self.settings.threads)
 
         conditions = stress.Conditions(
             seed=self._seed,
@@ -129,8 +127,8 @@ class ConcurrentRun:
         self.coverage = strict.with_possible(looked, self._found, rule)
         if outcome.stall is not None:
             self._surroundings.on_stall(outcome.stall)
-            self.finding = self._with_races(stall_finding(item.nodeid, outcome.stall, self.coverage))
-            raise StalledError(self.finding.headline)
+            self.finding = self._with_races(ended.stall_finding(item.nodeid, outcome.stall, self.coverage))
+            raise ended.StalledError(self.finding.headline)
         try:
             self._judge(outcome.failures)
         finally:
@@ -145,7 +143,7 @@ class ConcurrentRun:
         alone = Alone(self.settings, self._surroundings.watch, self._surroundings.replaced)
         with _streams_restored(), output.kept_apart(self.item.config), watch.left_out(self.settings.native):
             seen = exploring.explore_item(
-                self.item, subject, self.settings, self._seed, own_threads, output, _outcome_in, alone
+                self.item, subject, self.settings, self._seed, own_threads, output, ended.outcome_in, alone
             )
         if seen.alone:
             self._run_alone(subject, seen.alone)
@@ -154,15 +152,15 @@ class ConcurrentRun:
         try:
             if seen.not_run:
                 self.finding = Finding(Verdict.ERROR, (self.item.nodeid,), seen.not_run, coverage=seen.coverage)
-                raise NotRunError(seen.not_run)
+                raise ended.NotRunError(seen.not_run)
             if seen.failures:
                 self._judge(seen.failures)
             elif seen.deadlock:
                 self.finding = Finding(Verdict.DEADLOCK, (self.item.nodeid,), seen.headline, coverage=seen.coverage)
-                raise DeadlockError(seen.headline)
+                raise ended.DeadlockError(seen.headline)
             elif seen.races.races:
                 self.finding = Finding(Verdict.DATA_RACE, (self.item.nodeid,), seen.headline, coverage=seen.coverage)
-                raise DataRaceError(seen.headline)
+                raise ended.DataRaceError(seen.headline)
             self.not_checked = seen.not_checked
         finally:
             output.add_sections(self.item, {seen.output_of}, seen.who_writes)
@@ -188,7 +186,7 @@ class ConcurrentRun:
             subject.run_alone()  # it may fail in this one as well: then that is what there is to say, with its whole report
         self.coverage, self.finding, self.not_checked = seen.coverage, seen.finding, seen.not_checked
         if self.finding is not None:
-            raise InterpretersError(self.finding.headline)
+            raise ended.InterpretersError(self.finding.headline)
         if seen.skipped:
             raise Skipped(seen.skipped)
 
@@ -219,11 +217,11 @@ class ConcurrentRun:
         __tracebackhide__ = True
         coverage = self.coverage
         assert coverage is not None
-        failures = [part for one in failures for part in _parts(one)]
+        failures = [part for one in failures for part in ended.parts(one)]
         exits = [one.exception for one in failures if isinstance(one.exception, Exit)]
         if exits:
             raise exits[0]
-        real = [one for one in failures if not isinstance(one.exception, (*_SKIPS, XFailed))]
+        real = [one for one in failures if not isinstance(one.exception, (*SKIPS, XFailed))]
         if real:
             self._groups = group_failures(real, OUR_FOLDERS)
             groups = tuple(group for group, _ in self._groups)
@@ -231,7 +229,7 @@ class ConcurrentRun:
             self.finding = Finding(
                 verdict=verdict,
                 tests=(self.item.nodeid,),
-                headline=f"{how_often(groups, coverage)}: {groups[0].headline}",
+                headline=f"{ended.how_often(groups, coverage)}: {groups[0].headline}",
                 groups=groups,
                 coverage=coverage,
             )
@@ -241,8 +239,8 @@ class ConcurrentRun:
             self.finding = self._with_races(
                 Finding(Verdict.DATA_RACE, (self.item.nodeid,), self._found.headline, coverage=coverage)
             )
-            raise DataRaceError(self.finding.headline)
-        for expected in (XFailed, *_SKIPS):
+            raise ended.DataRaceError(self.finding.headline)
+        for expected in (XFailed, *SKIPS):
             for one in failures:
                 if isinstance(one.exception, expected):
                     raise one.exception
@@ -257,7 +255,7 @@ class ConcurrentRun:
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> str | TerminalRepr:
         """Each kind of failure with pytest's own rendering, under a line that counts it."""
         render = types.MethodType(type(self.item).repr_failure, self.item)
-        if isinstance(excinfo.value, _TOLD) and self.finding is not None:
+        if isinstance(excinfo.value, ended.TOLD) and self.finding is not None:
             return "\n\n".join(filter(None, [self.finding.headline, self.finding.detail]))
         if self.finding is None or not isinstance(excinfo.value, BaseExceptionGroup):
             plain: str | TerminalRepr = render(excinfo)
@@ -267,7 +265,7 @@ class ConcurrentRun:
         for group, failure in self._groups:
             assert self.coverage is not None
             where = "" if group.phase == "body" else f" in {group.phase}"
-            chain.append((blank, None, f"--- {how_often((group,), self.coverage)}{where} ---"))
+            chain.append((blank, None, f"--- {ended.how_often((group,), self.coverage)}{where} ---"))
             rendered: str | TerminalRepr
             if failure.exception.__traceback__ is None:  # a builtin was the body of a thread, and has raised it
                 rendered = "".join(traceback.format_exception(failure.exception)).rstrip()
@@ -285,23 +283,6 @@ class ConcurrentRun:
         return shown
 
 
-def _parts(failure: ThreadFailure) -> list[ThreadFailure]:
-    """Taken apart: what ``concurrently()`` raised, the failures of the bodies; what subtests raised; what was seen once."""
-    inside: Sequence[BaseException] = given.seen_once(failure.exception)
-    if isinstance(failure.exception, (workload.BaseConcurrentFailures, SubtestFailures)):
-        inside = failure.exception.exceptions
-    if not inside:
-        return [failure]
-    return [part for one in inside for part in _parts(dataclasses.replace(failure, exception=one))]
-
-
-def _outcome_in(raised: BaseException) -> BaseException | None:
-    """What an exception says of how a test ended, whatever it is wrapped in; None if there is a failure in it."""
-    parts = [one.exception for one in _parts(ThreadFailure(-1, 0, "body", raised))]
-    leaving = next((one for one in parts if isinstance(one, Exit)), None)
-    return leaving or (parts[0] if all(isinstance(one, (XFailed, *_SKIPS)) for one in parts) else None)
-
-
 @contextlib.contextmanager
 def _streams_restored() -> Iterator[None]:
     """Put the standard streams back, which two copies of a test may have exchanged and put back in the wrong order."""
@@ -310,73 +291,6 @@ def _streams_restored() -> Iterator[None]:
         yield
     finally:
         sys.stdin, sys.stdout, sys.stderr = before
-
-
-class DataRaceError(Exception):
-    """An extension accesses memory from two threads, and nothing orders them."""
-
-
-class DeadlockError(Exception):
-    """An interleaving ends in a deadlock; its threads were let go."""
-
-
-class InterpretersError(Exception):
-    """In several interpreters a test does not do what it does in one."""
-
-
-class NotRunError(Exception):
-    """Nothing was run, though it was asked for: a token does not fit."""
-
-
-class StalledError(Exception):
-    """A round did not end, and the test could not be ended by ending its process."""
-
-
-_TOLD = (DataRaceError, DeadlockError, InterpretersError, NotRunError, StalledError)
-"""What has no traceback worth showing: the finding says what there is to say."""
-
-
-def stall_finding(nodeid: str, stall: stress.Stall, coverage: Coverage | None) -> Finding:
-    """The finding for a round that does not end."""
-    from ftcheck.plugin import evidence
-
-    verdict = Verdict.DEADLOCK if stall.kind == "deadlock" else Verdict.HANG
-    why = "every thread waits for a lock that none of them will release"
-    if stall.kind == "hang":
-        why = f"not over after {stall.seconds:.1f} s"
-        if stall.cpu > stall.seconds / 2:
-            why += f", and still computing ({stall.cpu:.1f} s of CPU time); if it is only slow, raise --ftcheck-timeout"
-    return Finding(
-        verdict=verdict,
-        tests=(nodeid,),
-        headline=f"round {stall.round}: {why}",
-        coverage=coverage,
-        detail=evidence.readable(stall.stacks),
-        round=stall.round,
-    )
-
-
-def how_often(groups: Sequence[FailureGroup], coverage: Coverage) -> str:
-    """``2 of 2 threads, 17 of 200 rounds``; for a test with its own threads only the rounds; ``schedule 3`` if explored."""
-    if coverage.interleavings is not None:
-        return "replayed" if coverage.limit == "replay" else f"schedule {coverage.rounds}"
-    rounds = {number for group in groups for number in group.rounds}
-    threads = {number for group in groups for number in group.threads if number >= 0}
-    text = f"{len(rounds)} of {coverage.rounds} rounds"
-    if coverage.calls > coverage.rounds and threads:
-        text = f"{len(threads)} of {coverage.threads} threads, {text}"
-    return text
-
-
-def _all_skipped(failures: Sequence[ThreadFailure], threads: int) -> bool:
-    """Whether in some round every thread was skipped: then every round will be. ``pytest.exit()`` ends it at once."""
-    skipped: dict[int, set[int]] = {}
-    for one in failures:
-        if isinstance(one.exception, Exit):
-            return True
-        if isinstance(one.exception, (*_SKIPS, XFailed)):
-            skipped.setdefault(one.round, set()).add(one.thread)
-    return any(len(who) >= threads for who in skipped.values())
 
 
 def _calls_concurrently(function: Any, depth: int = 2) -> bool:

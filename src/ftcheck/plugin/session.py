@@ -214,9 +214,9 @@ class SessionPlugin:
     def _on_stall(self, stall: stress.Stall) -> None:
         self.stalled = True
         if self._guard is not None:
-            from ftcheck.plugin import running
+            from ftcheck.plugin import ended
 
-            self._guard.stalled(stall, running.stall_finding("", stall, None).headline)
+            self._guard.stalled(stall, ended.stall_finding("", stall, None).headline)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
