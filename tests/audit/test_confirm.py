@@ -180,6 +180,65 @@ def test_arguments_can_be_given(confirmed):
     assert one.verdict is Verdict.NOT_REPRODUCED
 
 
+NAMELESS = """
+typedef struct { PyObject_HEAD char *text; } Kept;
+static PyObject *renew(Kept *self, PyObject *n) {
+    char *text = PyMem_RawMalloc(16);
+    if (text == NULL) return PyErr_NoMemory();
+    char *before = self->text;
+    struct timespec a_while = {0, 1000};
+    nanosleep(&a_while, NULL);
+    if (self->text != before) abort();
+    self->text = text;
+    PyMem_RawFree(before);
+    Py_RETURN_NONE;
+}
+static void unmake(Kept *self) { PyMem_RawFree(self->text); Py_TYPE(self)->tp_free((PyObject *)self); }
+static PyMethodDef kept_methods[] = { {"renew", (PyCFunction)renew, METH_NOARGS, NULL}, {0} };
+static PyTypeObject KeptType = {
+    PyVarObject_HEAD_INIT(NULL, 0) .tp_name = "Kept", .tp_basicsize = sizeof(Kept),
+    .tp_dealloc = (destructor)unmake, .tp_methods = kept_methods };
+"""
+"""A type that its module has no name for: ``c_nameless.make()`` gives an object of it. ``renew`` ends the process if another
+thread has come in between its look at the text and its change, one microsecond and more later. Four threads do nothing
+else. (Say one call of 50 sees another one: in 1000 calls none does with a probability below 2e-9.)"""
+
+
+@pytest.fixture(scope="module")
+def nameless(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nameless")
+    make = "if (PyType_Ready(&KeptType) < 0) return NULL; return PyType_GenericAlloc(&KeptType, 0)"
+    compiled(folder, "c_nameless", source("c_nameless", "#include <time.h>" + NAMELESS, {"make": make}))
+    return folder
+
+
+def test_methods_of_a_type_without_a_name(nameless, capsys):
+    """And FT307, which libclang is asked about."""
+    words = [str(nameless / "c_nameless.c"), "--path", str(nameless), "--only", "FT307", "--seconds=0.3", "--times=3"]
+    assert cli.main(["confirm", *words, "--object", "c_nameless.make(1)", "--workload", "object"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "c_nameless.Kept.renew confirmed: crashes only without the GIL" in said
+    assert re.search(r"(in the stack of the crash:|it may be, which the runs do not say:) FT307 \S+ in renew", said)
+
+
+def test_without_the_object_nothing_is_called(nameless, capsys):
+    words = [str(nameless / "c_nameless.c"), "--path", str(nameless), "--only", "FT307"]
+    assert cli.main(["confirm", *words]) == 3
+    assert "nothing that c_nameless shows is the method renew of its tables" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_object_that_cannot_be_made(nameless, capsys):
+    words = [str(nameless / "c_nameless.c"), "--path", str(nameless), "--only", "FT307", "--object", "c_nameless.nothing(1)"]
+    assert cli.main(["confirm", *words]) == 2
+    assert "--object c_nameless.nothing(1): AttributeError" in capsys.readouterr().err
+
+
+def test_without_libclang_it_is_said(nameless, capsys, monkeypatch):
+    monkeypatch.setattr(reaching.clang_facts, "available", lambda: False)
+    assert cli.main(["confirm", str(nameless / "c_nameless.c"), "--only", "FT307"]) == 3
+    assert "needs libclang: pip install" in capsys.readouterr().err
+
+
 def test_patterns_and_limits(confirmed):
     found = confirmed(callables=("c_confirm.p*",), most=1, times=1, seconds=0.05)
     assert found.callables == 1

@@ -1,5 +1,7 @@
 """Each rule for C and C++: what it finds, at the line marked ``here``, and as many neighbours that it leaves alone."""
 
+from pathlib import Path
+
 import pytest
 
 FINDS = {
@@ -178,6 +180,11 @@ LEAVES = {
         void add(int n) { PyMutex_Lock(&m); total += n; PyMutex_Unlock(&m); }
         int get(void) { PyMutex_Lock(&m); int n = total; PyMutex_Unlock(&m); return n; }
         """,
+    "FT310 size": """
+        static int total[9];
+        void add(int n) { PyMutex_Lock(&m); total[0] += n; PyMutex_Unlock(&m); }
+        int most(void) { return INT_MAX / sizeof(total[0]) + sizeof total; }
+        """,
     "FT310 never written": "static int total;\nint get(void) { return total; }",
     "FT401 own": "static int rand(void) { return 4; }\nint f(void) { return rand(); }",
     "FT401 member": "int f(T *t) { return t->rand(); }",
@@ -249,3 +256,14 @@ def test_names_of_other_files_count(scanned):
     assert [one.rule for one in scanned(files=files).findings if one.rule == "FT301"] == []
     files["b.c"] += "\nvoid f(void) { shared_set(); }"
     assert [one.line for one in scanned(files=files).findings if one.rule == "FT301"] == [3]
+
+
+def test_a_function_that_each_branch_of_a_condition_defines_is_one(scanned):
+    """As in Pillow: the slot of one file names a function that another file has once for Windows and once for all else."""
+    loader = "static int total;\nstatic int set(void) { total = 1; return 0; }\n#ifdef A\nint load(void) { return 0; }\n"
+    loader += "#else\nint load(void) { return set(); }\n#endif\n"
+    slots = "extern int load(void);\nstatic PyModuleDef_Slot slots[] = {{Py_mod_exec, load}, {0, NULL}};"
+    assert [one.rule for one in scanned(files={"a.c": loader, "b.c": slots}).findings if one.rule == "FT301"] == []
+    calls = "int load(void);\nvoid f(void) { load(); }"
+    found = [one for one in scanned(files={"a.c": loader, "b.c": calls}).findings if one.rule == "FT301"]
+    assert [(Path(one.path).name, one.line) for one in found] == [("a.c", 2)]

@@ -66,7 +66,12 @@ def add_to(commands: Any) -> None:
                         help="its static variables (pytest --ftcheck-statics=MODULE --ftcheck-json=FILE)")  # fmt: skip
     parser.add_argument("--workload", action="append", default=[], choices=_KINDS, help="these only (default: by the rule)")
     parser.add_argument("--arguments", metavar="SOURCE", help="of the call, as Python source")
-    parser.add_argument("--object", default="", metavar="SOURCE", help="makes the object of a method, as Python source")
+    parser.add_argument(
+        "--object",
+        default="",
+        metavar="SOURCE",
+        help="makes the object of a method, as Python source; its type needs no name",
+    )
     parser.add_argument("--threads", type=_between(2, 64), default=4, metavar="N", help="at the same time (4)")
     parser.add_argument("--seconds", type=_between(0.01, 3600.0), default=1.0, metavar="S", help="that one run calls (1)")
     parser.add_argument("--times", type=_between(1, 1000), default=5, metavar="N", help="runs, with the GIL and without (5)")

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftcheck.audit.confirm.words import Kind, Place, Reached
-from ftcheck.audit.rules import scanning
+from ftcheck.audit.confirm.words import ConfirmError, Kind, Place, Reached
+from ftcheck.audit.rules import RULES, clang_facts, scanning
 from ftcheck.audit.rules.scanner.functions import Function
 from ftcheck.audit.rules.scanner.graph import Graph
 from ftcheck.audit.rules.scanner.project import Unit
@@ -71,12 +71,15 @@ def containers_of(place: Place) -> tuple[str, ...]:
 def read(paths: Sequence[Path], *, rules: frozenset[str], functions: frozenset[str], variables: Sequence[str]) -> Source:
     """Look for findings in source files, and for the methods that reach them.
 
-    :param rules: these only; empty: those of tier A and B that a workload can show.
+    :param rules: these only, with libclang for those that need it; empty: those of tier A and B that a workload can show.
     :param functions: findings in these only; empty: in all.
     :param variables: static variables instead of findings: each function that names one is a place.
-    :raises files.NothingError: a path cannot be read.
+    :raises files.NothingError: a path cannot be read. :raises ConfirmError: libclang is needed, and is not there.
     """
-    scanned, project = scanning.examine(paths)
+    clang = any(RULES[one].needs == "clang" for one in rules)
+    if clang and not clang_facts.available():
+        raise ConfirmError(f"{', '.join(sorted(rules))}: this needs libclang: {clang_facts.INSTALL}")
+    scanned, project = scanning.examine(paths, clang=clang)
     units, graph = project.units, project.graph
     places = (
         [place for name in variables for place in _naming(units, name)]

@@ -81,6 +81,20 @@ def list_all(say: Callable[..., None], orders: dict[str, Any]) -> None:
             elif _is_function(value) and not attribute.startswith("__") and _own(value, module):
                 found.append([f"{name}.{attribute}", getattr(value, "__name__", attribute)])
         say(kind="callables", module=name, found=found)
+    if orders["thing"]:
+        try:
+            kind = _type_of(orders["thing"])
+        except Exception as error:
+            say(kind="missing", module=orders["thing"], why=f"{type(error).__name__}: {error}"[:300])
+            return
+        owner = f"{orders['modules'][0]}.{kind.__name__}"
+        methods = [one for one, value in sorted(vars(kind).items()) if _is_function(value) and not one.startswith("__")]
+        say(kind="callables", module=orders["thing"], found=[[f"{owner}.{one}", one] for one in methods])
+
+
+def _type_of(thing: str) -> type:
+    """The type of what an expression makes; a module may have no name for it."""
+    return type(eval(thing, {name: module for name, module in sys.modules.items() if "." not in name}))
 
 
 def _is_function(value: object) -> bool:
@@ -124,9 +138,9 @@ def try_one(say: Callable[..., None], orders: dict[str, Any]) -> None:
     top = parts[0]
     scope: dict[str, Any] = {top: sys.modules[top], "n": 0}
     try:
-        owner = eval(".".join(parts[:-1]), scope)
+        owner = _type_of(orders["thing"]) if orders["thing"] else eval(".".join(parts[:-1]), scope)
         getattr(owner, parts[-1])
-    except AttributeError as error:
+    except Exception as error:
         say(kind="missing", module=module, why=str(error))
         return
     skip = set(orders["skip"])

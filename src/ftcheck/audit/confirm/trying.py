@@ -51,15 +51,18 @@ def modules(runner: Runner, names: Sequence[str]) -> dict[str, list[str]]:
     return {one["name"]: one["found"] for one in said if one["kind"] == "located"}
 
 
-def callables(runner: Runner, names: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+def callables(runner: Runner, names: Sequence[str], thing: str = "") -> dict[str, list[tuple[str, str]]]:
     """Of each module its callables: the dotted name, and the name in the method table.
 
+    :param thing: makes an object, whose methods are taken in too: its module may have no name for its type.
     :raises ConfirmError: a module cannot be imported.
     """
     found: dict[str, list[tuple[str, str]]] = {}
     for name in names:
-        said, ended = runner.ask("list", _TRIAL_SECONDS * 3, modules=[name])
+        said, ended = runner.ask("list", _TRIAL_SECONDS * 3, modules=[name], thing=thing if name == names[-1] else "")
         for one in said:
+            if one["kind"] == "missing" and one["module"] == thing:
+                raise ConfirmError(f"--object {thing}: {one['why']}", 2)
             if one["kind"] == "missing":
                 raise ConfirmError(
                     f"{name} cannot be imported by {runner.python}: {one['why']}. Install it there, give the folder that it "

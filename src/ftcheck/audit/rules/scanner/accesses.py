@@ -31,6 +31,7 @@ _CHANGES = frozenset((
     "append", "push", "pop", "swap", "reset", "reserve", "insert_or_assign", "try_emplace", "merge", "splice",
 ))  # fmt: skip
 """Methods that change a C++ container."""
+_OF_TYPES = frozenset(("sizeof", "typeof", "__typeof__", "decltype", "alignof", "_Alignof", "__alignof__"))
 _NOTHING = ("NULL", "0", "nullptr", "false", "Py_None")
 
 
@@ -67,9 +68,17 @@ def of_function(project: Project, unit: Unit, function: Function, names: frozens
         if token.kind != NAME or token.text not in names or code[index - 1].text in (".", "->"):
             continue
         variable = project.variable(unit, function, token.text)
-        if variable is None or index == variable.index:
+        if variable is None or index == variable.index or _asks_for_its_type(unit, index):
             continue
         yield Access(variable, index, *_how(unit, function, index, variable, stores))
+
+
+def _asks_for_its_type(unit: Unit, index: int) -> bool:
+    """Whether it stands in ``sizeof`` or its like, which looks at no value (C11 6.5.3.4)."""
+    before = index - 1
+    while unit.code[before].text in ("(", "*", "&"):
+        before -= 1
+    return unit.code[before].text in _OF_TYPES
 
 
 def _how(

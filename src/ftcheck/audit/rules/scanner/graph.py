@@ -80,14 +80,14 @@ class Graph:
 
     def resolve(self, unit: Unit, name: str) -> tuple[Unit, Function] | None:
         """The function that a name stands for in a file; None: it is not of this extension."""
+        return next(iter(self.alternatives(unit, name)), None)
+
+    def alternatives(self, unit: Unit, name: str) -> list[tuple[Unit, Function]]:
+        """The same; there are several where a file defines it once in each branch of an ``#if``."""
         candidates = self.by_name.get(name, ())
-        for one in candidates:
-            if one[0] is unit:
-                return one
-        for one in candidates:
-            if not one[1].static or one[0].header:
-                return one
-        return None
+        own = [one for one in candidates if one[0] is unit]
+        others = [one for one in candidates if not one[1].static or one[0].header]
+        return own or [one for one in others if one[0] is others[0][0]]
 
     def is_entry(self, function: Function) -> bool:
         """Whether someone whom we do not see may call it."""
@@ -103,10 +103,10 @@ def build(units: Iterable[Unit]) -> Graph:
     for unit in graph.units:
         for function in unit.shape.functions:
             for call in function.calls:
-                found = graph.resolve(unit, call.name)
-                if found is not None:
-                    graph.resolved += 1
-                    graph.sites[found[1]].append(Site(unit, function, call))
+                found = graph.alternatives(unit, call.name)
+                graph.resolved += bool(found)
+                for _, called in found:
+                    graph.sites[called].append(Site(unit, function, call))
         _addresses(graph, unit)
         _methods(graph, unit)
     return graph
@@ -173,17 +173,16 @@ def _addresses(graph: Graph, unit: Unit) -> None:
             continue
         if index + 1 < len(code) and code[index + 1].text == "(":
             continue
-        found = graph.resolve(unit, token.text)
-        if found is None or (current is not None and code[index - 1].text in (".", "->")):
-            continue
-        function = found[1]
-        if index in once:
-            graph.once.add(function)
+        if current is not None and code[index - 1].text in (".", "->"):
             continue
         roles = _roles(unit, index, on_line if current is None else {})
-        if not roles <= set(_INIT_SLOTS) or not roles:
-            graph.taken.add(function)
-        graph.roles[function] |= roles
+        for _, function in graph.alternatives(unit, token.text):
+            if index in once:
+                graph.once.add(function)
+                continue
+            if not roles <= set(_INIT_SLOTS) or not roles:
+                graph.taken.add(function)
+            graph.roles[function] |= roles
 
 
 def _is_head(unit: Unit, index: int) -> bool:
