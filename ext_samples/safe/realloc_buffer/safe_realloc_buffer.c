@@ -18,7 +18,7 @@ text_append(PyObject *op, PyObject *Py_UNUSED(ignored))
     int failed = 0;
     Py_BEGIN_CRITICAL_SECTION(op);
     if (self->used == self->room) {
-        Py_ssize_t room = self->room * 2 + 512;
+        Py_ssize_t room = self->room + 256;
         char *data = PyMem_Realloc(self->data, room);
         failed = data == NULL;
         if (data != NULL) {

@@ -21,7 +21,7 @@ text_append(PyObject *op, PyObject *Py_UNUSED(ignored))
     Text *self = (Text *)op;
     int failed = 0;
     if (self->used == self->room) {  /* race: too */
-        Py_ssize_t room = self->room * 2 + 512;
+        Py_ssize_t room = self->room + 256;
         char *data = PyMem_Realloc(self->data, room);  /* race: 1 */
         failed = data == NULL;
         if (data != NULL) {
