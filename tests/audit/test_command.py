@@ -20,7 +20,10 @@ from ftcheck import cli, interpreter
 from ..native.building import compiled
 from .making import installed, multi, single, wheel
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF, and /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="ELF, and /proc"),
+    pytest.mark.skipif(not interpreter.free_threaded_build(), reason="what is built here is ready for 3.14t there only"),
+]
 
 
 @pytest.fixture

@@ -26,7 +26,9 @@ from ..native.building import SUFFIX, compiled
 from .making import audited, dist_info, installed, module, multi, row, wheel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF, and /proc")
-runs = pytest.mark.skipif(not interpreter.free_threaded_build(), reason="imports are asked without the GIL only")
+runs = pytest.mark.skipif(
+    not interpreter.free_threaded_build(), reason="modules for this interpreter are asked about without the GIL only"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +190,7 @@ def test_a_damaged_file_never_ends_an_audit(tmp_path):
     assert 0 < refused < 300
 
 
+@runs
 def test_a_module_for_another_machine_is_read_and_not_run(tmp_path):
     path = compiled(tmp_path, "elsewhere", multi("elsewhere"))
     data = bytearray(path.read_bytes())
@@ -199,6 +202,7 @@ def test_a_module_for_another_machine_is_read_and_not_run(tmp_path):
     assert "it is for" in one.not_run
 
 
+@runs
 def test_ten_megabytes_of_symbols(tmp_path):
     names = "".join(f".globl s{'x' * 80}{number}\n.set s{'x' * 80}{number}, {number}\n" for number in range(100_000))
     (tmp_path / "many.s").write_text(names)
@@ -214,6 +218,7 @@ def test_ten_megabytes_of_symbols(tmp_path):
 # -- folders -------------------------------------------------------------------------------------------------------------
 
 
+@runs
 def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
     """Of root, everything can: so what the system would say is said in its place."""
     installed(tmp_path / "s", "x", ("x_fine", multi("x_fine")))
@@ -251,6 +256,7 @@ def test_a_distribution_that_is_there_twice(tmp_path):
     assert all(any("2 times" in remark.text and remark.attention for remark in one.remarks) for one in rows)
 
 
+@runs
 @pytest.mark.parametrize("how", ["no dist-info", "empty dist-info", "no METADATA", "binary METADATA", "no RECORD"])
 def test_missing_metadata(tmp_path, how):
     folder = tmp_path / "site-packages"
@@ -273,6 +279,7 @@ def test_missing_metadata(tmp_path, how):
     assert any(remark.kind == "metadata" for one in found.rows for remark in one.remarks)
 
 
+@runs
 @pytest.mark.parametrize("suffix", [".cpython-312-x86_64-linux-gnu.so", ".cpython-314-x86_64-linux-gnu.so", ".abi3.so"])
 def test_site_packages_of_another_python(tmp_path, suffix):
     (path,) = installed(tmp_path / "site-packages", "x", ("x_other", multi("x_other")))
@@ -295,6 +302,7 @@ def test_a_python_that_is_none(tmp_path):
 # -- archives ------------------------------------------------------------------------------------------------------------
 
 
+@runs
 def test_a_wheel_is_read_where_it_is(tmp_path):
     data = compiled(tmp_path, "w_fine", multi("w_fine")).read_bytes()
     found = audited(wheel(tmp_path, "whole", {f"w_fine{SUFFIX}": data}))

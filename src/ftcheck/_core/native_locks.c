@@ -18,6 +18,7 @@
 
 /* --- what is free ---------------------------------------------------------------------------------------------------- */
 
+#ifdef Py_GIL_DISABLED
 /* One of the critical sections that this thread is in, and that it suspends when it detaches. */
 static int
 is_in(const PyThreadState *tstate, const PyMutex *mutex)
@@ -32,6 +33,13 @@ is_in(const PyThreadState *tstate, const PyMutex *mutex)
     }
     return 0;
 }
+#else                                /* there are none with the GIL */
+static int
+is_in(const PyThreadState *Py_UNUSED(tstate), const PyMutex *Py_UNUSED(mutex))
+{
+    return 0;
+}
+#endif
 
 /* `leaver`: is about to detach; NULL: nobody is. */
 static int
@@ -72,6 +80,7 @@ is_free(const ftc_worker *who, const ftc_worker *leaver, enum ftc_native_lock ki
     }
 }
 
+#ifdef Py_GIL_DISABLED
 /* What it suspended when it detached it can have again. */
 static int
 can_resume(const ftc_worker *who, const ftc_worker *leaver)
@@ -86,6 +95,13 @@ can_resume(const ftc_worker *who, const ftc_worker *leaver)
         && (!(tag & _Py_CRITICAL_SECTION_TWO_MUTEXES)
             || mutex_is_free(&nobody, leaver, ((const PyCriticalSection2 *)c)->_cs_mutex2));
 }
+#else
+static int
+can_resume(const ftc_worker *Py_UNUSED(who), const ftc_worker *Py_UNUSED(leaver))
+{
+    return 1;
+}
+#endif
 
 uint64_t
 ftc_native_refresh(ftc_worker *me, int leaves)

@@ -66,6 +66,7 @@ begin_section_with(PyCriticalSection *c, PyMutex *mutex)
     ftc_lock_taken(mutex, c, FTC_SECTION, PLACE);
 }
 
+#ifdef Py_GIL_DISABLED
 /* Both must be free at the same time: the interpreter takes the one with the lower address first, and waits for the other. */
 static int
 await_two(PyMutex *a, PyMutex *b, uintptr_t pc)
@@ -74,6 +75,7 @@ await_two(PyMutex *a, PyMutex *b, uintptr_t pc)
     const void *function = PyCriticalSection2_Begin;
     return ftc_native_await(FTC_PYMUTEX, low, function, pc) && ftc_native_await(FTC_PYMUTEX, high, function, pc);
 }
+#endif
 
 static void
 begin_two_sections(PyCriticalSection2 *c, PyObject *a, PyObject *b)

@@ -57,10 +57,13 @@ ftc_strict_begins(uintptr_t address)
     }
 }
 
-/* The mutexes of the critical sections that this thread is in, and that are not suspended. */
+/* The mutexes of the critical sections that this thread is in, and that are not suspended.  With the GIL there are none. */
 void
 ftc_strict_sections(int tell)
 {
+#ifndef Py_GIL_DISABLED
+    (void)tell;
+#else
     const PyThreadState *tstate = PyThreadState_GetUnchecked();
     for (uintptr_t tag = tstate == NULL ? 0 : tstate->critical_section; tag != 0;) {
         const PyCriticalSection *c = (const PyCriticalSection *)(tag & ~(uintptr_t)_Py_CRITICAL_SECTION_MASK);
@@ -78,6 +81,7 @@ ftc_strict_sections(int tell)
         }
         tag = c->_cs_prev;
     }
+#endif
 }
 
 /* native_tell(address), native_hear(address), native_begins(address): from Python. */
