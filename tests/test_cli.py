@@ -49,3 +49,18 @@ def test_help_is_quick_and_imports_nothing_heavy(child):
 def test_it_is_a_module_to_be_run_too():
     done = subprocess.run([sys.executable, "-m", "ftcheck", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"ftcheck {ftcheck.__version__}\n"
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["guard", "app.py"], "put -- before the program: ftcheck guard -- app.py"),
+    (["guard", "--action=exit", "python", "my app.py", "--fast"],
+     "put -- before the program: ftcheck guard --action=exit -- python 'my app.py' --fast"),
+    (["select", "--prefer", "3.14t", "app.py"], "put -- before the program: ftcheck select --prefer 3.14t -- app.py"),
+    (["guard", "--nonsense"], "unrecognized arguments: --nonsense"),
+    (["doctor", "more"], "unrecognized arguments: more"),
+])  # fmt: skip
+def test_wrong_usage_says_what_is_right(words, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -57,7 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     build_command.add_to(commands)
     rules_command.add_to(commands)
     confirm_command.add_to(commands)
-    chosen = parser.parse_args(words)
+    chosen, unknown = parser.parse_known_args(words)
+    if unknown and chosen.command in ("guard", "select") and not behind and not unknown[0].startswith("-"):
+        at = words.index(unknown[0])
+        parser.error(f"put -- before the program: {shlex.join(['ftcheck', *words[:at], '--', *words[at:]])}")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if chosen.command is None:
         parser.print_help()
         return 0
