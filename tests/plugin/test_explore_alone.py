@@ -1,5 +1,7 @@
 """Explored tests that run alone after all, and how explored tests of unittest, hangs and strays are told."""
 
+import sys
+
 import pytest
 
 TESTS = """
@@ -208,7 +210,14 @@ def run(mini):
     return mini(files, "--ftcheck-marked", "--ftcheck-seed=3", "--ftcheck-timeout=20", "-v", "-p", "no:randomly")
 
 
-@pytest.mark.parametrize("name", REASONS)
+def there(name):
+    """A test, where the interpreter has what it needs: with the GIL, threads inherit no context, and share filters."""
+    flag = {"test_in_a_thread_of_its_own": "thread_inherit_context", "test_warnings": "context_aware_warnings"}.get(name)
+    missing = flag is not None and not getattr(sys.flags, flag, 0)
+    return pytest.param(name, marks=pytest.mark.skipif(missing, reason=f"sys.flags.{flag} is 0"))
+
+
+@pytest.mark.parametrize("name", [there(one) for one in REASONS])
 def test_runs_alone_with_the_reason(run, name):
     assert run.verdict(name) == "not checked", run.text(name)
     assert run.test(name)["reason"] == REASONS[name]
@@ -229,7 +238,9 @@ def test_nobody_complains_of_a_coroutine_that_was_not_awaited(run):
     assert "never awaited" not in run.out
 
 
-@pytest.mark.parametrize("name", ["test_warnings", "test_one_copy_may_change_the_process", "test_allowed"])
+@pytest.mark.parametrize(
+    "name", [there(one) for one in ["test_warnings", "test_one_copy_may_change_the_process", "test_allowed"]]
+)
 def test_what_does_not_have_to_run_alone(run, name):
     assert run.verdict(name) == "passed", run.text(name)
     assert run.test(name)["coverage"]["interleavings"] is not None
