@@ -218,7 +218,6 @@ def calls(mini_many, tmp_path_factory):
 
 
 BUILD = "314t" if interpreter.free_threaded_build() else "314"
-in_parallel = pytest.mark.skipif(not interpreter.free_threaded_build(), reason="with the GIL two rounds may not overlap")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +234,7 @@ in_parallel = pytest.mark.skipif(not interpreter.free_threaded_build(), reason="
         ("scope", 1, "in Counter.increment"),
         ("scope of a module", 1, "1  failure"),
         ("from the ini file", 0, "3 threads, 7 schedules sampled"),
-        pytest.param("switched off again", 0, "nothing found in 2 rounds of 2 threads", marks=in_parallel),
+        ("switched off again", 0, "2 rounds"),  # in which threads have overlapped or not, by chance
         ("marked only", 0, "test_marked.py::test_marked PASSED ("),
     ],
 )
