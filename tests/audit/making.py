@@ -98,8 +98,8 @@ def wheel(folder: Path, name: str, content: dict[str, bytes], *, tag: str = "", 
 
 
 def audited(path: Path | str, **options) -> Audit:
-    """The audit of it, by this interpreter."""
-    return audit(str(path), Options(**{"python": sys.executable, "timeout": 20.0, "jobs": 1, **options}))
+    """The audit of it, by this interpreter, without asking an index."""
+    return audit(str(path), Options(**{"python": sys.executable, "timeout": 20.0, "jobs": 1, "offline": True, **options}))
 
 
 def row(found: Audit, name: str) -> Distribution:
