@@ -193,27 +193,32 @@ note_near_others(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t 
     note(me, region, address, look_at_others(me, region[ftc_cell_number(address)].who, who), pc);
 }
 
+static inline __attribute__((always_inline)) void
+note_after_waiting(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
+{
+    uint32_t number = ftc_cell_number(address);
+    if (me->passing <= 0) {
+        note_closely(me, region, address, who, pc);
+    }
+    else if (__builtin_expect(!noted_in_passing(region[number].who, ftc_page_of(region, number), who), 0)) {
+        note_near_others(me, region, address, who, pc);
+    }
+    else if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
+        note_that_time_goes_on(me);
+    }
+}
+
 static __attribute__((noinline)) void
 wait_and_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
 {
     if (ftc_may_wait(me, pc)) {
         who = wait_first(me, who, pc);
     }
-    if (me->passing == 0) {
-        note(me, region, address, who, pc);
-    }
-    else if (noted_in_passing(region[ftc_cell_number(address)].who, ftc_page_of(region, ftc_cell_number(address)), who)) {
-        if (++me->turn % FTC_PROGRESS == 0) {
-            note_that_time_goes_on(me);
-        }
-    }
-    else {
-        note_near_others(me, region, address, who, pc);
-    }
+    note_after_waiting(me, region, address, who, pc);
 }
 
 /* This is done a few times in each call of an extension, and in order of what has to be remembered at a time; and what it calls it
- * calls last.  So it needs no register that it would have to put back. */
+ * calls last.  So it needs few registers that it would have to put back. */
 void
 ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uintptr_t pc)
 {
@@ -224,15 +229,5 @@ ftc_note(ftc_watcher *me, ftc_cell *region, uintptr_t address, uint64_t who, uin
         wait_and_note(me, region, address, who, pc);
         return;
     }
-    if (me->passing <= 0) {
-        note_closely(me, region, address, who, pc);
-        return;
-    }
-    if (__builtin_expect(!noted_in_passing(region[ftc_cell_number(address)].who, ftc_page_of(region, ftc_cell_number(address)), who), 0)) {
-        note_near_others(me, region, address, who, pc);
-        return;
-    }
-    if (__builtin_expect(++me->turn % FTC_PROGRESS == 0, 0)) {
-        note_that_time_goes_on(me);
-    }
+    note_after_waiting(me, region, address, who, pc);
 }
