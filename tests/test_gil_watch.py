@@ -11,7 +11,20 @@ import pytest
 from ftcheck import gil_watch, interpreter
 from ftcheck.gil_watch import GilEvent, GilWatch
 
-from .gil_modules import build
+from .gil_modules import SINGLE_PHASE, build
+
+TAKES_ITS_TIME = SINGLE_PHASE.format(
+    name="takes_its_time",
+    fill="""
+#ifdef Py_GIL_DISABLED
+    PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED);
+#endif
+    PyObject *look = PyDict_GetItemString(PyEval_GetBuiltins(), "during_the_init");
+    PyObject *seen = PyObject_CallNoArgs(look);
+    if (!seen) return NULL;
+    Py_DECREF(seen);
+""",
+)
 
 free_threaded = pytest.mark.skipif(not interpreter.free_threaded_build(), reason="a build with the GIL has it on always")
 gil_is_off = pytest.mark.skipif(interpreter.gil_enabled(), reason="the GIL is on already: nothing can turn it on")
@@ -254,6 +267,60 @@ class TestEveryModuleIsNamed:
         print(sorted(watch.take().modules))
         """)  # fmt: skip
         assert lines == ["['single_phase', 'wants_it_too', 'wants_the_gil']"]
+
+    @pytest.mark.parametrize("phase", ["create_module", "exec_module"])
+    @pytest.mark.parametrize("fails", [False, True], ids=["succeeds", "fails"])
+    def test_one_that_is_loaded_while_another_thread_turns_it_on(self, child, extensions, phase, fails):
+        """The GIL comes on in the middle of this load, and the other thread has not yet said whose doing that was."""
+        lines = self.run(child, extensions, f"""
+        import threading
+        from importlib.machinery import ExtensionFileLoader
+        inside, on, named = threading.Event(), threading.Event(), threading.Event()
+        load = ExtensionFileLoader.{phase}
+        def slowly(loader, subject):
+            if loader.name == "needs_no_gil":
+                inside.set(), on.wait()
+                if {fails}: raise ImportError("not today")
+            return load(loader, subject)
+        ExtensionFileLoader.{phase} = slowly
+        before = ExtensionFileLoader.create_module
+        def turns_it_on(loader, subject):
+            module = before(loader, subject)
+            if loader.name == "wants_the_gil":
+                on.set(), named.wait()
+            return module
+        ExtensionFileLoader.create_module = turns_it_on
+        watch.install()
+        def other():
+            inside.wait()
+            import wants_the_gil
+        thread = threading.Thread(target=other)
+        thread.start()
+        try: import needs_no_gil
+        except ImportError as error: print(error)
+        named.set()
+        thread.join()
+        print(watch.take().modules)
+        """)  # fmt: skip
+        assert lines == ["not today"] * fails + ["('wants_the_gil',)"]
+
+    def test_while_a_module_is_created_the_gil_is_on_for_a_moment_only(self, child, tmp_path):
+        """So says the interpreter, on all threads; that is not what a test is told of."""
+        folder = build(tmp_path, {"takes_its_time": TAKES_ITS_TIME})
+        lines = self.run(child, folder, """
+        import threading
+        from ftcheck.gil_watch import gil_enabled
+        watch.install()
+        loads = threading.Thread(target=__import__, args=("takes_its_time",))
+        def look():
+            print(sys._is_gil_enabled(), gil_enabled(), watch.take())
+        import builtins
+        builtins.during_the_init = look
+        loads.start()
+        loads.join()
+        print(sys._is_gil_enabled(), gil_enabled(), watch.take())
+        """)  # fmt: skip
+        assert lines == ["True False None", "False False None"]
 
 
 @free_threaded

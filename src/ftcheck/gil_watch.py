@@ -26,8 +26,20 @@ _OURS = "ftcheck._core"
 
 
 def gil_enabled() -> bool:
-    """Whether the GIL is on at this moment."""
-    return sys._is_gil_enabled()
+    """Whether the GIL is on, to stay.
+
+    While any extension module is being created, the interpreter has it on for that moment (PEP 703), and
+    ``sys._is_gil_enabled`` says so on all threads. That is not meant; where ``_core`` cannot be asked, it counts as on.
+    """
+    if not sys._is_gil_enabled():
+        return False
+    if "t" not in sys.abiflags:
+        return True
+    try:
+        from ftcheck import _core
+    except ImportError:
+        return True
+    return _core.gil_is_permanent()
 
 
 def requires_gil(module: object) -> bool | None:
@@ -95,6 +107,7 @@ class GilWatch:
         self._lock = _thread.allocate_lock()
         self._known = gil_enabled()
         self._named: set[str] = set()
+        self._loading: list[int] = []  # the thread of each load that has begun, and has been noted when it is over
         self._events: list[GilEvent] = []
         self._originals: dict[str, Callable[..., Any]] = {}
         self._on_event = on_event
@@ -124,22 +137,25 @@ class GilWatch:
         def load(loader: ExtensionFileLoader, subject: ModuleSpec | ModuleType) -> Any:
             if loader.name == _OURS:  # which is being loaded to look at another one
                 return original(loader, subject)
+            name = _name_of(subject, loader)
+            self._begins()
             before, known = gil_enabled(), len(self._named)
             try:
-                result = original(loader, subject)
-            except BaseException:
-                # Who was named meanwhile was imported by this one, which is not to blame then.
-                if not before and gil_enabled() and len(self._named) == known:
-                    self._note(_name_of(subject, loader), first=True)
-                raise
-            self.loaded += creates
-            if gil_enabled():
-                wants = requires_gil(result) if creates else None
-                if wants or (wants is None and not before and len(self._named) == known):
-                    refused = self._note(_name_of(subject, loader), first=not before)
-                    if refused is not None:
-                        raise refused
-            return result
+                try:
+                    result = original(loader, subject)
+                except BaseException as error:
+                    if _is_the_warning(error, name) or self._came_on_here(before, known):
+                        self._note(name, first=not before)
+                    raise
+                if gil_enabled():
+                    wants = requires_gil(result) if creates else None
+                    if wants or (wants is None and self._came_on_here(before, known)):
+                        refused = self._note(name, first=not before)
+                        if refused is not None:
+                            raise refused
+                return result
+            finally:
+                self._ends(creates)
 
         # The interpreter leaves frames of this name in this file out of tracebacks (Python/import.c,
         # remove_importlib_frames): what an extension raises looks as it does without us.
@@ -148,11 +164,32 @@ class GilWatch:
         self._code = load.__code__ = load.__code__.replace(co_filename=file, co_name=name, co_qualname=name)
         return load
 
+    def _begins(self) -> None:
+        with self._lock:
+            self._loading.append(_thread.get_ident())
+
+    def _ends(self, creates: bool) -> None:
+        with self._lock:
+            self._loading.remove(_thread.get_ident())
+            self.loaded += creates
+
+    def _came_on_here(self, before: bool, known: int) -> bool:
+        """Whether it is this load that turned the GIL on, by the state alone.
+
+        Not if a module has been named since: it was imported by this one. Nor if another thread is loading: that one may
+        have turned it on, and is yet to be named.
+        """
+        if before or not gil_enabled():
+            return False
+        with self._lock:
+            return len(self._named) == known and set(self._loading) == {_thread.get_ident()}
+
     def _note(self, name: str, *, first: bool) -> BaseException | None:
         chain = _importers(self._code)
         with self._lock:
             if name in self._named:
                 return None
+            first = first and not self._named
             self._named.add(name)
             importer = next((one.removeprefix("at ") for one in chain if one.startswith("at ")), "")
             event = GilEvent((name,), importer, chain, first)
@@ -171,6 +208,11 @@ class GilWatch:
             return GilEvent(asking())
         names = tuple(dict.fromkeys(name for event in events for name in event.modules))
         return GilEvent(names, events[0].importer, events[0].chain)
+
+
+def _is_the_warning(error: BaseException, name: str) -> bool:
+    """Whether this is the interpreter's warning that this module has turned the GIL on, made an exception by a filter."""
+    return isinstance(error, RuntimeWarning) and f"load module '{name}'" in str(error)
 
 
 def _name_of(subject: ModuleSpec | ModuleType, loader: ExtensionFileLoader) -> str:

@@ -123,6 +123,7 @@ PyObject *ftc_take_replaced(PyObject *module, PyObject *ignored);
 /* --- gil.c ------------------------------------------------------------------------------------ */
 
 PyObject *ftc_requires_gil(PyObject *module, PyObject *other);
+PyObject *ftc_gil_is_permanent(PyObject *module, PyObject *ignored);
 
 /* --- statics.c: Linux only -------------------------------------------------------------------- */
 

@@ -30,6 +30,8 @@ static PyMethodDef methods[] = {
     {"requires_gil", ftc_requires_gil, METH_O,
      "requires_gil(module, /)\n--\n\nWhether this module, when it is loaded, makes the interpreter turn the GIL on.\n"
      "None: this build cannot be asked."},
+    {"gil_is_permanent", ftc_gil_is_permanent, METH_NOARGS,
+     "gil_is_permanent()\n--\n\nWhether the GIL is on for good, and not just while a module is created."},
     {"unwatch_fatal_signals", ftc_unwatch_fatal_signals, METH_NOARGS,
      "unwatch_fatal_signals()\n--\n\nPut the handlers back that were there before."},
     {"watch_code", ftc_watch_code, METH_VARARGS,
