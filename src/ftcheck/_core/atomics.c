@@ -33,7 +33,7 @@ releases(int order)
 static inline int
 after_fence(int order)
 {
-    const ftc_watcher *me = ftc_watcher_here;
+    const ftc_watcher *me = ftc_watcher_if_any();
     if (__builtin_expect(me == NULL || !me->fenced, 1)) {
         return order;
     }
@@ -136,7 +136,7 @@ end(moment it, int order, int may_acquire, int may_release)
 static inline void
 acquired(const volatile void *variable, int order)
 {
-    ftc_watcher *me = ftc_watcher_here;
+    ftc_watcher *me = ftc_watcher_if_any();
     if (order == __ATOMIC_RELAXED || __atomic_load_n(&ftc_native_on, __ATOMIC_RELAXED) == FTC_RESTS || me == NULL || me->muted
         || me->holds) {
         return;
@@ -271,10 +271,10 @@ __tsan_atomic_thread_fence(int order)
 {
     if (order != __ATOMIC_RELAXED) {
         ftc_call_out(FTC_CALLER);
-        if (ftc_strict && ftc_watcher_here != NULL && acquires(order)) {
+        if (ftc_strict && ftc_watcher_if_any() != NULL && acquires(order)) {
             ftc_hear_what_is_over(ftc_watcher_here);
         }
-        if (ftc_watcher_here != NULL && releases(order)) {
+        if (ftc_watcher_if_any() != NULL && releases(order)) {
             ftc_watcher_here->fenced = 1;
         }
     }

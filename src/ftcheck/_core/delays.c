@@ -118,7 +118,7 @@ ftc_seed_watcher(ftc_watcher *me)
 void
 ftc_begin_round(void)
 {
-    if (ftc_watcher_here != NULL) {
+    if (ftc_watcher_if_any() != NULL) {
         ftc_begin_afresh(ftc_watcher_here);
         if (ftc_native_on & FTC_DELAYS) {
             ftc_seed_watcher(ftc_watcher_here);

@@ -50,7 +50,7 @@ ftc_lock_taken(const volatile void *lock, const volatile void *key, int kind, ui
         here.all[ftc_locks_held++] = (ftc_lock_held){(uintptr_t)lock, (uintptr_t)key, pc, kind};
         here.known = 0;
     }
-    if (ftc_watcher_here != NULL) {
+    if (ftc_watcher_if_any() != NULL) {
         ftc_watcher_here->held = here.all;
         ftc_watcher_here->holding = &ftc_locks_held;
     }

@@ -150,7 +150,7 @@ ftc_access(uintptr_t address, unsigned size, int flags, uintptr_t pc)
 {
     unsigned low = (unsigned)(address & 7);
     ftc_watcher *me = ftc_watcher_here;
-    if (__builtin_expect(me != NULL && me->quick && low + size <= 8, 1)) {
+    if (__builtin_expect(me->quick && low + size <= 8, 1)) {
         ftc_cell *region = ftc_region_at(address);
         if (__builtin_expect(region != NULL, 1)) {
             uint64_t who = me->now | FTC_HOW(flags & ~FTC_RELAXED, FTC_BYTES_OF(low, size));

@@ -15,17 +15,54 @@
 void ftc_call_begins(uintptr_t pc, uintptr_t frame) __attribute__((visibility("hidden"), used));
 void ftc_call_ends(uintptr_t frame) __attribute__((visibility("hidden"), used));
 #if defined(__x86_64__)
-#define CALLBACK(name, frame, function) \
+/* What there is to do at most of them, as ftc_call_begins() has it for a call from elsewhere, and ftc_call_ends() for a thread that
+ * looks at things in passing: here without a jump, and with the frame where it is. */
+_Static_assert(offsetof(ftc_watcher, behind) == 24 && offsetof(ftc_watcher, passing) == 28 && offsetof(ftc_watcher, top) == 48
+               && offsetof(ftc_watcher, bottom) == 56, "as the code below has it");
+_Static_assert(sizeof(ftc_frame) == 24 && offsetof(ftc_frame, frame) == 0 && offsetof(ftc_frame, context) == 16
+               && offsetof(ftc_frame, border) == 20 && FTC_UNKNOWN == 0xffffffff, "as the code below has it");
+#if defined(__CET__) && __CET__ & 1
+#define LANDING "    endbr64\n"
+#else
+#define LANDING ""
+#endif
+#define CALLBACK(name, quickly, frame, function) \
     ".globl " #name "\n" \
     ".type " #name ", @function\n" \
+    ".p2align 5\n" \
     #name ":\n" \
     "    .cfi_startproc\n" \
-    "    endbr64\n" \
-    "    movq %rbp, %" #frame "\n" \
+    LANDING \
+    "    movq ftc_watcher_here@gottpoff(%rip), %rax\n" \
+    "    movq %fs:(%rax), %rax\n" \
+    "    movq 48(%rax), %rdx\n" \
+    quickly \
+    "1:  movq %rbp, %" #frame "\n" \
     "    jmp " #function "\n" \
     "    .cfi_endproc\n" \
     ".size " #name ", .-" #name "\n"
-__asm__(".text\n" CALLBACK(__tsan_func_entry, rsi, ftc_call_begins) CALLBACK(__tsan_func_exit, rdi, ftc_call_ends));
+#define BEGINS \
+    "    cmpq 56(%rax), %rdx\n" \
+    "    jne 1f\n" \
+    "    movq %rbp, 24(%rdx)\n" \
+    "    movl $-1, 40(%rdx)\n" \
+    "    addq $24, %rdx\n" \
+    "    movq %rdx, 48(%rax)\n" \
+    "    ret\n"
+#define ENDS \
+    "    cmpq %rbp, (%rdx)\n" \
+    "    jne 1f\n" \
+    "    movl 28(%rax), %ecx\n" \
+    "    testl %ecx, %ecx\n" \
+    "    jle 1f\n" \
+    "    movl 20(%rdx), %esi\n" \
+    "    subq $24, %rdx\n" \
+    "    subl %esi, %ecx\n" \
+    "    orl %esi, 24(%rax)\n" \
+    "    movl %ecx, 28(%rax)\n" \
+    "    movq %rdx, 48(%rax)\n" \
+    "    ret\n"
+__asm__(".text\n" CALLBACK(__tsan_func_entry, BEGINS, rsi, ftc_call_begins) CALLBACK(__tsan_func_exit, ENDS, rdi, ftc_call_ends));
 #else
 #pragma GCC diagnostic ignored "-Wframe-address"
 void
@@ -159,7 +196,7 @@ enter_newly(uintptr_t pc, uintptr_t frame)
 void
 ftc_call_begins(uintptr_t pc, uintptr_t frame)
 {
-    ftc_watcher *me = ftc_watcher_here;
+    ftc_watcher *me = ftc_watcher_if_any();
     if (__builtin_expect(me == NULL, 0)) {
         enter_newly(pc, frame);
         return;
@@ -216,7 +253,7 @@ leave_to_outside(ftc_watcher *me)
 void
 ftc_call_ends(uintptr_t frame)
 {
-    ftc_watcher *me = ftc_watcher_here;
+    ftc_watcher *me = ftc_watcher_if_any();
     if (__builtin_expect(me == NULL, 0)) {
         leave(frame);
         return;

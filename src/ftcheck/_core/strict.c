@@ -49,7 +49,7 @@ void
 ftc_strict_begins(uintptr_t address)
 {
     if (on()) {
-        ftc_watcher *me = ftc_watcher_here;
+        ftc_watcher *me = ftc_watcher_if_any();
         if (me != NULL || (me = ftc_new_announced_watcher()) != NULL) {
             ftc_name_watcher(me);
             ftc_acquire_at(address);

@@ -32,8 +32,6 @@ _Static_assert(FTC_EPOCH(FTC_STEP) == 1 && FTC_STEP == 1 << 22 && (FTC_EXPLORES 
     "    jne 3f\n" \
     "    movq ftc_watcher_here@gottpoff(%rip), %r10\n" \
     "    movq %fs:(%r10), %r10\n" \
-    "    testq %r10, %r10\n" \
-    "    je 3f\n" \
     "    cmpl $0, 28(%r10)\n" \
     "    jle 4f\n" \
     "    subl $1, 28(%r10)\n" \

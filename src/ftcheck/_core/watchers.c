@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 int ftc_native_begun, ftc_native_on;
-_Thread_local ftc_watcher *ftc_watcher_here __attribute__((tls_model("initial-exec")));
+static ftc_past nobodys = {.tick = UINT64_MAX};
+const ftc_watcher ftc_nobody = {.past = &nobodys, .top = (ftc_frame *)ftc_nobody.frames, .frames = {{.frame = UINTPTR_MAX}}};
+_Thread_local ftc_watcher *ftc_watcher_here __attribute__((tls_model("initial-exec"))) = (ftc_watcher *)&ftc_nobody;
 
 static ftc_watcher *watchers[FTC_WATCHED];
 static char labels[FTC_WATCHED][FTC_LABEL_SIZE];
@@ -39,7 +41,7 @@ leave(void *watcher)
     watchers[me->id] = NULL;
     noted_before += me->turn;
     pthread_mutex_unlock(&lock);
-    ftc_watcher_here = NULL;
+    ftc_watcher_here = (ftc_watcher *)&ftc_nobody;
     free(me);
 }
 
@@ -54,7 +56,7 @@ in_child(void)
     for (int i = 0; i < FTC_WATCHED; i++) {
         watchers[i] = watchers[i] == ftc_watcher_here ? watchers[i] : NULL;
     }
-    if (ftc_watcher_here != NULL) {
+    if (ftc_watcher_if_any() != NULL) {
         slow_down(ftc_watcher_here);
     }
 }
@@ -132,7 +134,7 @@ ftc_new_announced_watcher(void)
         return NULL;
     }
     me->id = id;
-    me->top = me->frames;
+    me->top = me->bottom = me->frames;
     me->frames[0] = (ftc_frame){UINTPTR_MAX, 0, 0, 0};
     me->frames[1].border = 1;
     me->past = &ftc_pasts[id];

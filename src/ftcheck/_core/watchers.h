@@ -82,7 +82,7 @@ typedef struct {
     int quick;                       /* its accesses need not be waited at, for now: the fast path is open to it */
     int undelayed;                   /* what `quick` is after a border */
     int id;
-    ftc_frame *top;                  /* the call that it is in; frames[0] is none, and above all of them */
+    ftc_frame *top, *bottom;         /* the call that it is in; and frames[0], which is none, and above all of them */
     uint64_t since;                  /* the tick at which that was so the last time */
     int muted;
     int holds;                       /* it has the lock of a cell */
@@ -113,15 +113,24 @@ enum ftc_mode { FTC_RESTS = 0, FTC_WATCHES = 1, FTC_DELAYS = 2, FTC_EXPLORES = 4
 
 extern int ftc_native_begun;         /* extensions are looked for: those that come are taken in */
 extern int ftc_native_on;            /* enum ftc_mode */
+/* Of this thread; where it is not watched, ftc_nobody, for which no fast path is open: so they need not ask. */
 extern _Thread_local ftc_watcher *ftc_watcher_here __attribute__((tls_model("initial-exec")));
+extern const ftc_watcher ftc_nobody;
 ftc_watcher *ftc_new_watcher(void);  /* NULL: there are too many */
 ftc_watcher *ftc_new_announced_watcher(void);          /* the same for a thread that will be told what came before it */
 void ftc_name_watcher(ftc_watcher *me);                /* it may have a name by now */
 
 static inline ftc_watcher *
-ftc_watcher_me(void)
+ftc_watcher_if_any(void)             /* NULL: it has never been watched */
 {
     ftc_watcher *me = ftc_watcher_here;
+    return me != &ftc_nobody ? me : NULL;
+}
+
+static inline ftc_watcher *
+ftc_watcher_me(void)
+{
+    ftc_watcher *me = ftc_watcher_if_any();
     return me != NULL ? me : ftc_new_watcher();
 }
 
