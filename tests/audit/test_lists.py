@@ -259,7 +259,11 @@ def server():
 def test_an_index_is_asked(server, kind, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     index = Index(Sources((f"http://{server}/{kind}",)))
-    assert set(index.files("X")) == {File(HERE, yanked=True), File(SDIST, ">=3.9")}
+    where = {"json": ("", ""), "html": (f"http://{server}/", f"http://{server}/html/x/")}[kind]
+    assert set(index.files("X")) == {
+        File(HERE, yanked=True, address=where[0] and where[0] + HERE),
+        File(SDIST, ">=3.9", address=where[1] and where[1] + SDIST),
+    }
     assert index.files("unknown") == []
     assert (index.asked, index.troubles) == (2, {})
 

@@ -250,9 +250,15 @@ AUDITS = {
         "the list requirements.txt (requirements)",
         Interpreter("", "3.14.9", True, "cp314t"),
         (Distribution("absent", "2.0", Readiness.NOT_INSTALLABLE, "no cp314t wheel; sdist absent", ("2.0: no wheels",)),
+         Distribution("in-turn", "3.0", Readiness.NOT_INSTALLABLE, "no cp314t wheel; sdist present", ("3.0: no wheels",),
+                      needed_by=("other", "there")),
+         Distribution("other", "", Readiness.NOT_INSTALLABLE, "no version for 3.14t fits other >=2 (the list), <2 (there)",
+                      needed_by=("there",)),
          Distribution("there", "1.0", Readiness.NOT_CHECKED, "there is a cp314t wheel: install it, or audit the wheel")),
         asked=2,
         requirements=True,
+        followed=1,
+        limits=("what in-turn 3.0 requires is not known: there is no wheel of it",),
     ),
 }  # fmt: skip
 

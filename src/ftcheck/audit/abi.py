@@ -7,6 +7,7 @@ builds with the GIL (PEP 703; CPython issue 137956). A free-threaded stable ABI 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,9 +37,15 @@ class Target:
 
     def tags(self) -> frozenset[Tag]:
         """Of all wheels that can be installed."""
-        platforms = list(platform_tags())
-        own = cpython_tags(self.version, [self.abi], platforms)
-        return frozenset([*own, *compatible_tags(self.version, f"cp{self.version[0]}{self.version[1]}", platforms)])
+        return _tags(self)
+
+
+@functools.cache
+def _tags(target: Target) -> frozenset[Tag]:
+    platforms = list(platform_tags())
+    own = cpython_tags(target.version, [target.abi], platforms)
+    python = f"cp{target.version[0]}{target.version[1]}"
+    return frozenset([*own, *compatible_tags(target.version, python, platforms)])
 
 
 def target_of(version: Iterable[int]) -> Target:

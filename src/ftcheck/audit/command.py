@@ -21,7 +21,7 @@ Is everything here ready for free-threaded Python (3.14t), and who turns the GIL
   ftcheck audit x-1.0-cp314-cp314t-linux_x86_64.whl     a wheel; it is not installed
   ftcheck audit x-1.0.tar.gz             an sdist; it is not built, and its sources are read (ftcheck rules)
   ftcheck audit path/to/project          a source tree, with the modules that were built in it; its sources are read, too
-  ftcheck audit requirements.txt         asks the configured index for wheels, and installs nothing
+  ftcheck audit requirements.txt         asks the configured index for wheels of these, and of what they require
   ftcheck audit pylock.toml              (also uv.lock, poetry.lock) a lock file, which names its files: no index is asked
   ftcheck audit module.so                one extension module
   ftcheck audit --record env.json        write what this environment is (as ftcheck record --probe does)
@@ -66,6 +66,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--no-run", action="store_true", help="run no code of others: read files only")
     parser.add_argument("--offline", action="store_true", help="ask no index")
+    parser.add_argument("--no-deps", action="store_true", help="only what a list names, and not what that requires in turn")
     parser.add_argument(
         "--tested",
         action="append",
@@ -124,6 +125,7 @@ def run(chosen: argparse.Namespace) -> int:
         timeout=chosen.timeout,
         jobs=chosen.jobs or min(8, os.process_cpu_count() or 1),
         offline=chosen.offline,
+        follow=not chosen.no_deps,
         tested=tuple(map(_named, chosen.tested)),
         rules=not chosen.no_rules,
         rules_timeout=chosen.rules_timeout,
@@ -191,4 +193,4 @@ def _progress() -> Iterator[Any]:
 
     console = Console(stderr=True)
     with console.status("looking") as status:
-        yield lambda what, done, of: status.update(f"{what}: {done} of {of}")
+        yield lambda what, done, of: status.update(f"{what}: {done} of {of}" if of else f"{what}: {done}")

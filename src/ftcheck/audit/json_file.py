@@ -36,6 +36,7 @@ def to_json(audit: Audit) -> dict[str, Any]:
             "imported": sum(one.imported is not None for one in modules),
             "in_subinterpreters": sum(one.subinterpreter is not None for one in modules),
             "projects_asked": audit.asked,
+            "requirements_followed": audit.followed,
             "source_files": sum(row.sources.files for row in audit.rows if row.sources is not None),
             "source_functions": sum(row.sources.functions for row in audit.rows if row.sources is not None),
             "seconds": round(audit.seconds, 3),

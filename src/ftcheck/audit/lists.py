@@ -36,6 +36,8 @@ class Wanted:
     :param text: as it stands there, and **place**: where.
     :param files: names of its files, of a lock file; None: an index has to be asked.
     :param problem: why it cannot be looked up: it is an address, or cannot be read.
+    :param extras: of it, that are asked for.
+    :param needed_by: projects that require it; empty: the list names it.
     """
 
     text: str
@@ -44,6 +46,8 @@ class Wanted:
     specifier: SpecifierSet = field(default_factory=SpecifierSet)
     files: tuple[str, ...] | None = None
     problem: str = ""
+    extras: frozenset[str] = frozenset()
+    needed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def read(path: Path, environment: dict[str, str]) -> List:
     for one in packages:
         wanted = _locked(kind, one, path)
         marker = one.get("marker") if isinstance(one, dict) else None
-        if isinstance(marker, str) and not _applies(marker, environment):
+        if isinstance(marker, str) and not applies(marker, environment):
             left_out.append(wanted.text)
         elif not (kind == "uv.lock" and _is_the_project(one)):
             found.append(wanted)
@@ -142,10 +146,10 @@ def _exactly(version: Any) -> SpecifierSet:
         return SpecifierSet()
 
 
-def _applies(marker: str, environment: dict[str, str]) -> bool:
+def applies(marker: str, environment: dict[str, str], extra: str = "") -> bool:
     """Whether a marker holds here. One that is not understood does: rather one row too many."""
     try:
-        return Marker(marker).evaluate({**environment, "extra": ""})
+        return Marker(marker).evaluate({**environment, "extra": extra})
     except InvalidMarker, UndefinedComparison, UndefinedEnvironmentName:
         return True
 
@@ -208,14 +212,15 @@ class _Requirements:
             )
             self.wanted.append(Wanted(text, place, problem=why))
             return
-        if one.marker is not None and not _applies(str(one.marker), self._environment):
+        if one.marker is not None and not applies(str(one.marker), self._environment):
             self.left_out.append(text)
         elif one.url:
             self.wanted.append(
                 Wanted(text, place, canonicalize_name(one.name), problem="an address: audit the file by itself")
             )
         else:
-            self.wanted.append(Wanted(text, place, canonicalize_name(one.name), one.specifier))
+            name, extras = canonicalize_name(one.name), frozenset(one.extras)
+            self.wanted.append(Wanted(text, place, name, one.specifier, extras=extras))
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

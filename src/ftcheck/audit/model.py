@@ -254,6 +254,7 @@ class Audit:
     :param limits: what was cut short, or not done, and how to have it.
     :param asked: index pages that were asked for.
     :param requirements: the rows are requirements, of which nothing but the names of files is known.
+    :param followed: so many of these the list does not name: what it names requires them.
     :param subinterpreters: whether imports were tried in interpreters of their own.
     """
 
@@ -264,6 +265,7 @@ class Audit:
     limits: tuple[str, ...] = ()
     asked: int = 0
     requirements: bool = False
+    followed: int = 0
     subinterpreters: bool = False
     seconds: float = 0.0
 

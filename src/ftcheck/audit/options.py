@@ -26,6 +26,7 @@ class Options:
     :param timeout: seconds that one module may take.
     :param jobs: child processes at the same time.
     :param offline: ask no index.
+    :param follow: of a list of requirements, also what they require in turn.
     :param tested: reports of ftcheck, each with the distributions that its tests are about.
     :param rules: whether source trees are read by the source rules, in at most **rules_timeout** seconds each.
     """
@@ -36,6 +37,7 @@ class Options:
     timeout: float = 60.0
     jobs: int = 2
     offline: bool = False
+    follow: bool = True
     tested: tuple[tuple[str, Path], ...] = ()
     rules: bool = True
     rules_timeout: float = 300.0

@@ -120,7 +120,8 @@ def _details(console: Console, row: Distribution, audit: Audit, verbose: bool) -
     those = [one for one in row.modules if verbose or one.readiness.needs_attention
              or (mixed and one.readiness is not Readiness.DECLARED)]  # fmt: skip
     remarks = [one for one in _unique(row.all_remarks) if verbose or one.attention]
-    if not those and not remarks and not (verbose and row.needed_by):
+    whose = row.needed_by and (verbose or (audit.requirements and row.needs_attention))
+    if not those and not remarks and not whose:
         return
     console.print()
     head = _text(_name(row), style="bold")
@@ -232,7 +233,10 @@ def denominators(audit: Audit) -> list[str]:
     modules = audit.modules
     if audit.requirements:
         asked = f"asked the index for {counted(audit.asked, 'project')}" if audit.asked else "asked no index"
-        return [f"looked at: {counted(len(audit.rows), 'requirement')}, by the names of files; {asked}; no file was opened"]
+        listed = counted(len(audit.rows) - audit.followed, "requirement")
+        more = f" and {audit.followed} that they require in turn" if audit.followed else ""
+        how = "the names of files" + (" and the metadata of wheels" if audit.followed else "")
+        return [f"looked at: {listed}{more}, by {how}; {asked}; nothing was installed"]
     called = sum(one.called is not None for one in modules)
     imported = sum(one.imported is not None for one in modules)
     undecided = sum(one.binary.phase == "single-phase" and one.readiness is Readiness.NOT_CHECKED for one in modules)

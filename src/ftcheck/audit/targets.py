@@ -6,13 +6,14 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from ftcheck import interpreter
-from ftcheck.audit import archives, available, inspecting, lists, moving, pip_settings, projects, sources, survey
+from ftcheck.audit import archives, available, inspecting, lists, moving, pip_settings, projects, requires, sources, survey
 from ftcheck.audit.abi import Target, Wheel, target_of, wheel, why_not
 from ftcheck.audit.index import File, Index
 from ftcheck.audit.inspecting import Asking
@@ -264,18 +265,27 @@ def _tree(path: Path, python: _Python, options: Options, progress: Progress, sub
 def _list(path: Path, python: _Python, options: Options, progress: Progress) -> Audit:
     target = python.target
     full = f"{target.version[0]}.{target.version[1]}"
-    read = lists.read(path, {"python_version": full, "python_full_version": f"{full}.0"})
+    environment = {"python_version": full, "python_full_version": f"{full}.0"}
+    read = lists.read(path, environment)
     index = Index(pip_settings.sources(read.options, prefix=str(python.facts["prefix"])))
     why = "not asked: --offline" if options.offline else "not asked: no index could be reached"
-    total, done = len(read.wanted), 0
+    done = 0
+    lock = threading.Lock()
 
     def look_up(name: str) -> list[File] | None:
         nonlocal done
-        done += 1
-        progress("asking the index", done, total)
-        return None if options.offline else index.files(name)
+        if options.offline:
+            return None
+        with lock:
+            done += 1
+            progress("asking the index", done, 0)
+        return index.files(name)
 
-    rows = available.rows(read.wanted, look_up, target, why)
+    wanted, known, unknown = read.wanted, dict[str, list[File] | None](), tuple[str, ...]()
+    if read.kind == "requirements" and options.follow and not options.offline:
+        followed = requires.follow(wanted, look_up, index.requires, target, environment)
+        wanted, known, unknown = followed.wanted, followed.files, followed.limits
+    rows = available.rows(wanted, lambda name: known[name] if name in known else look_up(name), target, why)
     left_out = len(read.left_out)
     limits = [f"{left_out} more of the list left out: their markers say that they are not for here"] if left_out else []
     value = replace(python.value, executable="")
@@ -284,7 +294,8 @@ def _list(path: Path, python: _Python, options: Options, progress: Progress) -> 
         value,
         tuple(rows),
         tuple(index.troubles.values()),
-        tuple(limits),
+        (*limits, *unknown),
         asked=index.asked,
         requirements=True,
+        followed=len(wanted) - len(read.wanted),
     )
