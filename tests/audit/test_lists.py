@@ -49,9 +49,13 @@ zeta @ https://example.invalid/zeta-1.0.tar.gz
 def test_a_requirements_file(tmp_path):
     (tmp_path / "requirements.txt").write_text(REQUIREMENTS)
     (tmp_path / "more.txt").write_text("-r requirements.txt\neta\n")
+    (tmp_path / "constraints.txt").write_text("gamma<3\nalpha.one<1.5  # why\n-r more-constraints.txt\n")
+    (tmp_path / "more-constraints.txt").write_text("alpha_one>1.1\n./local\n")
     found = lists.read(tmp_path / "requirements.txt", ENVIRONMENT)
     assert [one.name for one in found.wanted if not one.problem] == ["alpha-one", "beta", "delta", "eta"]
     assert str(found.wanted[1].specifier) == "==1.0"
+    assert found.constraints == {"gamma": SpecifierSet("<3"), "alpha-one": SpecifierSet("<1.5,>1.1")}
+    assert str(found.wanted[0].specifier) == "<1.5,<2,>1.1,>=1"
     assert found.left_out == ('gamma; python_version < "3"',)
     assert found.options == (
         ("extra-index-url", "https://example.invalid/simple"),

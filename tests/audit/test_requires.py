@@ -181,6 +181,17 @@ def test_what_no_version_fits_says_who_asks_for_what(tmp_path):
     assert found.needed_by == ("a", "b")
 
 
+def test_constraints_hold_for_what_is_required_in_turn_and_require_nothing(tmp_path):
+    wheel(tmp_path, "a", "1", ["b"])
+    wheel(tmp_path, "b", "1")
+    wheel(tmp_path, "b", "2")
+    (tmp_path / "limits.txt").write_text("b<2\nc<1\n")
+    (tmp_path / "requirements.txt").write_text(f"--no-index\n--find-links {tmp_path}\n-c limits.txt\na\n")
+    found = audited(tmp_path / "requirements.txt", offline=False)
+    assert {one.name: one.version for one in found.rows} == {"a": "1", "b": "1"}
+    assert found.limits == ()
+
+
 def test_only_the_list_if_asked(tmp_path):
     wheel(tmp_path, "a", "1", ["b"])
     (tmp_path / "requirements.txt").write_text(f"--no-index\n--find-links {tmp_path}\na\n")

@@ -10,7 +10,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -56,12 +56,14 @@ class List:
 
     :param left_out: requirements whose markers say that they are not for this environment.
     :param options: for indexes, in their order.
+    :param constraints: versions that may be taken of a project, whoever requires it (``--constraint``).
     """
 
     kind: str
     wanted: tuple[Wanted, ...]
     left_out: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+    constraints: dict[str, SpecifierSet] = field(default_factory=dict)
 
 
 def kind_of(path: Path) -> str:
@@ -86,7 +88,9 @@ def read(path: Path, environment: dict[str, str]) -> List:
     if kind == "requirements":
         reader = _Requirements(environment)
         reader.read(path, 0)
-        return List(kind, tuple(reader.wanted), tuple(reader.left_out), tuple(reader.options))
+        known = reader.constraints
+        limited = (replace(one, specifier=one.specifier & known.get(one.name, SpecifierSet())) for one in reader.wanted)
+        return List(kind, tuple(limited), tuple(reader.left_out), tuple(reader.options), known)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeError) as error:
@@ -163,6 +167,7 @@ class _Requirements:
         self.wanted: list[Wanted] = []
         self.left_out: list[str] = []
         self.options: list[tuple[str, str]] = []
+        self.constraints: dict[str, SpecifierSet] = {}
 
     def read(self, path: Path, depth: int) -> None:
         """Take all lines of a file."""
@@ -193,11 +198,21 @@ class _Requirements:
         name, value = _SHORT.get(found["name"], found["name"]), (found["value"] or "").strip()
         if name == "requirement" or (len(found["name"]) > 1 and line.startswith("-r") and not line.startswith("--")):
             self.read(path.parent / (value or line[2:].strip()), depth + 1)
+        elif name == "constraint":
+            self._constrain(path.parent / value, depth + 1)
         elif name == "editable":
             self.wanted.append(Wanted(line, place, problem="an editable project: audit its folder by itself"))
         elif name in _OF_AN_INDEX:
             words = shlex.split(value)
             self.options.append((name, words[0] if words else ""))
+
+    def _constrain(self, path: Path, depth: int) -> None:
+        """Take the lines of a file of constraints, which require nothing, but limit the versions of what is required."""
+        inner = _Requirements(self._environment)
+        inner.read(path, depth)
+        for one in inner.wanted:
+            if not one.problem:
+                self.constraints[one.name] = self.constraints.get(one.name, SpecifierSet()) & one.specifier
 
     def _requirement(self, line: str, place: str) -> None:
         text = _PER_REQUIREMENT.sub("", line).strip()

@@ -49,6 +49,7 @@ def follow(
     read: Callable[[File], tuple[str, ...]],
     target: Target,
     environment: dict[str, str],
+    constraints: Mapping[str, SpecifierSet] | None = None,
 ) -> Followed:
     """Take what they require into the list.
 
@@ -56,9 +57,10 @@ def follow(
     :param read: what a wheel requires; called by several threads. It raises
         :exc:`~ftcheck.audit.remote.UnknownMetadataError` where that cannot be known.
     :param environment: for markers.
+    :param constraints: versions that may be taken of a project, whoever requires it.
     """
     listed = tuple(wanted)
-    known = Known(look_up, read, target, environment)
+    known = Known(look_up, read, target, environment, constraints or {})
     asks = [Ask(one.name, one.extras, one.specifier, _THE_LIST) for one in listed if not one.problem]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         demands = _followed(asks, known, pool)
@@ -137,11 +139,11 @@ def _rows(listed: Iterable[Wanted], demands: _Demands, pins: Pins, known: Known)
         mine = demands[one.name]
         by = tuple(sorted(mine.keys() - {_THE_LIST, one.name}))
         text = one.text if not by else f"{one.name}{_in_words(mine)}"
-        yield replace(one, specifier=_exactly(one.name, mine, pins), needed_by=by, text=text)
+        yield replace(one, specifier=_exactly(one.name, mine, pins, known), needed_by=by, text=text)
     for name, mine in sorted(demands.items()):
         if name not in names:
             by = tuple(sorted(mine.keys() - {name}))
-            specifier = _exactly(name, mine, pins)
+            specifier = _exactly(name, mine, pins, known)
             yield Wanted(f"{name}{_in_words(mine)}", f"required by {', '.join(by)}", name, specifier, needed_by=by)
     for name in sorted(demands):
         for other in known.addresses(_taken(name, demands, pins, known)[1], demands[name].values()):
@@ -152,14 +154,14 @@ def _rows(listed: Iterable[Wanted], demands: _Demands, pins: Pins, known: Known)
 
 def _taken(name: str, demands: _Demands, pins: Pins, known: Known) -> tuple[Version | None, File | None]:
     if name in pins.versions:
-        some = known.candidates(name, _exactly(name, demands[name], pins))
+        some = known.candidates(name, _exactly(name, demands[name], pins, known))
         return next(iter(some), (None, None))
     return _newest(name, demands, known)
 
 
-def _exactly(name: str, mine: Mapping[str, Ask], pins: Pins) -> SpecifierSet:
-    """What all who require it ask for; and the version, where it was chosen."""
-    whole = _together(mine)
+def _exactly(name: str, mine: Mapping[str, Ask], pins: Pins, known: Known) -> SpecifierSet:
+    """What all who require it ask for, and a constraint allows; and the version, where it was chosen."""
+    whole = _together(mine) & known.constraints.get(name, SpecifierSet())
     return whole & SpecifierSet(f"=={pins.versions[name]}") if name in pins.older else whole
 
 

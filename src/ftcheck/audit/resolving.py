@@ -73,6 +73,7 @@ class Pins:
 class Known:
     """What is known of projects: asked for once each.
 
+    :ivar constraints: versions that may be taken, whoever requires a project.
     :ivar all_files: by the name of the project; None: nobody knows.
     """
 
@@ -82,8 +83,10 @@ class Known:
         read: Callable[[File], tuple[str, ...]],
         target: Target,
         environment: dict[str, str],
+        constraints: Mapping[str, SpecifierSet],
     ) -> None:
         self._look_up, self._read, self._target, self._environment = look_up, read, target, environment
+        self.constraints = constraints
         self._entries: dict[str, list[available.Entry]] = {}
         self._candidates: dict[tuple[str, SpecifierSet], list[tuple[Version, File | None]]] = {}
         self._requirements: dict[File, tuple[tuple[Requirement, ...], str]] = {}
@@ -107,7 +110,8 @@ class Known:
                 self.all_files[name] = self._look_up(name)
             if name not in self._entries:
                 self._entries[name] = available.entries(name, self.all_files[name] or (), self._target)
-            self._candidates[key] = available.candidates(self._entries[name], specifier, self._target)
+            allowed = specifier & self.constraints.get(name, SpecifierSet())
+            self._candidates[key] = available.candidates(self._entries[name], allowed, self._target)
         return self._candidates[key]
 
     def required(self, name: str, file: File | None, extras: frozenset[str]) -> Iterator[Ask]:

@@ -283,7 +283,7 @@ def _list(path: Path, python: _Python, options: Options, progress: Progress) -> 
 
     wanted, known, unknown = read.wanted, dict[str, list[File] | None](), tuple[str, ...]()
     if read.kind == "requirements" and options.follow and not options.offline:
-        followed = requires.follow(wanted, look_up, index.requires, target, environment)
+        followed = requires.follow(wanted, look_up, index.requires, target, environment, read.constraints)
         wanted, known, unknown = followed.wanted, followed.files, followed.limits
     rows = available.rows(wanted, lambda name: known[name] if name in known else look_up(name), target, why)
     left_out = len(read.left_out)
