@@ -328,6 +328,66 @@ def test_other_rules_are_not_checked(tmp_path):
     assert any(place.rule == "FT201" and "do not show" in why for place, why in found.unreached)
 
 
+TYPE = """
+typedef struct { PyObject_HEAD long number; } Shown;
+static char shown[64];
+static PyObject *as_text(long number) {
+    snprintf(shown, sizeof shown, "%ld", number);
+    busy(20);
+    return PyUnicode_FromString(shown);
+}
+static PyObject *repr(Shown *self) { return as_text(self->number); }
+static PyObject *get(Shown *self, PyObject *key) {
+    long n = PyLong_AsLong(key);
+    return n == -1 && PyErr_Occurred() ? NULL : as_text(n);
+}
+static PyObject *get_number(Shown *self, void *closure) {
+    struct timespec a_while = {0, 1000};
+    long before = ++self->number;
+    nanosleep(&a_while, NULL);
+    if (self->number != before) abort();
+    return PyLong_FromLong(before);
+}
+static PyGetSetDef attributes[] = { {"number", (getter)get_number, NULL, "its number", NULL}, {0} };
+static PyType_Slot parts[] = { {Py_tp_repr, repr}, {Py_mp_subscript, get}, {Py_tp_getset, attributes}, {0, NULL} };
+static PyType_Spec spec = { "c_slots.Shown", sizeof(Shown), 0, Py_TPFLAGS_DEFAULT, parts };
+"""
+"""``repr()`` and ``thing[n]`` by way of one buffer for all, for 20 microseconds each; and an attribute that counts."""
+
+
+@pytest.fixture(scope="module")
+def slotted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slotted")
+    fill = 'if (PyModule_AddObjectRef(module, "Shown", PyType_FromSpec(&spec)) < 0) return -1;'
+    compiled(folder, "c_slots", source("c_slots", BODY + TYPE, fill=fill))
+    return folder
+
+
+def test_slots_are_reached_by_their_methods(slotted):
+    found = reaching.read([slotted / "c_slots.c"], rules=frozenset(), functions=frozenset(), variables=["shown"])
+    assert [(one.function, one.method, one.way) for one in found.reached] == [
+        ("repr", "__repr__", ("as_text", "repr")),
+        ("get", "__getitem__", ("as_text", "get")),
+    ]
+
+
+def test_a_slot_gives_wrong_results(slotted, capsys):
+    words = [str(slotted / "c_slots.c"), "--path", str(slotted), "--variable", "shown", "--workload", "own", "--seconds=0.3"]
+    assert cli.main(["confirm", *words, "--times=3"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "c_slots.Shown.__getitem__ confirmed: wrong result, only without the GIL" in said
+    assert "thing.__getitem__(n + 1000)" in said
+
+
+def test_an_attribute_crashes(slotted, capsys):
+    """Each of four threads reads it all the time; see NAMELESS for how often two must meet."""
+    words = [str(slotted / "c_slots.c"), "--path", str(slotted), "--only", "FT307", "--workload", "object", "--seconds=0.3"]
+    assert cli.main(["confirm", *words, "--times=3"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "c_slots.Shown.number confirmed: crashes only without the GIL" in said
+    assert "thing.number" in said
+
+
 def test_slots_have_no_method(tmp_path):
     text = """
     #include <Python.h>
@@ -337,13 +397,13 @@ def test_slots_have_no_method(tmp_path):
         if (PyDict_Next(dict, &at, &key, &value)) return Py_NewRef(key);
         return NULL;
     }
-    static PyType_Slot slots[] = { {Py_tp_iternext, next}, {0, NULL} };
+    static PyType_Slot slots[] = { {Py_tp_finalize, next}, {0, NULL} };
     PyMODINIT_FUNC PyInit_c_slots(void) { return NULL; }
     """
     (tmp_path / "c_slots.c").write_text(text, encoding="utf-8")
     found = reaching.read([tmp_path], rules=frozenset(("FT103",)), functions=frozenset(), variables=())
     assert [why for _, why in found.unreached] == [
-        "it is reached only by slots of types (tp_iternext): name a callable with --callable"
+        "it is reached only by slots of types (tp_finalize): name a callable with --callable"
     ]
 
 

@@ -81,7 +81,8 @@ def confirm(wish: Wish, runner: Runner, progress: Progress = lambda what: None) 
     known: dict[str, list[tuple[str, str]]] = {}
     if source is not None and source.reached and not wish.callables:
         progress("looking for the callables")
-        known = trying.callables(runner, wish.modules or _located(source, runner), wish.asked.thing)
+        special = {one.method for one in source.reached}
+        known = trying.callables(runner, wish.modules or _located(source, runner), wish.asked.thing, special)
         for reached in source.reached:
             names = [dotted for some in known.values() for dotted, method in some if method == reached.method]
             for name in names[:1] if len({one.rpartition(".")[0] for one in names}) == 1 else names:

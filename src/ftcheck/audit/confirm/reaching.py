@@ -1,9 +1,10 @@
 """From a finding in C code to the Python methods that reach it.
 
-Callers are followed upwards until a function stands in a row of a ``PyMethodDef`` table. A function that *names* another one
-counts as its caller, although it may only put its address somewhere: calls through pointers are common (``ctx->next = f``),
-and too many methods cost time, too few a finding. The nearest methods come first. Functions that are reached by slots of
-types only (``tp_iternext``) have no method; that is said, and a callable can be named.
+Callers are followed upwards until a function stands in a row of a ``PyMethodDef`` or ``PyGetSetDef`` table, or in a slot of
+a type for which the interpreter makes a method (``tp_iternext``: ``__next__``). A function that *names* another one counts
+as its caller, although it may only put its address somewhere: calls through pointers are common (``ctx->next = f``), and too
+many methods cost time, too few a finding. The nearest methods come first. Functions that are reached by other slots only
+(``tp_dealloc``) have no method; that is said, and a callable can be named.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ftcheck.audit.confirm import slots
 from ftcheck.audit.confirm.words import ConfirmError, Kind, Place, Reached
 from ftcheck.audit.rules import RULES, clang_facts, scanning
 from ftcheck.audit.rules.scanner.functions import Function
@@ -157,8 +159,8 @@ def _upwards(graph: Graph, namers: Mapping[Function, Sequence[Function]], place:
     waiting: deque[tuple[Function, tuple[str, ...]]] = deque([(start, (start.name,))])
     while waiting:
         function, way = waiting.popleft()
-        if graph.methods.get(function):
-            found.append(Reached(place, function.name, graph.methods[function][0].name, way))
+        if name := _name_of(graph, function):
+            found.append(Reached(place, function.name, name, way))
             continue
         for caller in namers.get(function, ()):
             if caller not in seen and caller not in graph.init_only:
@@ -167,16 +169,25 @@ def _upwards(graph: Graph, namers: Mapping[Function, Sequence[Function]], place:
     return found
 
 
+def _name_of(graph: Graph, function: Function) -> str:
+    """The name by which Python code reaches a function itself; empty: by none."""
+    if methods := graph.methods.get(function):
+        return methods[0].name
+    if attributes := graph.attributes.get(function):
+        return attributes[0]
+    return slots.method_of(graph.roles.get(function, ()))
+
+
 def _only_slots(graph: Graph, namers: Mapping[Function, Sequence[Function]], start: Function | None) -> str:
     if start in graph.init_only:
         return "it runs only while the module is imported, when no other thread has it"
-    seen, waiting, slots = set[Function](), [start] if start is not None else [], set[str]()
+    seen, waiting, roles = set[Function](), [start] if start is not None else [], set[str]()
     while waiting:
         function = waiting.pop()
         if function in seen:
             continue
         seen.add(function)
-        slots |= graph.roles.get(function, set())
+        roles |= graph.roles.get(function, set())
         waiting += namers.get(function, ())
-    named = f"only by slots of types ({', '.join(sorted(slots))})" if slots else "by no method table that was read"
+    named = f"only by slots of types ({', '.join(sorted(roles))})" if roles else "by no method table that was read"
     return f"it is reached {named}: name a callable with --callable"

@@ -27,6 +27,7 @@ CONTAINERS = (
 SHAPES = ("shared", "shared, 'text'", "'text', shared", "shared, 1000", "1000, shared", "shared, shared")
 MAKERS = ("", "[1, 2, 3]", "'text'", "{'key': 1}", "1000", "b'bytes'", "iter([1, 2, 3])", "int")
 ENOUGH = 2
+SET = ("n + 1000", "f'text {n}'", "[n, n + 1]", "None")
 FUNCTIONS = (types.BuiltinFunctionType, types.FunctionType, types.MethodDescriptorType, types.ClassMethodDescriptorType)
 
 
@@ -65,7 +66,13 @@ def locate(say: Callable[..., None], orders: dict[str, Any]) -> None:
 
 
 def list_all(say: Callable[..., None], orders: dict[str, Any]) -> None:
-    """The callables of a module: of its own functions, and of its types' methods."""
+    """The callables of a module: of its own functions, and of its types' methods; with those that are asked for by name."""
+
+    def is_meant(name: str, value: object) -> bool:
+        if name in orders["special"] and isinstance(value, (types.WrapperDescriptorType, types.GetSetDescriptorType)):
+            return True
+        return _is_function(value) and not name.startswith("__")
+
     for name in [one for each in orders["modules"] for one in _extensions(each)]:
         try:
             module = importlib.import_module(name)
@@ -76,7 +83,7 @@ def list_all(say: Callable[..., None], orders: dict[str, Any]) -> None:
         for attribute, value in sorted(vars(module).items()):
             if isinstance(value, type) and (value.__module__ or "").partition(".")[0] == name.partition(".")[0]:
                 for method, inside in sorted(vars(value).items()):
-                    if _is_function(inside) and not method.startswith("__"):
+                    if is_meant(method, inside):
                         found.append([f"{name}.{attribute}.{method}", getattr(inside, "__name__", method)])
             elif _is_function(value) and not attribute.startswith("__") and _own(value, module):
                 found.append([f"{name}.{attribute}", getattr(value, "__name__", attribute)])
@@ -88,7 +95,7 @@ def list_all(say: Callable[..., None], orders: dict[str, Any]) -> None:
             say(kind="missing", module=orders["thing"], why=f"{type(error).__name__}: {error}"[:300])
             return
         owner = f"{orders['modules'][0]}.{kind.__name__}"
-        methods = [one for one, value in sorted(vars(kind).items()) if _is_function(value) and not one.startswith("__")]
+        methods = [one for one, value in sorted(vars(kind).items()) if is_meant(one, value)]
         say(kind="callables", module=orders["thing"], found=[[f"{owner}.{one}", one] for one in methods])
 
 
@@ -139,7 +146,7 @@ def try_one(say: Callable[..., None], orders: dict[str, Any]) -> None:
     scope: dict[str, Any] = {top: sys.modules[top], "n": 0}
     try:
         owner = _type_of(orders["thing"]) if orders["thing"] else eval(".".join(parts[:-1]), scope)
-        getattr(owner, parts[-1])
+        is_attribute = isinstance(getattr(owner, parts[-1]), types.GetSetDescriptorType)
     except Exception as error:
         say(kind="missing", module=module, why=str(error))
         return
@@ -167,11 +174,14 @@ def try_one(say: Callable[..., None], orders: dict[str, Any]) -> None:
         scope["thing"] = eval(said["thing"], scope)
         target = f"thing.{parts[-1]}"
     given = orders["arguments"]
-    if given is None or "shared" not in given:
+    if is_attribute:
+        ways = [target, *(f"setattr(thing, {parts[-1]!r}, {value})" for value in (SET if given is None else (given,)))]
+        said["own"] = [one for one in ways if accepted(one)][:ENOUGH]
+    elif given is None or "shared" not in given:
         for arguments in OWN if given is None else (given,):
             if len(said["own"]) < ENOUGH and accepted(f"{target}({arguments})"):
                 said["own"].append(f"{target}({arguments})")
-    for kind, container in CONTAINERS if given is None or "shared" in given else ():
+    for kind, container in CONTAINERS if not is_attribute and (given is None or "shared" in given) else ():
         if any(one[0] == kind for one in said["mutated"]):
             continue
         for arguments in SHAPES if given is None else (given,):

@@ -7,7 +7,7 @@ not come back, is left out the next time; that it did so is a result of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,15 +51,19 @@ def modules(runner: Runner, names: Sequence[str]) -> dict[str, list[str]]:
     return {one["name"]: one["found"] for one in said if one["kind"] == "located"}
 
 
-def callables(runner: Runner, names: Sequence[str], thing: str = "") -> dict[str, list[tuple[str, str]]]:
+def callables(
+    runner: Runner, names: Sequence[str], thing: str = "", special: Iterable[str] = ()
+) -> dict[str, list[tuple[str, str]]]:
     """Of each module its callables: the dotted name, and the name in the method table.
 
     :param thing: makes an object, whose methods are taken in too: its module may have no name for its type.
+    :param special: names of attributes, and of methods for slots (``__next__``), that are taken in too.
     :raises ConfirmError: a module cannot be imported.
     """
     found: dict[str, list[tuple[str, str]]] = {}
     for name in names:
-        said, ended = runner.ask("list", _TRIAL_SECONDS * 3, modules=[name], thing=thing if name == names[-1] else "")
+        said, ended = runner.ask("list", _TRIAL_SECONDS * 3, modules=[name], special=sorted(special),
+                                 thing=thing if name == names[-1] else "")  # fmt: skip
         for one in said:
             if one["kind"] == "missing" and one["module"] == thing:
                 raise ConfirmError(f"--object {thing}: {one['why']}", 2)
@@ -119,7 +123,8 @@ def _workloads(name: str, done: Mapping[str, Any], asked: Asked) -> list[Workloa
         if done["own"]:
             found.append(Workload(Kind.OBJECT, calls=calls, thing=done["thing"], **common))
     if done["own"]:
-        best = next((one for one in done["own"] if re.search(r"\bn\b", one)), done["own"][0])
+        reads = [one for one in done["own"] if not one.startswith("setattr(")] or done["own"]
+        best = next((one for one in reads if re.search(r"\bn\b", one)), reads[0])
         found.append(Workload(Kind.FIRST, calls=(done["own"][0],), thing=done["thing"], **common))
         found.append(Workload(Kind.OWN, calls=(best,), thing=done["thing"], **common))
     return found

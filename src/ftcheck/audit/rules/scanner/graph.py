@@ -64,6 +64,7 @@ class Graph:
     :ivar taken: functions whose address is taken.
     :ivar roles: of each function, the slots that it is in, without ``Py_``: ``tp_dealloc``.
     :ivar methods: of each function, the Python method that it is.
+    :ivar attributes: of each function, the names in other tables that it stands in, such as those of ``PyGetSetDef``.
     """
 
     units: tuple[Unit, ...]
@@ -72,6 +73,7 @@ class Graph:
     taken: set[Function] = field(default_factory=set)
     roles: dict[Function, set[str]] = field(default_factory=lambda: defaultdict(set))
     methods: dict[Function, list[Method]] = field(default_factory=lambda: defaultdict(list))
+    attributes: dict[Function, list[str]] = field(default_factory=lambda: defaultdict(list))
     once: set[Function] = field(default_factory=set)
     init_only: frozenset[Function] = frozenset()
     under_lock: frozenset[Function] = frozenset()
@@ -217,6 +219,8 @@ def _methods(graph: Graph, unit: Unit) -> None:
             elif code[at].kind == NAME and text in graph.by_name and (found := graph.resolve(unit, text)):
                 functions.append(found[1])
             at += 1
-        if flags:
-            for function in functions:
+        for function in functions:
+            if flags:
                 graph.methods[function].append(Method(token.text.strip('"'), frozenset(flags)))
+            else:
+                graph.attributes[function].append(token.text.strip('"'))
