@@ -54,6 +54,7 @@ def test_what_is_made_once_a_round_is_made_twice(tmp_path, cc):
     report = json.loads((tmp_path / "report.json").read_text())
     assert [one["verdict"] for one in report["findings"]] == ["data race"], report
     assert "data race of made" in report["findings"][0]["detail"]
+    assert "  a thread: " not in report["findings"][0]["detail"]  # each knows who it is, in each round
 
 
 RUNNABLE = """

@@ -58,6 +58,7 @@ ftc_look_closely(ftc_watcher *me)
 {
     if (me->passing > 0) {
         me->now += FTC_STEP;
+        me->granted -= (uint32_t)me->passing;
         me->passing = 0;
         me->left = CLOSE;
         me->quick = me->undelayed;
@@ -109,6 +110,7 @@ ftc_tell_slowly(ftc_watcher *me)
         me->left = FTC_PROGRESS;
         if (++me->stretches >= WARM && me->quick && !(ftc_native_on & (FTC_EXPLORES | FTC_STRICTLY))) {
             me->left = CLOSE;
+            me->granted += PASSING;
             me->passing = PASSING;
             return;
         }
@@ -158,7 +160,7 @@ ftc_is_before(const ftc_watcher *me, int id, uint64_t epoch)
 uint64_t
 ftc_progress_of_others(const ftc_watcher *me)
 {
-    uint64_t sum = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED);
+    uint64_t sum = __atomic_load_n(&ftc_ticks, __ATOMIC_RELAXED) + ftc_passed_by_others(me);
     for (int id = 0, count = ftc_watchers_used(); id < count; id++) {
         sum += id == me->id ? 0 : __atomic_load_n(&ftc_pasts[id].told, __ATOMIC_RELAXED);
     }

@@ -115,10 +115,12 @@ ftc_seed_watcher(ftc_watcher *me)
     me->stops_at = !is_slow ? UINT32_MAX : how & 2 || most == 0 ? 0 : (uint32_t)((how >> 32) % most);
 }
 
+/* A thread may have been watched before it was anybody in this run: then it had no name, and that of another one's is the same. */
 void
 ftc_begin_round(void)
 {
     if (ftc_watcher_if_any() != NULL) {
+        ftc_name_watcher(ftc_watcher_here);
         ftc_begin_afresh(ftc_watcher_here);
         if (ftc_native_on & FTC_DELAYS) {
             ftc_seed_watcher(ftc_watcher_here);
@@ -161,11 +163,12 @@ pause_perhaps(ftc_watcher *me, uint8_t *times)
 }
 
 static int64_t
-cpu_time(void)                       /* of all threads, in nanoseconds */
+cpu_time(void)                       /* of all other threads, in nanoseconds */
 {
-    struct timespec time;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return time.tv_sec * 1000000000L + time.tv_nsec;
+    struct timespec all, mine;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &all);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &mine);
+    return (all.tv_sec - mine.tv_sec) * 1000000000L + all.tv_nsec - mine.tv_nsec;
 }
 
 static void

@@ -78,6 +78,21 @@ ftc_watchers_init(void)
     return 0;
 }
 
+uint64_t
+ftc_passed_by_others(const ftc_watcher *me)
+{
+    uint64_t sum = 0;
+    pthread_mutex_lock(&lock);
+    for (int id = 0, count = ftc_watchers_used(); id < count; id++) {
+        const ftc_watcher *one = watchers[id];
+        if (one != NULL && one != me) {
+            sum += __atomic_load_n(&one->granted, __ATOMIC_RELAXED) - (uint32_t)__atomic_load_n(&one->passing, __ATOMIC_RELAXED);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return sum;
+}
+
 /* The id that has been free for longest: what its last owner did is told apart by epochs, but only as long as somebody knows.
  * Clocks are as long as there are ids in use, so no more of them are taken than there have to be. */
 static int

@@ -92,6 +92,7 @@ typedef struct {
     uintptr_t stack_low, stack_high;
     uint32_t turn;                   /* accesses that were noted */
     uint32_t stretches;              /* of FTC_PROGRESS borders, in this round */
+    uint32_t granted;                /* borders for which it did not have to look closely, those that `passing` counts included */
     unsigned watch;                  /* in which that was */
     uint32_t until;                  /* accesses before the next one that may wait */
     uint32_t firsts, stops_at;       /* places that it has come to in this round; and at which of them it stops (delays.c) */
@@ -144,6 +145,7 @@ int ftc_watchers_init(void);
 extern unsigned ftc_watch;           /* this one has this number */
 int ftc_watchers_used(void);         /* ids below this one are, or were, in use */
 const char *ftc_watcher_label(int id);
+uint64_t ftc_passed_by_others(const ftc_watcher *me);  /* borders at which they did not look closely */
 const ftc_watcher *ftc_watcher_of(pthread_t thread);   /* NULL: it is not watched.  It must not end meanwhile */
 long ftc_unwatched(void);            /* threads there was no room for, in this watch */
 uint64_t ftc_noted(void);            /* accesses that said something new, in this watch */
