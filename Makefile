@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+WORKERS ?= 2
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 
@@ -20,14 +21,14 @@ help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' Makefile | while IFS='	' read -r name text; do \
 	    printf '  make %-12s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "Variables: FTCHECK_PYTHON=PATH (the interpreter)  PYTEST_ARGS='-k NAME -x'  VENV=DIR  PYTHON=python3"
+	@echo "Variables: FTCHECK_PYTHON=PATH (the interpreter)  PYTEST_ARGS='-k NAME -x'  WORKERS=0  VENV=DIR  PYTHON=python3"
 
 .PHONY: demo test samples real bench lint types
 demo: samples  ## show what ftcheck finds, in samples and in released packages
 	@$(python) tools/demo.py
 
 test: samples  ## run the tests
-	@$(python) -m pytest tests $(PYTEST_ARGS)
+	@$(python) -m pytest tests -n $(WORKERS) $(PYTEST_ARGS)
 
 samples: $(VENV)/.installed  ## build the C, Cython and cffi sample extensions
 	@$(python) ext_samples/build.py
