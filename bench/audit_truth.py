@@ -14,7 +14,6 @@ reading for each module, and of a whole ``ftcheck audit``.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import statistics
@@ -97,14 +96,11 @@ def _measured(folder: Path) -> dict[str, Any]:
     audit = targets.audit(str(folder), Options(jobs=2, subinterpreters=True))
     modules = [module for row in audit.rows for module in row.modules]
     reading, working = [], []
-    gc.collect()
-    gc.freeze()  # what there is already is no part of reading a file; else one of them has a pause for all of it
     for module in modules:
         start, worked = time.perf_counter(), time.process_time()
         binary.read(module.binary.path)
         reading.append(1000 * (time.perf_counter() - start))
         working.append((1000 * (time.process_time() - worked), module.name))
-    gc.unfreeze()
     with ThreadPoolExecutor(2) as pool:
         truths = list(pool.map(lambda one: _truth(python, one), modules))
     return {

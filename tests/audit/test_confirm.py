@@ -371,21 +371,21 @@ def test_slots_are_reached_by_their_methods(slotted):
     ]
 
 
-def test_a_slot_gives_wrong_results(slotted, capsys):
-    words = [str(slotted / "c_slots.c"), "--path", str(slotted), "--variable", "shown", "--workload", "own", "--seconds=0.3"]
-    assert cli.main(["confirm", *words, "--times=3"]) == 1
-    said = " ".join(capsys.readouterr().out.split())
-    assert "c_slots.Shown.__getitem__ confirmed: wrong result, only without the GIL" in said
-    assert "thing.__getitem__(n + 1000)" in said
-
-
-def test_an_attribute_crashes(slotted, capsys):
+@pytest.mark.parametrize(
+    ("which", "workload", "said"),
+    [
+        (("--variable", "shown"), "own", "c_slots.Shown.__getitem__ confirmed: wrong result, only without the GIL"),
+        (("--only", "FT307"), "object", "c_slots.Shown.number confirmed: crashes only without the GIL"),
+    ],
+    ids=["slot", "attribute"],
+)
+def test_slots_and_attributes_are_confirmed(slotted, capsys, which, workload, said):
     """Each of four threads reads it all the time; see NAMELESS for how often two must meet."""
-    words = [str(slotted / "c_slots.c"), "--path", str(slotted), "--only", "FT307", "--workload", "object", "--seconds=0.3"]
+    words = [str(slotted / "c_slots.c"), "--path", str(slotted), *which, "--workload", workload, "--seconds=0.3"]
     assert cli.main(["confirm", *words, "--times=3"]) == 1
-    said = " ".join(capsys.readouterr().out.split())
-    assert "c_slots.Shown.number confirmed: crashes only without the GIL" in said
-    assert "thing.number" in said
+    shown = " ".join(capsys.readouterr().out.split())
+    assert said in shown
+    assert {"own": "thing.__getitem__(n + 1000)", "object": "thing.number"}[workload] in shown
 
 
 def test_slots_have_no_method(tmp_path):

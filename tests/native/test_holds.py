@@ -40,18 +40,23 @@ def test_it():
 """
 
 
-@pytest.mark.parametrize("cc", COMPILERS)
-def test_what_is_made_once_a_round_is_made_twice(tmp_path, cc):
-    build(tmp_path, ONCE, cc=cc)
+def report_of(tmp_path, test):
+    """What a run of this test says, in a folder with a snippet."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    (tmp_path / "test_it.py").write_text(TEST)
+    (tmp_path / "test_it.py").write_text(test)
     words = ["-n0", "-q", "-p", "no:cacheprovider", "--ftcheck", "--ftcheck-seed=1", "--ftcheck-json=report.json"]
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     subprocess.run(
         [sys.executable, "-m", "pytest", *words], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
         capture_output=True, timeout=120, check=False,
     )  # fmt: skip
-    report = json.loads((tmp_path / "report.json").read_text())
+    return json.loads((tmp_path / "report.json").read_text())
+
+
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_what_is_made_once_a_round_is_made_twice(tmp_path, cc):
+    build(tmp_path, ONCE, cc=cc)
+    report = report_of(tmp_path, TEST)
     assert [one["verdict"] for one in report["findings"]] == ["data race"], report
     assert "data race of made" in report["findings"][0]["detail"]
     assert "  a thread: " not in report["findings"][0]["detail"]  # each knows who it is, in each round
@@ -67,15 +72,7 @@ LONG = ONCE.replace(
 def test_who_takes_memory_before_its_round_begins_has_its_name_in_it(tmp_path):
     """A thread may be watched before it is anybody in the run; two that are not told apart are slow together, or fast."""
     build(tmp_path, LONG)
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    (tmp_path / "test_it.py").write_text(TEST.replace(str(ROUNDS), "10"))
-    words = ["-n0", "-q", "-p", "no:cacheprovider", "--ftcheck", "--ftcheck-seed=1", "--ftcheck-json=report.json"]
-    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    subprocess.run(
-        [sys.executable, "-m", "pytest", *words], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
-        capture_output=True, timeout=120, check=False,
-    )  # fmt: skip
-    detail = json.loads((tmp_path / "report.json").read_text())["findings"][0]["detail"]
+    detail = report_of(tmp_path, TEST.replace(str(ROUNDS), "10"))["findings"][0]["detail"]
     assert "data race of made" in detail
     assert "  a thread: " not in detail
 

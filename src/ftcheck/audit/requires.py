@@ -85,9 +85,7 @@ def _followed(asks: Iterable[Ask], known: Known, pool: ThreadPoolExecutor) -> _D
 
 def _all_demands(asks: Iterable[Ask], before: _Demands, known: Known) -> _Demands:
     """Of the list, and of all that is taken by what was required **before**."""
-    found: _Demands = {}
-    for one in asks:
-        _add(found, one)
+    found = _by_project(asks)
     todo = list(found)
     while todo:
         name = todo.pop()
